@@ -1,0 +1,5 @@
+"""`python -m dispatchd` is `dispatchd`."""
+
+from dispatchd.cli import main
+
+main()

@@ -1,0 +1,66 @@
+"""The `dispatchd` command. Each command is a module of its own, imported when it is used."""
+
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from dispatchd import __version__
+from dispatchd.errors import DispatchdError
+
+# name -> one line for the overview; `dispatchd.cli.<name>` holds `command`.
+COMMANDS: Final = {
+    "serve": "Run the daemon.",
+    "check": "Check the config, or print its JSON Schema.",
+    "init": "Write a starter config with generated secrets.",
+    "key": "Make API keys.",
+    "events": "List received events.",
+    "show": "Tell one event's whole story.",
+    "replay": "Deliver events again.",
+    "send": "Sign and post a test event.",
+    "catch": "Run a small local receiver that prints what arrives.",
+    "stats": "Count events and deliveries.",
+    "prune": "Delete old events that owe nothing.",
+    "backup": "Copy the database while it is in use.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when it runs: `--help` and scripts stay fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order they are learned."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"dispatchd.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - likewise
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dispatchd")
+def cli() -> None:
+    """Receive webhooks, keep them, deliver them.
+
+    \b
+    Example:
+      dispatchd serve --config config.example.yaml
+    """
+
+
+def main() -> None:
+    """Run the command line: exit 0, 1 (runtime) or 2 (usage and config), never a traceback."""
+    try:
+        cli(prog_name="dispatchd")
+    except DispatchdError as error:
+        click.echo(f"dispatchd: {error}", err=True)
+        sys.exit(1)

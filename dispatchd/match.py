@@ -1,0 +1,96 @@
+"""What kind of event is this, and who wants it? Compile once, evaluate often. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+EVENT_TYPE_HEADERS: Final = ("X-GitHub-Event", "X-Gitlab-Event", "X-Event-Type")
+EVENT_TYPE_MAX_CHARS: Final = 255  # longer is a payload, not a type
+
+Matcher = Callable[[str | None], bool]
+
+
+def event_type(headers: Mapping[str, str], document: Any, path: tuple[str, ...]) -> str | None:
+    """Return the event type: from a known header, else from `path` into the JSON document."""
+    for name in EVENT_TYPE_HEADERS:
+        value = headers.get(name)
+        if value:
+            return _type_text(value)
+    return _type_text(at_path(document, path)) if path else None
+
+
+def split_path(path: str | None) -> tuple[str, ...]:
+    """Split a dot path (`event.type`, `items.0.kind`) into its keys."""
+    return tuple(path.split(".")) if path else ()
+
+
+def at_path(document: Any, path: tuple[str, ...]) -> Any:
+    """Follow `path` through objects (by key) and lists (by index); None where it leads nowhere."""
+    value = document
+    for key in path:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and key.isascii() and key.isdigit() and len(key) < 10:  # noqa: PLR2004
+            index = int(key)
+            value = value[index] if index < len(value) else None
+        else:
+            return None
+    return value
+
+
+def _type_text(value: Any) -> str | None:
+    """Spell a scalar as an event type; None for anything that cannot be one."""
+    if isinstance(value, bool):
+        text = "true" if value else "false"
+    elif isinstance(value, (str, int, float)):
+        text = str(value)
+    else:
+        return None
+    if not text or len(text) > EVENT_TYPE_MAX_CHARS:
+        return None
+    try:
+        text.encode()  # a lone surrogate is no text: it can be neither stored nor sent
+    except UnicodeEncodeError:
+        return None
+    return text
+
+
+def compile_event_types(patterns: Iterable[str]) -> Matcher:
+    """Compile event type globs (`*` any run, `?` one character) to one predicate.
+
+    No pattern at all lets everything through. An event without a type matches only `*`.
+    """
+    everything = tuple(patterns)
+    if not everything or "*" in everything:
+        return lambda _: True
+    exact = frozenset(p for p in everything if "*" not in p and "?" not in p)
+    globs = tuple(p for p in everything if "*" in p or "?" in p)
+
+    def matches(kind: str | None) -> bool:
+        if kind is None:
+            return False
+        return kind in exact or any(glob_match(glob, kind) for glob in globs)
+
+    return matches
+
+
+def glob_match(pattern: str, text: str) -> bool:
+    """Match `text` against a glob in O(len(pattern) * len(text)).
+
+    Greedy with one backtrack point (the last `*`), so that no event type chosen by a sender
+    can make a many-starred pattern expensive, as a regular expression would be.
+    """
+    p = t = 0
+    star, mark = -1, 0
+    while t < len(text):
+        if p < len(pattern) and pattern[p] == "*":
+            star, mark = p, t
+            p += 1
+        elif p < len(pattern) and pattern[p] in ("?", text[t]):
+            p += 1
+            t += 1
+        elif star >= 0:
+            mark += 1
+            p, t = star + 1, mark
+        else:
+            return False
+    return all(c == "*" for c in pattern[p:])

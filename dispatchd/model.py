@@ -1,0 +1,150 @@
+"""The nouns of dispatchd: frozen values without behaviour."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EventStatus(StrEnum):
+    """What became of an event on arrival."""
+
+    RECEIVED = "received"
+    FILTERED = "filtered"
+
+
+class DeliveryStatus(StrEnum):
+    """Where a delivery stands; `HELD` is derived from its destination, never stored."""
+
+    QUEUED = "queued"
+    RETRYING = "retrying"
+    SUCCESS = "success"
+    FAILED = "failed"
+    HELD = "held"
+
+
+class ErrorClass(StrEnum):
+    """Why an attempt failed. A closed set: dashboards and alerts key on it."""
+
+    HTTP = "http_error"  # a final status that is neither 2xx nor 3xx
+    REDIRECT = "redirect"  # 3xx: never followed
+    TIMEOUT = "timeout"
+    DNS = "dns_error"
+    REFUSED = "connection_refused"
+    RESET = "connection_reset"
+    TLS = "tls_error"
+    PROTOCOL = "protocol_error"
+    NETWORK = "network_error"  # any other transport fault, e.g. unreachable
+    TRANSFORM = "transform_error"  # only with `on_transform_error: fail`
+    INTERNAL = "internal_error"  # a fault of dispatchd's own; always worth a report
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One received webhook.
+
+    `id` and `endpoint_id` are canonical UUID strings, `received_ms` is Unix time in ms,
+    `headers` are the stored ones (nothing that authenticates), `body` the bytes as received.
+    """
+
+    id: str
+    endpoint: str
+    endpoint_id: str
+    received_ms: int
+    event_type: str | None
+    source_ip: str | None
+    status: EventStatus
+    filtered_by: str | None
+    content_type: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event owed to one destination: the unit of retry.
+
+    `attempts` counts every attempt ever made. A replay starts the retry schedule afresh, so
+    `attempts_before` of them belong to earlier runs; `replays` tells the runs apart.
+    `due_ms` (Unix ms) is when the next attempt may start.
+    """
+
+    event_id: str
+    destination: str
+    status: DeliveryStatus
+    attempts: int
+    attempts_before: int
+    replays: int
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request to send. `timeout_s` bounds the whole exchange."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete HTTP response: `head` is at most its first 2 KB."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    head: bytes
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exchange that ended without a complete response.
+
+    `status` is set where a status line had arrived before the fault.
+    """
+
+    error: ErrorClass
+    message: str
+    latency_ms: float
+    status: int | None = None
+
+
+Outcome = Reply | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at one delivery, as it is kept. Times in Unix ms, latency in ms."""
+
+    event_id: str
+    destination: str
+    number: int
+    started_ms: int
+    latency_ms: float
+    status_code: int | None
+    error: ErrorClass | None
+    message: str | None
+    response_headers: tuple[tuple[str, str], ...]
+    response_head: bytes
+    transform: str | None  # None: no transform; "applied"; or why the original was sent
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The destination has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """Try again, not before `due_ms` (Unix ms)."""
+
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """No further attempt will be made unless it is replayed."""
+
+
+Verdict = Delivered | RetryAt | Dead

@@ -1,0 +1,18 @@
+"""Where events, deliveries and attempts are kept, behind one protocol."""
+
+from dispatchd.store.base import Store
+from dispatchd.store.sqlite import SqliteStore
+
+
+def store_from_url(url: str) -> Store:
+    """Return the store that `storage.url` names; nothing is opened yet.
+
+    Raises ValueError for a scheme no backend claims.
+    """
+    scheme, separator, path = url.partition(":///")
+    if scheme == "sqlite" and separator and path:
+        return SqliteStore(path)
+    raise ValueError(f"no storage backend for {url.partition(':')[0]!r}: use sqlite:///PATH")
+
+
+__all__ = ["Store", "store_from_url"]

@@ -1,0 +1,100 @@
+-- Every statement the SQLite store runs more than once, by name.
+
+-- name: add_event
+INSERT INTO events (id, endpoint, endpoint_id, received_ms, event_type, source_ip, status,
+                    filtered_by, content_type, headers, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: add_delivery
+INSERT INTO deliveries (event_id, destination, status, due_ms) VALUES (?, ?, 'queued', ?);
+
+-- name: add_attempt
+INSERT INTO attempts (event_id, destination, number, started_ms, latency_ms, status_code, error,
+                      message, response_headers, response_head, transform)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- A replay that came while the attempt was in flight wins: only the count moves on.
+-- name: settle
+UPDATE deliveries SET
+    status = iif(replays = :replays, :status, status),
+    due_ms = iif(replays = :replays, :due_ms, due_ms),
+    attempts_before = iif(replays = :replays, attempts_before, :attempts),
+    attempts = :attempts
+WHERE event_id = :event_id AND destination = :destination;
+
+-- name: claim_due
+SELECT d.event_id, d.destination, d.status, d.attempts, d.attempts_before, d.replays, d.due_ms,
+       length(e.body)
+FROM deliveries d JOIN events e ON e.id = d.event_id
+WHERE d.destination = ? AND d.status IN ('queued', 'retrying') AND d.due_ms <= ?
+ORDER BY d.due_ms, d.event_id LIMIT ?;
+
+-- name: next_due
+SELECT due_ms FROM deliveries
+WHERE destination = ? AND status IN ('queued', 'retrying') AND due_ms > ?
+ORDER BY due_ms LIMIT 1;
+
+-- name: event
+SELECT id, endpoint, endpoint_id, received_ms, event_type, source_ip, status, filtered_by,
+       content_type, headers, body
+FROM events WHERE id = ?;
+
+-- name: open_lane
+INSERT INTO lanes (destination, held) VALUES (?, NULL)
+ON CONFLICT (destination) DO UPDATE SET held = NULL WHERE held IS NOT NULL;
+
+-- name: hold_lane
+UPDATE lanes SET held = ? WHERE destination = ? AND held IS NULL;
+
+-- name: owes
+SELECT 1 FROM deliveries
+WHERE destination = ? AND status IN ('queued', 'retrying') LIMIT 1;
+
+-- name: shift_due
+UPDATE deliveries SET due_ms = max(:now_ms, due_ms - :by_ms)
+WHERE destination = :destination AND status IN ('queued', 'retrying') AND due_ms > :now_ms;
+
+-- name: story_deliveries
+SELECT event_id, destination, status, attempts, attempts_before, replays, due_ms
+FROM deliveries WHERE event_id = ? ORDER BY destination;
+
+-- name: story_attempts
+SELECT event_id, destination, number, started_ms, latency_ms, status_code, error, message,
+       response_headers, response_head, transform
+FROM attempts WHERE event_id = ? ORDER BY destination, number;
+
+-- Replays are counted so that the result of an attempt already in flight cannot undo one.
+-- name: replay
+UPDATE deliveries SET status = 'queued', due_ms = ?, attempts_before = attempts,
+                      replays = replays + 1
+WHERE event_id = ? AND destination = ?;
+
+-- name: prunable
+SELECT e.received_ms, e.seq, e.id,
+       EXISTS (SELECT 1 FROM deliveries d
+               WHERE d.event_id = e.id AND d.status IN ('queued', 'retrying'))
+FROM events e
+WHERE (e.received_ms, e.seq) > (?, ?) AND e.received_ms < ?
+ORDER BY e.received_ms, e.seq LIMIT ?;
+
+-- name: prune_attempts
+DELETE FROM attempts WHERE event_id = ?;
+
+-- name: prune_deliveries
+DELETE FROM deliveries WHERE event_id = ?;
+
+-- name: prune_event
+DELETE FROM events WHERE id = ?;
+
+-- name: stats_events
+SELECT status, count(*) FROM events WHERE received_ms >= ? GROUP BY status;
+
+-- name: stats_open
+SELECT destination, status, count(*), min(due_ms) FROM deliveries
+WHERE status IN ('queued', 'retrying') GROUP BY destination, status;
+
+-- name: stats_ended
+SELECT d.destination, d.status, count(*) FROM events e
+JOIN deliveries d ON d.event_id = e.id
+WHERE e.received_ms >= ? AND d.status IN ('success', 'failed')
+GROUP BY d.destination, d.status;

@@ -1,0 +1,133 @@
+"""Rows to nouns and back, and the named statements of queries.sql."""
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import orjson
+
+from dispatchd.model import (
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    ErrorClass,
+    Event,
+    EventStatus,
+)
+
+
+@cache
+def statements() -> dict[str, str]:
+    """Return the statements of queries.sql by their `-- name:`."""
+    text = files("dispatchd.store").joinpath("queries.sql").read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
+    return {
+        name: re.split(r";\s*(?:\n|$)", body, maxsplit=1)[0]
+        for name, body in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def schema(version: int) -> str:
+    """Return the script that brings the schema from `version - 1` to `version`."""
+    return files("dispatchd.store").joinpath(f"schema_{version}.sql").read_text(encoding="utf-8")
+
+
+def to_key(uuid: str) -> bytes:
+    """Turn a canonical UUID string to the 16 bytes it is kept as."""
+    return bytes.fromhex(uuid.replace("-", ""))
+
+
+def from_key(key: bytes) -> str:
+    """Turn 16 bytes to a canonical UUID string."""
+    h = key.hex()
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+def event_to_row(event: Event, key: bytes) -> tuple[Any, ...]:
+    """Spell an event as `add_event` takes it."""
+    return (
+        key,
+        event.endpoint,
+        to_key(event.endpoint_id),
+        event.received_ms,
+        event.event_type,
+        event.source_ip,
+        event.status,
+        event.filtered_by,
+        event.content_type,
+        headers_to_json(event.headers),
+        event.body,
+    )
+
+
+def event_from_row(row: Any) -> Event:
+    """Read an event as the statement `event` gives it."""
+    return Event(
+        id=from_key(row[0]),
+        endpoint=row[1],
+        endpoint_id=from_key(row[2]),
+        received_ms=row[3],
+        event_type=row[4],
+        source_ip=row[5],
+        status=EventStatus(row[6]),
+        filtered_by=row[7],
+        content_type=row[8],
+        headers=headers_from_json(row[9]),
+        body=row[10],
+    )
+
+
+def delivery_from_row(row: Any) -> Delivery:
+    """Read a delivery as the statements `claim_due` and `story_deliveries` give it."""
+    return Delivery(from_key(row[0]), row[1], DeliveryStatus(row[2]), *row[3:7])
+
+
+def attempt_to_row(attempt: Attempt, key: bytes) -> tuple[Any, ...]:
+    """Spell an attempt as `add_attempt` takes it."""
+    return (
+        key,
+        attempt.destination,
+        attempt.number,
+        attempt.started_ms,
+        attempt.latency_ms,
+        attempt.status_code,
+        attempt.error,
+        attempt.message,
+        headers_to_json(attempt.response_headers),
+        attempt.response_head,
+        attempt.transform,
+    )
+
+
+def attempt_from_row(row: Any) -> Attempt:
+    """Read an attempt as the statement `story_attempts` gives it."""
+    return Attempt(
+        event_id=from_key(row[0]),
+        destination=row[1],
+        number=row[2],
+        started_ms=row[3],
+        latency_ms=row[4],
+        status_code=row[5],
+        error=None if row[6] is None else ErrorClass(row[6]),
+        message=row[7],
+        response_headers=headers_from_json(row[8]),
+        response_head=row[9],
+        transform=row[10],
+    )
+
+
+def headers_to_json(headers: tuple[tuple[str, str], ...]) -> str:
+    """Spell headers as JSON. Bytes that were no UTF-8 (lone surrogates here) become U+FFFD."""
+    try:
+        return orjson.dumps(headers).decode()
+    except TypeError:
+        clean = [
+            tuple(part.encode("utf-8", "replace").decode() for part in pair) for pair in headers
+        ]
+        return orjson.dumps(clean).decode()
+
+
+def headers_from_json(text: str) -> tuple[tuple[str, str], ...]:
+    """Read headers back."""
+    return tuple((name, value) for name, value in orjson.loads(text))

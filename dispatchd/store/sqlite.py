@@ -1,0 +1,401 @@
+"""The store on SQLite: WAL, `synchronous=FULL`, one writer, a reader of its own.
+
+Writes go through group commit on the writer's connection; reads never wait for them.
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import aiosqlite
+
+from dispatchd.errors import AlreadyRunning, StoreUnavailable, StoreUnusable, WriteRejected
+from dispatchd.model import (
+    Attempt,
+    Dead,
+    Delivered,
+    Delivery,
+    DeliveryStatus,
+    Event,
+    RetryAt,
+    Verdict,
+)
+from dispatchd.store import sqlite_reads
+from dispatchd.store.base import (
+    Due,
+    EventQuery,
+    EventStory,
+    EventSummary,
+    ReplayQuery,
+    Stats,
+)
+from dispatchd.store.group_commit import GroupCommit, Limits
+from dispatchd.store.rows import (
+    attempt_to_row,
+    delivery_from_row,
+    event_from_row,
+    event_to_row,
+    schema,
+    statements,
+    to_key,
+)
+
+SCHEMA_VERSION: Final = 1
+CLAIM_MAX_BYTES: Final = 8 * 1024 * 1024  # bodies held by one claim; a single larger one still goes
+BATCH_ROWS: Final = 500  # of replay and prune: keeps each hold of the write lock to milliseconds
+
+_REASONS: Final = {
+    sqlite3.SQLITE_FULL: "full",
+    sqlite3.SQLITE_BUSY: "locked",
+    sqlite3.SQLITE_LOCKED: "locked",
+    sqlite3.SQLITE_READONLY: "readonly",
+    sqlite3.SQLITE_PERM: "readonly",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """The rows one caller wants in the next transaction."""
+
+    event: tuple[Any, ...] | None = None
+    deliveries: tuple[tuple[Any, ...], ...] = ()
+    attempt: tuple[Any, ...] | None = None
+    settle: dict[str, Any] | None = None
+
+
+class SqliteStore:
+    """Store on one SQLite file at `path`.
+
+    `busy_timeout_ms` is how long a write waits while another process holds the write lock.
+    """
+
+    def __init__(
+        self, path: str, *, busy_timeout_ms: int = 2000, limits: Limits | None = None
+    ) -> None:
+        self._path = path
+        self._busy_timeout_ms = busy_timeout_ms
+        self._sql = statements()
+        self._group: GroupCommit[_Write] = GroupCommit(self._commit, limits)
+        self._write_lock = asyncio.Lock()
+        self._writer: aiosqlite.Connection | None = None
+        self._reader: aiosqlite.Connection | None = None
+        self._lock_file: IO[str] | None = None
+
+    # Life
+
+    async def open(self) -> None:
+        """Connect and migrate. Raises StoreUnusable where that cannot work."""
+        directory = Path(self._path).resolve().parent
+        if not directory.is_dir():
+            raise StoreUnusable(f"cannot open {self._path}: {directory} is not a directory")
+        try:
+            self._writer = await self._connect()
+            await self._migrate(self._writer)
+            self._reader = await self._connect()
+            await self._reader.execute("PRAGMA query_only = ON")
+        except sqlite3.Error as error:
+            await self.close()
+            raise StoreUnusable(f"cannot open {self._path}: {error}") from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _connect(self) -> aiosqlite.Connection:
+        connection = await aiosqlite.connect(self._path, isolation_level=None)
+        try:
+            await connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
+            await connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only where it is new
+            await connection.execute("PRAGMA journal_mode = WAL")
+            await connection.execute("PRAGMA synchronous = FULL")
+            await connection.execute("PRAGMA cache_size = -8192")  # KiB
+            await connection.execute("PRAGMA journal_size_limit = 67108864")
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def _migrate(self, writer: aiosqlite.Connection) -> None:
+        version = await _scalar(writer, "PRAGMA user_version")
+        if version > SCHEMA_VERSION:
+            raise StoreUnusable(
+                f"{self._path} has schema version {version}, made by a newer dispatchd; "
+                f"this one knows up to {SCHEMA_VERSION}"
+            )
+        while version < SCHEMA_VERSION:
+            version += 1
+            try:
+                await writer.executescript(
+                    f"BEGIN IMMEDIATE; {schema(version)}; PRAGMA user_version = {version}; COMMIT;"
+                )
+            except sqlite3.Error:
+                if writer.in_transaction:
+                    await writer.rollback()
+                # Another process may have been first; then there is nothing left to do.
+                if await _scalar(writer, "PRAGMA user_version") < version:
+                    raise
+
+    async def close(self) -> None:
+        """Finish the writes under way and let go of the database."""
+        await self._group.close()
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                await connection.close()
+        self._reader = self._writer = None
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+    def lock(self) -> None:
+        """Become the one daemon on this database. Raises AlreadyRunning."""
+        path = f"{self._path}.lock"
+        try:
+            lock_file = open(path, "a+", encoding="ascii")  # noqa: SIM115 - held until close()
+        except OSError as error:
+            raise StoreUnusable(f"cannot create {path}: {error.strerror}") from error
+        try:
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock_file.seek(0)
+            holder = lock_file.read(32).strip() or "unknown"
+            lock_file.close()
+            raise AlreadyRunning(
+                f"another dispatchd (pid {holder}) already serves {self._path}"
+            ) from error
+        lock_file.truncate(0)
+        lock_file.write(f"{os.getpid()}\n")
+        lock_file.flush()
+        self._lock_file = lock_file
+
+    # Hot path
+
+    async def add_event(self, event: Event, destinations: Sequence[str]) -> Sequence[Delivery]:
+        """Keep `event` and a queued delivery to each destination, durably, in one transaction."""
+        key = to_key(event.id)
+        due_ms = event.received_ms
+        write = _Write(
+            event=event_to_row(event, key),
+            deliveries=tuple((key, destination, due_ms) for destination in destinations),
+        )
+        await self._group.write(write, len(event.body) + 512)
+        return [
+            Delivery(event.id, destination, DeliveryStatus.QUEUED, 0, 0, 0, due_ms)
+            for destination in destinations
+        ]
+
+    async def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
+        """Keep an attempt and what it means for its delivery, in one transaction."""
+        key = to_key(delivery.event_id)
+        status, due_ms = _settled(verdict, delivery.due_ms)
+        write = _Write(
+            attempt=attempt_to_row(attempt, key),
+            settle={
+                "replays": delivery.replays,
+                "status": status,
+                "due_ms": due_ms,
+                "attempts": attempt.number,
+                "event_id": key,
+                "destination": delivery.destination,
+            },
+        )
+        await self._group.write(write, len(attempt.response_head) + 512, must_queue=True)
+
+    async def _commit(self, batch: Sequence[_Write]) -> None:
+        """Make a batch durable: one statement per table, one COMMIT, one fsync."""
+        events = [w.event for w in batch if w.event is not None]
+        deliveries = [row for w in batch for row in w.deliveries]
+        attempts = [w.attempt for w in batch if w.attempt is not None]
+        settled = [w.settle for w in batch if w.settle is not None]
+        await self._transaction(
+            (self._sql["add_event"], events),
+            (self._sql["add_delivery"], deliveries),
+            (self._sql["add_attempt"], attempts),
+            (self._sql["settle"], settled),
+        )
+
+    async def claim_due(
+        self, destination: str, now_ms: int, limit: int, exclude: Collection[str]
+    ) -> Due:
+        """Return up to `limit` open deliveries due by `now_ms`, the longest due first."""
+        reader = self._open_reader()
+        ready: list[tuple[Delivery, Event]] = []
+        with _faults():
+            rows = await reader.execute_fetchall(
+                self._sql["claim_due"], (destination, now_ms, limit + len(exclude))
+            )
+            chosen_bytes = 0
+            for row in rows:
+                delivery = delivery_from_row(row)
+                if delivery.event_id in exclude:
+                    continue
+                chosen_bytes += row[7]
+                if len(ready) == limit or (ready and chosen_bytes > CLAIM_MAX_BYTES):
+                    break
+                found = await reader.execute_fetchall(self._sql["event"], (row[0],))
+                ready.extend((delivery, event_from_row(e)) for e in found)
+            next_rows = await reader.execute_fetchall(self._sql["next_due"], (destination, now_ms))
+        return Due(ready, next((row[0] for row in next_rows), None))
+
+    # Lanes and time
+
+    async def open_lanes(self, destinations: Collection[str]) -> Sequence[str]:
+        """Declare which destinations exist; return those that owe deliveries but are gone."""
+        reader = self._open_reader()
+        with _faults():
+            known = await reader.execute_fetchall("SELECT destination FROM lanes")
+            gone = [row[0] for row in known if row[0] not in destinations]
+            await self._transaction(
+                (self._sql["open_lane"], [(name,) for name in destinations]),
+                (self._sql["hold_lane"], [("not in the config", name) for name in gone]),
+            )
+            return [
+                name
+                for name in gone
+                if list(await reader.execute_fetchall(self._sql["owes"], (name,)))
+            ]
+
+    async def shift_due(self, now_ms: int, by_ms: int) -> int:
+        """Bring deliveries due after `now_ms` forward by `by_ms`: the clock was set back."""
+        with _faults():
+            lanes = await self._open_reader().execute_fetchall("SELECT destination FROM lanes")
+        rows = [{"now_ms": now_ms, "by_ms": by_ms, "destination": row[0]} for row in lanes]
+        return await self._transaction((self._sql["shift_due"], rows))
+
+    # Looking things up
+
+    async def find_events(self, query: EventQuery) -> Sequence[EventSummary]:
+        """List events, newest first."""
+        with _faults():
+            return await sqlite_reads.find_events(self._open_reader(), query)
+
+    async def get_event(self, event_id: str) -> EventStory | None:
+        """Return one event and everything that happened to it; None where there is none."""
+        with _faults():
+            return await sqlite_reads.get_event(self._open_reader(), event_id)
+
+    async def stats(self, since_ms: int) -> Stats:
+        """Count events and deliveries."""
+        with _faults():
+            return await sqlite_reads.stats(self._open_reader(), since_ms)
+
+    # Maintenance
+
+    async def replay(self, query: ReplayQuery, now_ms: int) -> AsyncIterator[int]:
+        """Start deliveries afresh, in batches of one transaction each; yield each one's count."""
+        batches = sqlite_reads.replayable(self._open_reader(), query, BATCH_ROWS)
+        while True:
+            with _faults():
+                keys = await anext(batches, None)
+            if keys is None:
+                return
+            rows = [(now_ms, event_key, destination) for event_key, destination in keys]
+            yield await self._transaction((self._sql["replay"], rows))
+
+    async def prune(self, before_ms: int) -> AsyncIterator[int]:
+        """Delete the events received before `before_ms` that owe nothing any more."""
+        reader = self._open_reader()
+        after = (-1, -1)
+        while True:
+            with _faults():
+                rows = list(
+                    await reader.execute_fetchall(
+                        self._sql["prunable"], (*after, before_ms, BATCH_ROWS)
+                    )
+                )
+            if not rows:
+                return
+            after = (rows[-1][0], rows[-1][1])
+            keys = [(row[2],) for row in rows if not row[3]]
+            await self._transaction(
+                (self._sql["prune_attempts"], keys),
+                (self._sql["prune_deliveries"], keys),
+                (self._sql["prune_event"], keys),
+            )
+            yield len(keys)
+
+    async def backup(self, path: str) -> None:
+        """Write a consistent copy of the database to `path` while it is in use."""
+        with _faults():
+            await self._open_reader().execute("VACUUM INTO ?", (path,))
+
+    async def ping(self) -> None:
+        """Prove that the store answers reads and can write."""
+        with _faults():
+            await _scalar(self._open_reader(), "SELECT count(*) FROM lanes")
+        await self._transaction()
+
+    # Plumbing
+
+    async def _transaction(self, *steps: tuple[str, Iterable[Any]]) -> int:
+        """Run statements, each over its rows, in one transaction; return rows changed by the last.
+
+        Raises StoreUnavailable or WriteRejected with nothing changed.
+        """
+        changed = 0
+        async with self._write_lock:
+            writer = self._writer
+            if writer is None:
+                raise StoreUnavailable("closed", "the store is closed")
+            with _faults():
+                try:
+                    await writer.execute("BEGIN IMMEDIATE")
+                    for sql, rows in steps:
+                        if rows:
+                            cursor = await writer.executemany(sql, rows)
+                            changed = cursor.rowcount
+                    await writer.execute("COMMIT")
+                except BaseException:
+                    if writer.in_transaction:
+                        await writer.execute("ROLLBACK")
+                    raise
+        return changed
+
+    def _open_reader(self) -> aiosqlite.Connection:
+        if self._reader is None:
+            raise StoreUnavailable("closed", "the store is closed")
+        return self._reader
+
+
+def _settled(verdict: Verdict, due_ms: int) -> tuple[DeliveryStatus, int]:
+    match verdict:
+        case Delivered():
+            return DeliveryStatus.SUCCESS, due_ms
+        case Dead():
+            return DeliveryStatus.FAILED, due_ms
+        case RetryAt(due_ms=next_ms):
+            return DeliveryStatus.RETRYING, next_ms
+
+
+async def _scalar(connection: aiosqlite.Connection, sql: str) -> Any:
+    rows = list(await connection.execute_fetchall(sql))
+    return rows[0][0]
+
+
+class _faults:  # noqa: N801 - reads as a statement: `with _faults():`
+    """Turn SQLite's errors into the store's."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError, OverflowError)):
+            raise WriteRejected(str(error)) from error
+        if isinstance(error, sqlite3.Error):
+            code = getattr(error, "sqlite_errorcode", None)
+            if code is None:  # a misuse from our side, not the database speaking
+                raise WriteRejected(str(error)) from error
+            # The low byte is the primary code: https://www.sqlite.org/rescode.html
+            reason = _REASONS.get(code & 0xFF, "io")
+            raise StoreUnavailable(reason, f"the database is {_WORDS[reason]}: {error}") from error
+
+
+_WORDS: Final = {
+    "full": "on a full disk",
+    "locked": "locked by another process",
+    "readonly": "read-only",
+    "io": "not usable",
+}
