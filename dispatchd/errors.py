@@ -4,6 +4,8 @@
 class DispatchdError(Exception):
     """Base of every error that is shown to a user as one line, without a traceback."""
 
+    exit_code = 1  # 2 is for usage and config
+
 
 class StoreUnavailable(DispatchdError):  # noqa: N818 - a state of the store, not a mistake
     """The store cannot take writes now; nothing was changed and a later try may work.

@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dispatchd")
 def cli() -> None:
-    """Receive webhooks, keep them, deliver them.
+    r"""Receive webhooks, keep them, deliver them.
 
     \b
     Example:
@@ -63,4 +63,4 @@ def main() -> None:
         cli(prog_name="dispatchd")
     except DispatchdError as error:
         click.echo(f"dispatchd: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)

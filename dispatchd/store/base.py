@@ -13,9 +13,13 @@ from dispatchd.model import Attempt, Delivery, DeliveryStatus, Event, EventStatu
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What `claim_due` found: work to do now, and when (Unix ms) to look again if none is."""
+    """What `claim_due` found: work to do now, and when (Unix ms) to look again if none is.
+
+    `more` says that a bound was met and further deliveries may be due already.
+    """
 
     ready: Sequence[tuple[Delivery, Event]]
+    more: bool
     next_due_ms: int | None
 
 

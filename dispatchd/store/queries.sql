@@ -98,3 +98,6 @@ SELECT d.destination, d.status, count(*) FROM events e
 JOIN deliveries d ON d.event_id = e.id
 WHERE e.received_ms >= ? AND d.status IN ('success', 'failed')
 GROUP BY d.destination, d.status;
+
+-- name: probe
+INSERT INTO probe (id, count) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET count = count + 1;

@@ -58,3 +58,9 @@ CREATE TABLE lanes (
     destination TEXT NOT NULL PRIMARY KEY,
     held        TEXT  -- why nothing is sent; NULL while it is open
 ) STRICT, WITHOUT ROWID;
+
+-- One row, rewritten to prove that the disk takes writes.
+CREATE TABLE probe (
+    id    INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    count INTEGER NOT NULL
+) STRICT;

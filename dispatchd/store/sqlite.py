@@ -47,6 +47,7 @@ from dispatchd.store.rows import (
 
 SCHEMA_VERSION: Final = 1
 CLAIM_MAX_BYTES: Final = 8 * 1024 * 1024  # bodies held by one claim; a single larger one still goes
+IDS_PER_QUERY: Final = 64
 BATCH_ROWS: Final = 500  # of replay and prune: keeps each hold of the write lock to milliseconds
 
 _REASONS: Final = {
@@ -222,23 +223,29 @@ class SqliteStore:
     ) -> Due:
         """Return up to `limit` open deliveries due by `now_ms`, the longest due first."""
         reader = self._open_reader()
-        ready: list[tuple[Delivery, Event]] = []
+        asked = limit + len(exclude)
         with _faults():
-            rows = await reader.execute_fetchall(
-                self._sql["claim_due"], (destination, now_ms, limit + len(exclude))
+            rows = list(
+                await reader.execute_fetchall(self._sql["claim_due"], (destination, now_ms, asked))
             )
-            chosen_bytes = 0
-            for row in rows:
-                delivery = delivery_from_row(row)
-                if delivery.event_id in exclude:
-                    continue
-                chosen_bytes += row[7]
-                if len(ready) == limit or (ready and chosen_bytes > CLAIM_MAX_BYTES):
-                    break
-                found = await reader.execute_fetchall(self._sql["event"], (row[0],))
-                ready.extend((delivery, event_from_row(e)) for e in found)
+            chosen, cut = _choose(rows, limit, exclude)
+            events = await self._events(reader, [delivery.event_id for delivery in chosen])
             next_rows = await reader.execute_fetchall(self._sql["next_due"], (destination, now_ms))
-        return Due(ready, next((row[0] for row in next_rows), None))
+        return Due(
+            [(delivery, events[delivery.event_id]) for delivery in chosen],
+            cut or len(rows) == asked,
+            next((row[0] for row in next_rows), None),
+        )
+
+    async def _events(self, reader: aiosqlite.Connection, ids: Sequence[str]) -> dict[str, Event]:
+        found: dict[str, Event] = {}
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            chunk = ids[start : start + IDS_PER_QUERY]
+            sql = self._sql["event"].replace("= ?", f"IN ({','.join('?' * len(chunk))})")
+            for row in await reader.execute_fetchall(sql, [to_key(i) for i in chunk]):
+                event = event_from_row(row)
+                found[event.id] = event
+        return found
 
     # Lanes and time
 
@@ -326,7 +333,7 @@ class SqliteStore:
         """Prove that the store answers reads and can write."""
         with _faults():
             await _scalar(self._open_reader(), "SELECT count(*) FROM lanes")
-        await self._transaction()
+        await self._transaction((self._sql["probe"], [()]))
 
     # Plumbing
 
@@ -358,6 +365,23 @@ class SqliteStore:
         if self._reader is None:
             raise StoreUnavailable("closed", "the store is closed")
         return self._reader
+
+
+def _choose(
+    rows: Iterable[Any], limit: int, exclude: Collection[str]
+) -> tuple[list[Delivery], bool]:
+    """Pick from `claim_due` rows what fits both bounds; say whether a bound cut something off."""
+    chosen: list[Delivery] = []
+    chosen_bytes = 0
+    for row in rows:
+        delivery = delivery_from_row(row)
+        if delivery.event_id in exclude:
+            continue
+        chosen_bytes += row[7]
+        if len(chosen) == limit or (chosen and chosen_bytes > CLAIM_MAX_BYTES):
+            return chosen, True
+        chosen.append(delivery)
+    return chosen, False
 
 
 def _settled(verdict: Verdict, due_ms: int) -> tuple[DeliveryStatus, int]:

@@ -45,7 +45,14 @@ async def find_events(reader: aiosqlite.Connection, query: EventQuery) -> Sequen
             counts[shown] = counts.get(shown, 0) + 1
         found.append(
             EventSummary(
-                from_key(row[0]), row[1], row[2], row[3], row[4], EventStatus(row[5]), row[6], counts
+                from_key(row[0]),
+                row[1],
+                row[2],
+                row[3],
+                row[4],
+                EventStatus(row[5]),
+                row[6],
+                counts,
             )
         )
     return found

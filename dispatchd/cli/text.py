@@ -1,0 +1,133 @@
+"""What the commands print: senders' text made harmless, JSON, sizes and times in words."""
+
+import base64
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+_KIB: Final = 1024
+# Oldest first; each unit serves until the next one reaches 1.
+_AGE_UNITS: Final = ((1, "s"), (60, "m"), (3600, "h"), (86400, "d"))
+_TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+INDENT: Final = "  "
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""Spell every character that could command a terminal as an escape: `\x1b`, `\u202e`.
+
+    With `lines`, line feeds and tabs stay as they are.
+    """
+    if text.isprintable():
+        return text
+    kept = "\n\t" if lines else ""
+    return "".join(c if c.isprintable() or c in kept else _escape(c) for c in text)
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if code <= 0xFF:  # noqa: PLR2004 - what two hex digits hold
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - likewise
+
+
+def body_text(body: bytes) -> str:
+    """Spell a body for a terminal: its text, with what is neither UTF-8 nor harmless escaped."""
+    return printable(body.decode("utf-8", "backslashreplace"), lines=True)
+
+
+def pretty_json(text: str) -> str | None:
+    """Indent a JSON document, every token as the sender spelled it; None where it is not JSON."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict | list):
+        return text.strip()
+    return _indent(_TOKENS.findall(text))
+
+
+def _indent(tokens: list[str]) -> str:
+    parts: list[str] = []
+    depth = 0
+    for index, token in enumerate(tokens):
+        if token in "}]":
+            depth -= 1
+            parts.append(token if tokens[index - 1] in "{[" else _newline(depth) + token)
+        else:
+            parts.append(token)
+        if token in "{[":
+            depth += 1
+            if tokens[index + 1] not in "}]":
+                parts.append(_newline(depth))
+        elif token == ",":
+            parts.append(_newline(depth))
+        elif token == ":":
+            parts.append(" ")
+    return "".join(parts)
+
+
+def _newline(depth: int) -> str:
+    return "\n" + INDENT * depth
+
+
+def to_json(data: Any, *, indent: bool = True) -> str:
+    """Spell `data` as JSON in ASCII: nothing in it can command a terminal."""
+    return json.dumps(data, indent=2 if indent else None).replace("\x7f", "\\u007f")
+
+
+def bytes_field(name: str, data: bytes) -> dict[str, str]:
+    """Return `data` as a field for JSON: `name` where it is UTF-8, else `name_base64`."""
+    try:
+        return {name: data.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": base64.b64encode(data).decode()}
+
+
+def size(size_bytes: int) -> str:
+    """Spell a size as the config does: `52 B`, `1.5 KiB`, `10.0 MiB`."""
+    if size_bytes < _KIB:
+        return f"{size_bytes} B"
+    value = float(size_bytes)
+    for unit in ("KiB", "MiB", "GiB"):
+        value /= _KIB
+        if value < _KIB:
+            return f"{value:.1f} {unit}"
+    return f"{value / _KIB:.1f} TiB"
+
+
+def plural(count: int, noun: str) -> str:
+    """Spell a count: `1 event`, `1,200 deliveries`."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun[:-1]}ies" if noun.endswith("y") else f"{count:,} {noun}s"
+
+
+def span(span_ms: int) -> str:
+    """Spell a span roughly, in one unit: `12s`, `3m`, `5h`, `40d`."""
+    seconds = max(span_ms, 0) // 1000
+    chosen = _AGE_UNITS[0]
+    for unit in _AGE_UNITS:
+        if seconds >= unit[0]:
+            chosen = unit
+    return f"{seconds // chosen[0]}{chosen[1]}"
+
+
+def distance(at_ms: int, now_ms: int) -> str:
+    """Say how far off a time is: `3m ago`, `in 5s`."""
+    return f"in {span(at_ms - now_ms)}" if at_ms > now_ms else f"{span(now_ms - at_ms)} ago"
+
+
+def iso(at_ms: int) -> str:
+    """Spell a time for scripts: `2026-01-31T12:00:00.123Z`."""
+    return _utc(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def clock_time(at_ms: int) -> str:
+    """Spell a time for people: `2026-01-31 12:00:00.123 UTC`."""
+    return iso(at_ms).replace("T", " ").replace("Z", " UTC")
+
+
+def _utc(at_ms: int) -> datetime:
+    seconds, ms = divmod(at_ms, 1000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ms * 1000)
