@@ -4,14 +4,15 @@ from dispatchd.store.base import Store
 from dispatchd.store.sqlite import SqliteStore
 
 
-def store_from_url(url: str) -> Store:
+def store_from_url(url: str, *, busy_timeout_ms: int = 2000) -> Store:
     """Return the store that `storage.url` names; nothing is opened yet.
 
+    `busy_timeout_ms` is how long a write waits for another process that is writing.
     Raises ValueError for a scheme no backend claims.
     """
     scheme, separator, path = url.partition(":///")
     if scheme == "sqlite" and separator and path:
-        return SqliteStore(path)
+        return SqliteStore(path, busy_timeout_ms=busy_timeout_ms)
     raise ValueError(f"no storage backend for {url.partition(':')[0]!r}: use sqlite:///PATH")
 
 

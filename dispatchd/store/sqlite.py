@@ -110,7 +110,9 @@ class SqliteStore:
         connection = await aiosqlite.connect(self._path, isolation_level=None)
         try:
             await connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
-            await connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only where it is new
+            if await _scalar(connection, "PRAGMA page_count") == 0:
+                # Works only where the file is new, and takes the write lock everywhere.
+                await connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             await connection.execute("PRAGMA journal_mode = WAL")
             await connection.execute("PRAGMA synchronous = FULL")
             await connection.execute("PRAGMA cache_size = -8192")  # KiB
@@ -326,8 +328,11 @@ class SqliteStore:
 
     async def backup(self, path: str) -> None:
         """Write a consistent copy of the database to `path` while it is in use."""
+        self._open_reader()
         with _faults():
-            await self._open_reader().execute("VACUUM INTO ?", (path,))
+            # Not on the reader: it is query_only, and would keep every other read waiting.
+            async with aiosqlite.connect(self._path, isolation_level=None) as connection:
+                await connection.execute("VACUUM INTO ?", (path,))
 
     async def ping(self) -> None:
         """Prove that the store answers reads and can write."""
