@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Final
 
 import click
@@ -49,16 +50,19 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dispatchd")
 def cli() -> None:
-    r"""Receive webhooks, keep them, deliver them.
+    """Receive webhooks, keep them, deliver them.
 
     \b
     Example:
       dispatchd serve --config config.example.yaml
-    """
+    """  # noqa: D301 - click reads the backspace itself
 
 
 def main() -> None:
     """Run the command line: exit 0, 1 (runtime) or 2 (usage and config), never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a locale without our characters is no surprise
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli(prog_name="dispatchd")
     except DispatchdError as error:

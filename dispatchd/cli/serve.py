@@ -24,7 +24,7 @@ from dispatchd.log import LEVELS
     help="The least severe line that is written.",
 )
 def command(config_path: str | None, log_format: str, log_level: str) -> None:
-    r"""Run the daemon: receive webhooks, keep them, deliver them.
+    """Run the daemon: receive webhooks, keep them, deliver them.
 
     It logs to standard error, one line per received event and per attempt, and ends with
     exit 0 on SIGTERM or Ctrl-C once what is in flight has been written.
@@ -32,7 +32,7 @@ def command(config_path: str | None, log_format: str, log_level: str) -> None:
     \b
     Example:
       dispatchd serve --config config.example.yaml
-    """
+    """  # noqa: D301 - click reads the backspace itself
     import uvloop  # noqa: PLC0415 - only this command runs the daemon
 
     from dispatchd.app import App  # noqa: PLC0415 - likewise

@@ -1,17 +1,21 @@
 """Tables that fit the terminal; whole and plain where the output is not one."""
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
+from unicodedata import combining, east_asian_width
 
 import click
 
 from dispatchd.cli.text import printable
 
-PIPED_WIDTH: Final = 100_000  # no reader of a pipe wants a line folded
 CELL_MAX_CHARS: Final = 200  # a sender chooses how long an event type is, not how wide our table
-MIN_WIDTH: Final = 8
+NARROWEST: Final = 8
+GAP: Final = "  "
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,37 +30,74 @@ class Column:
 
 def draw(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Print a table. Its cells may come from senders: control characters are escaped."""
-    from rich.console import Console  # noqa: PLC0415 - only where a table is drawn
-    from rich.table import Table  # noqa: PLC0415 - likewise
-    from rich.text import Text  # noqa: PLC0415 - likewise
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    head, *body = lay_out(columns, rows, width)
+    click.echo(click.style(head, bold=True))  # echo drops the style where it is no terminal
+    for line in body:
+        click.echo(line)
 
-    on_terminal = sys.stdout.isatty()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(
-            column.title,
-            no_wrap=not column.folds,
-            overflow="fold" if column.folds else "ellipsis",
-            justify="right" if column.right else "left",
-            min_width=_widest(column, columns, rows) if column.whole else MIN_WIDTH // 2,
-        )
-    for row in rows:
-        table.add_row(*(Text(_cut(printable(cell))) for cell in row))
-    console = Console(
-        width=None if on_terminal else PIPED_WIDTH,
-        no_color=not on_terminal or None,
-        force_terminal=on_terminal,
+
+def lay_out(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None
+) -> list[str]:
+    """Return the table's lines, its titles first; `width` None is without bound."""
+    cells = [[_cut(printable(cell), CELL_MAX_CHARS) for cell in row] for row in rows]
+    table = [[column.title for column in columns], *cells]
+    widths = [max(map(_cells_wide, texts)) for texts in zip(*table, strict=True)]
+    if width is not None:
+        _squeeze(columns, widths, width - len(GAP) * (len(columns) - 1))
+    lines = []
+    for row in table:
+        parts = [
+            _wrapped(text, wide) if column.folds else [_cut(text, wide)]
+            for column, text, wide in zip(columns, row, widths, strict=True)
+        ]
+        for line in zip_longest(*parts, fillvalue=""):
+            padded = (
+                _padded(text, wide, right=column.right)
+                for column, text, wide in zip(columns, line, widths, strict=True)
+            )
+            lines.append(GAP.join(padded).rstrip())
+    return lines
+
+
+def _squeeze(columns: Sequence[Column], widths: list[int], room: int) -> None:
+    """Take from the widest of the columns that give way, until the table fits."""
+    yielding = [i for i, column in enumerate(columns) if not column.whole]
+    while sum(widths) > room:
+        widest = max(yielding, key=lambda i: widths[i], default=None)
+        if widest is None or widths[widest] <= NARROWEST:
+            return  # too narrow a terminal: its lines will wrap
+        widths[widest] -= 1
+
+
+def _wrapped(text: str, wide: int) -> list[str]:
+    return textwrap.wrap(text, wide) or [""]
+
+
+def _padded(text: str, wide: int, *, right: bool) -> str:
+    padding = " " * (wide - _cells_wide(text))
+    return padding + text if right else text + padding
+
+
+def _cut(text: str, wide: int) -> str:
+    """Cut `text` to `wide` cells of a terminal, the last of them an ellipsis."""
+    if _cells_wide(text) <= wide:
+        return text
+    kept = ""
+    left = wide - 1
+    for char in text:
+        left -= _cells_wide(char)
+        if left < 0:
+            break
+        kept += char
+    return kept + "…"
+
+
+def _cells_wide(text: str) -> int:
+    """Count the cells of a terminal: two for wide characters, none for combining ones."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text
     )
-    with console.capture() as capture:
-        console.print(table)
-    for line in capture.get().splitlines():
-        click.echo(line.rstrip())
-
-
-def _widest(column: Column, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> int:
-    index = columns.index(column)
-    return max([len(column.title), *(len(row[index]) for row in rows)])
-
-
-def _cut(cell: str) -> str:
-    return cell if len(cell) <= CELL_MAX_CHARS else cell[: CELL_MAX_CHARS - 1] + "…"

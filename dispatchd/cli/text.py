@@ -47,22 +47,22 @@ def pretty_json(text: str) -> str | None:
     return _indent(_TOKENS.findall(text))
 
 
-def _indent(tokens: list[str]) -> str:
+def _indent(marks: list[str]) -> str:
     parts: list[str] = []
     depth = 0
-    for index, token in enumerate(tokens):
-        if token in "}]":
+    for index, mark in enumerate(marks):
+        if mark in "}]":
             depth -= 1
-            parts.append(token if tokens[index - 1] in "{[" else _newline(depth) + token)
+            parts.append(mark if marks[index - 1] in "{[" else _newline(depth) + mark)
         else:
-            parts.append(token)
-        if token in "{[":
+            parts.append(mark)
+        if mark in "{[":
             depth += 1
-            if tokens[index + 1] not in "}]":
+            if marks[index + 1] not in "}]":
                 parts.append(_newline(depth))
-        elif token == ",":
+        elif mark == ",":
             parts.append(_newline(depth))
-        elif token == ":":
+        elif mark == ":":
             parts.append(" ")
     return "".join(parts)
 

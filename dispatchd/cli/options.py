@@ -1,0 +1,66 @@
+"""What several commands take: `--config`, `--json`, event ids, durations, points in time."""
+
+import re
+import uuid
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+import click
+
+from dispatchd.clock import SystemClock
+
+config_option = click.option("--config", "config_path", metavar="FILE", help="The config file.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+_DURATION: Final = re.compile(r"(\d{1,9})(ms|s|m|h|d)", re.ASCII)
+_UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def parse_event_id(text: str) -> str:
+    """Return the canonical spelling of an event's id, a UUID."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no event id; `dispatchd events` lists them."
+        ) from None
+
+
+def parse_duration(text: str) -> int:
+    """Return the milliseconds of a duration, as the config spells one."""
+    span_ms = _duration_ms(text)
+    if span_ms is None:
+        raise click.BadParameter(f"{text!r} is no duration; write 500ms, 30s, 5m, 2h or 7d.")
+    return span_ms
+
+
+def parse_since(text: str) -> int:
+    """Return a point in time, never before 1970: a duration back from now, or an ISO time."""
+    span_ms = _duration_ms(text)
+    if span_ms is not None:
+        return max(SystemClock().now_ms() - span_ms, 0)
+    try:
+        at = datetime.fromisoformat(text)
+        return max(int(at.timestamp() * 1000), 0)  # without a zone: the machine's own
+    except (ValueError, OverflowError, OSError):
+        raise click.BadParameter(
+            f"{text!r} is no time; write a duration back from now (2h, 7d)"
+            " or an ISO time (2026-01-31T12:00:00Z)."
+        ) from None
+
+
+def _duration_ms(text: str) -> int | None:
+    match = _DURATION.fullmatch(text)
+    return int(match[1]) * _UNIT_MS[match[2]] if match else None
+
+
+def unknown(what: str, name: str, known: Collection[str]) -> str:
+    """Say that nothing is called `name`, and what comes nearest."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
+
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f"no {what} {name!r}; did you mean {near[0]!r}?"
+    listed = ", ".join(sorted(known)[:8])
+    return f"no {what} {name!r}; known: {listed}" if listed else f"no {what} {name!r}"

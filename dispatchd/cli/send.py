@@ -1,0 +1,202 @@
+"""`dispatchd send`: sign and post a test event."""
+
+import asyncio
+import json
+import re
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from urllib.parse import urlsplit
+
+import click
+from click.core import ParameterSource
+
+from dispatchd.cli.options import config_option, json_option, unknown
+from dispatchd.cli.storage import load_config
+from dispatchd.cli.text import printable, to_json
+from dispatchd.errors import DispatchdError
+from dispatchd.verify import sign
+
+if TYPE_CHECKING:
+    from dispatchd.config import Config, EndpointConfig
+
+TEST_BODY: Final = b'{"action":"opened","issue":{"title":"A test event from dispatchd send"}}'
+TIMEOUT_S: Final = 30
+REPLY_MAX_BYTES: Final = 64 * 1024
+ANY_HOST: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a comparison
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
+
+
+def http_url(text: str) -> str:
+    """Return an absolute http or https URL as it is."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a malformed port or address
+        good = False
+    if not good:
+        raise click.BadParameter(f"{text!r} is no http or https URL.")
+    return text
+
+
+def header(text: str) -> tuple[str, str]:
+    """Return name and value of a header, spelled as curl takes it: `Name: value`."""
+    name, colon, content = text.partition(":")
+    content = content.strip()
+    if not colon or not _TOKEN.fullmatch(name) or not content.isprintable():
+        raise click.BadParameter(f"{text!r} is no header; write 'Name: value'.")
+    return name, content
+
+
+@click.command()
+@click.argument("slug")
+@click.argument("file", type=click.File("rb"), required=False)
+@config_option
+@click.option("--event-type", metavar="TYPE", help="Send it as X-Event-Type.")
+@click.option(
+    "--header", "headers", type=header, multiple=True, metavar="K:V", help="A further header."
+)
+@click.option(
+    "--url", type=http_url, metavar="URL", help="Post there instead of to the configured listener."
+)
+@click.option(
+    "--api-key",
+    metavar="KEY",
+    envvar="DISPATCHD_API_KEY",
+    help="Use this API key instead of a signature; better from $DISPATCHD_API_KEY.",
+)
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    slug: str,
+    file: BinaryIO | None,
+    config_path: str | None,
+    event_type: str | None,
+    headers: tuple[tuple[str, str], ...],
+    url: str | None,
+    api_key: str | None,
+    as_json: bool,
+) -> None:
+    """Sign and post a test event to endpoint SLUG of the running daemon.
+
+    The body is FILE byte for byte (- is standard input), else a small JSON document. It is
+    signed with the endpoint's first secret; where it has none, an API key is sent.
+
+    \b
+    Example:
+      dispatchd send my-slug
+      dispatchd send my-slug payload.json --event-type opened
+    """  # noqa: D301 - click reads the backspace itself
+    config = load_config(config_path)
+    endpoint = config.endpoints.get(slug)
+    if endpoint is None:
+        raise click.BadParameter(
+            unknown("endpoint", slug, config.endpoints) + " (in the config)", param_hint="SLUG"
+        )
+    body = TEST_BODY if file is None else file.read()
+    prefer_key = ctx.get_parameter_source("api_key") is ParameterSource.COMMANDLINE
+    sent = _default_headers(endpoint, body, slug, api_key, prefer_key=prefer_key)
+    if event_type is not None:
+        name, value = header(f"X-Event-Type: {event_type}")
+        sent[name] = value
+    status, reply = asyncio.run(_post(config, slug, url, _overlay(sent, headers), body))
+    ok = 200 <= status < 300  # noqa: PLR2004 - HTTP's success
+    if as_json:
+        click.echo(to_json({"status": status, **_reply_fields(reply)}))
+    elif ok:
+        event_id = _reply_fields(reply).get("event_id")
+        click.echo(f"{status} {f'event {event_id}' if event_id else _one_line(reply)}")
+    else:
+        error = _reply_fields(reply).get("error")
+        told = (
+            printable(f"{error.get('code')}: {error.get('message')}")
+            if isinstance(error, dict)
+            else _one_line(reply)
+        )
+        raise DispatchdError(f"the answer was {status} {told}")
+    if not ok:
+        ctx.exit(1)
+
+
+def _default_headers(
+    endpoint: "EndpointConfig", body: bytes, slug: str, api_key: str | None, *, prefer_key: bool
+) -> dict[str, str]:
+    """Return content type and proof: a signature where there is a secret, else an API key."""
+    headers = {"Content-Type": "application/json", "User-Agent": "dispatchd-send"}
+    if endpoint.secret and not prefer_key:
+        secret = endpoint.secret[0].get_secret_value().encode()
+        headers["X-Dispatch-Signature"] = sign(secret, body)
+    elif api_key is not None:
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise click.UsageError("The API key holds characters that no API key has.")
+        headers["Authorization"] = f"Bearer {api_key}"
+    elif endpoint.auth != "none":
+        raise click.UsageError(
+            f"Endpoint {slug!r} has no secret to sign with:"
+            " set DISPATCHD_API_KEY to an API key (`dispatchd key new`), or use --api-key."
+        )
+    return headers
+
+
+def _overlay(defaults: dict[str, str], given: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    """Put the given headers over the default ones of the same name; doubled ones stay doubled."""
+    replaced = {name.lower() for name, _ in given}
+    return [(k, v) for k, v in defaults.items() if k.lower() not in replaced] + list(given)
+
+
+async def _post(
+    config: "Config", slug: str, url: str | None, headers: list[tuple[str, str]], body: bytes
+) -> tuple[int, bytes]:
+    """Post and return status and reply. Raises DispatchdError where no reply comes."""
+    import aiohttp  # noqa: PLC0415 - not for --help
+
+    listen = config.server.listen
+    connector: aiohttp.BaseConnector
+    if url is None and listen.path is not None:
+        connector = aiohttp.UnixConnector(listen.path)
+        url, where = f"http://localhost/hooks/{slug}", f"unix:{listen.path}"
+    else:
+        connector = aiohttp.TCPConnector()
+        url = where = url or _listener_url(listen.host, listen.port, slug)
+    try:
+        async with (
+            aiohttp.ClientSession(
+                connector=connector, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
+            ) as session,
+            session.post(url, data=body, headers=headers, allow_redirects=False) as response,
+        ):
+            reply = bytearray()
+            while len(reply) < REPLY_MAX_BYTES and (chunk := await response.content.readany()):
+                reply += chunk
+            return response.status, bytes(reply)
+    except aiohttp.ClientConnectorError as error:
+        why = error.os_error.strerror or str(error.os_error)
+        raise DispatchdError(
+            f"cannot connect to {where} ({why}): is `dispatchd serve` running?"
+        ) from error
+    except TimeoutError as error:
+        raise DispatchdError(f"{where} gave no answer within {TIMEOUT_S} s") from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise DispatchdError(f"{where} gave no proper answer: {error}") from error
+
+
+def _listener_url(host: str, port: int, slug: str) -> str:
+    if port == 0:
+        raise click.UsageError("server.listen has port 0, which the system chooses: use --url.")
+    host = ANY_HOST.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/hooks/{slug}"
+
+
+def _reply_fields(reply: bytes) -> dict[str, Any]:
+    """Return the reply's JSON object; of anything else, its text as `reply`."""
+    try:
+        document = json.loads(reply)
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict):
+        return document
+    return {"reply": reply.decode("utf-8", "backslashreplace")}
+
+
+def _one_line(reply: bytes) -> str:
+    return printable(reply.decode("utf-8", "backslashreplace").strip()[:200])

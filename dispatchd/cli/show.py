@@ -1,0 +1,204 @@
+"""`dispatchd show`: one event's whole story."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from dispatchd.cli.options import config_option, json_option, parse_event_id
+from dispatchd.cli.storage import load_config, opened
+from dispatchd.cli.text import (
+    body_text,
+    bytes_field,
+    clock_time,
+    distance,
+    iso,
+    plural,
+    printable,
+    size,
+    to_json,
+)
+from dispatchd.clock import SystemClock
+from dispatchd.errors import DispatchdError
+from dispatchd.model import DeliveryStatus
+
+if TYPE_CHECKING:
+    from dispatchd.config import Config
+    from dispatchd.model import Attempt, Delivery, Event
+    from dispatchd.store.base import EventStory
+
+BODY_PREVIEW_BYTES: Final = 1024
+RESPONSE_PREVIEW_BYTES: Final = 200
+ENDED: Final = (DeliveryStatus.SUCCESS, DeliveryStatus.FAILED)
+
+
+@click.command()
+@click.argument("event_id", type=parse_event_id)
+@config_option
+@click.option("--body", "only_body", is_flag=True, help="Print the body alone, byte for byte.")
+@json_option
+def command(event_id: str, config_path: str | None, only_body: bool, as_json: bool) -> None:
+    """Tell one event's whole story: what came, where it goes, every attempt.
+
+    --body writes the bytes as they came; on a terminal, control characters are escaped.
+
+    \b
+    Example:
+      dispatchd show 0198c0de-0000-7000-8000-000000000001
+      dispatchd show 0198c0de-0000-7000-8000-000000000001 --body > body.json
+    """  # noqa: D301 - click reads the backspace itself
+    if only_body and as_json:
+        raise click.UsageError("--body and --json exclude each other; --json holds the body.")
+    story = asyncio.run(_get(load_config(config_path), event_id))
+    if story is None:
+        raise DispatchdError(f"there is no event {event_id}; `dispatchd events` lists them")
+    if only_body:
+        _print_body(story.event.body)
+    elif as_json:
+        click.echo(to_json(_fields(story)))
+    else:
+        click.echo("\n".join(_lines(story, SystemClock().now_ms())))
+
+
+async def _get(config: "Config", event_id: str) -> "EventStory | None":
+    async with opened(config) as store:
+        return await store.get_event(event_id)
+
+
+def _print_body(body: bytes) -> None:
+    if sys.stdout.isatty():
+        click.echo(body_text(body))
+    else:
+        click.echo(body, nl=False)
+
+
+# For people
+
+
+def _lines(story: "EventStory", now_ms: int) -> Iterator[str]:
+    event = story.event
+    yield f"Event     {event.id}"
+    yield f"Received  {clock_time(event.received_ms)} ({distance(event.received_ms, now_ms)})"
+    yield f"Endpoint  {printable(event.endpoint)} ({event.endpoint_id})"
+    yield f"Type      {'-' if event.event_type is None else printable(event.event_type)}"
+    by = "" if event.filtered_by is None else f" by {printable(event.filtered_by)}"
+    yield f"Status    {event.status.value}{by}"
+    yield f"From      {'-' if event.source_ip is None else printable(event.source_ip)}"
+    yield f"Headers   {len(event.headers) or 'none'}"
+    for name, value in event.headers:
+        yield f"  {printable(name)}: {printable(value)}"
+    yield f"Body      {size(len(event.body))}, {printable(event.content_type)}"
+    yield from _indented(_preview(event.body, BODY_PREVIEW_BYTES, "; --body prints all"), "  ")
+    if not story.deliveries:
+        yield ""
+        yield "No deliveries."
+    for delivery in story.deliveries:
+        yield ""
+        yield from _delivery_lines(story, delivery, now_ms)
+
+
+def _delivery_lines(story: "EventStory", delivery: "Delivery", now_ms: int) -> Iterator[str]:
+    replays = f", {plural(delivery.replays, 'replay')}" if delivery.replays else ""
+    yield (
+        f"Delivery to {printable(delivery.destination)}: {delivery.status.value},"
+        f" {plural(delivery.attempts, 'attempt')}{replays}"
+    )
+    if delivery.status is DeliveryStatus.HELD:
+        yield f"  held: {printable(story.held[delivery.destination])}"
+    elif delivery.status not in ENDED:
+        yield f"  due {clock_time(delivery.due_ms)} ({distance(delivery.due_ms, now_ms)})"
+    for attempt in story.attempts:
+        if attempt.destination == delivery.destination:
+            yield from _attempt_lines(attempt)
+
+
+def _attempt_lines(attempt: "Attempt") -> Iterator[str]:
+    result = " ".join(
+        str(part)
+        for part in (attempt.status_code, attempt.error and attempt.error.value)
+        if part is not None
+    )
+    yield (
+        f"  #{attempt.number}  {clock_time(attempt.started_ms)}  {result}"
+        f"  {attempt.latency_ms:,.1f} ms"
+    )
+    if attempt.message:
+        yield f"      {printable(attempt.message)}"
+    if attempt.transform is not None:
+        yield f"      transform: {printable(attempt.transform)}"
+    if attempt.response_head:
+        preview = _preview(attempt.response_head, RESPONSE_PREVIEW_BYTES, "; --json holds more")
+        yield from _indented("response: " + preview, "      ")
+
+
+def _preview(data: bytes, most_bytes: int, rest: str) -> str:
+    """Return the beginning of `data`, cut between characters."""
+    if len(data) <= most_bytes:
+        return body_text(data)
+    # A character cut in half at the end is not the sender's fault: leave it out.
+    start = data[:most_bytes]
+    for cut in range(1, 4):
+        if len(start) >= cut and start[-cut] >= 0xC0:  # noqa: PLR2004 - the first byte of several
+            start = start[:-cut]
+            break
+    return f"{body_text(start)}\n… {plural(len(data) - len(start), 'byte')} more{rest}"
+
+
+def _indented(text: str, indent: str) -> Iterator[str]:
+    return (indent + line for line in text.split("\n")) if text else iter(())
+
+
+# For scripts
+
+
+def _fields(story: "EventStory") -> dict[str, Any]:
+    return {
+        **_event_fields(story.event),
+        "deliveries": [_delivery_fields(story, delivery) for delivery in story.deliveries],
+    }
+
+
+def _event_fields(event: "Event") -> dict[str, Any]:
+    return {
+        "event_id": event.id,
+        "endpoint": event.endpoint,
+        "endpoint_id": event.endpoint_id,
+        "received": iso(event.received_ms),
+        "event_type": event.event_type,
+        "source_ip": event.source_ip,
+        "status": event.status.value,
+        "filtered_by": event.filtered_by,
+        "content_type": event.content_type,
+        "headers": [list(pair) for pair in event.headers],
+        "body_bytes": len(event.body),
+        **bytes_field("body", event.body),
+    }
+
+
+def _delivery_fields(story: "EventStory", delivery: "Delivery") -> dict[str, Any]:
+    return {
+        "destination": delivery.destination,
+        "status": delivery.status.value,
+        "held": story.held.get(delivery.destination),
+        "due": None if delivery.status in ENDED else iso(delivery.due_ms),
+        "replays": delivery.replays,
+        "attempts": [
+            _attempt_fields(a) for a in story.attempts if a.destination == delivery.destination
+        ],
+    }
+
+
+def _attempt_fields(attempt: "Attempt") -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "started": iso(attempt.started_ms),
+        "latency_ms": attempt.latency_ms,
+        "status_code": attempt.status_code,
+        "error": None if attempt.error is None else attempt.error.value,
+        "message": attempt.message,
+        "transform": attempt.transform,
+        "response_headers": [list(pair) for pair in attempt.response_headers],
+        **bytes_field("response", attempt.response_head),
+    }

@@ -1,0 +1,93 @@
+"""`dispatchd stats`: count events and deliveries."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from dispatchd.cli.options import config_option, json_option, parse_since
+from dispatchd.cli.storage import load_config, opened
+from dispatchd.cli.tables import Column, draw
+from dispatchd.cli.text import clock_time, distance, iso, plural, printable, size, to_json
+from dispatchd.clock import SystemClock
+from dispatchd.model import DeliveryStatus, EventStatus
+
+if TYPE_CHECKING:
+    from dispatchd.config import Config
+    from dispatchd.store.base import DestinationStats, Stats
+
+COLUMNS: Final = (
+    Column("DESTINATION"),
+    *(Column(status.value.upper(), whole=True, right=True) for status in DeliveryStatus),
+    Column("OLDEST DUE", whole=True),
+)
+
+
+@click.command()
+@config_option
+@click.option(
+    "--since",
+    "since_ms",
+    type=parse_since,
+    metavar="TIME",
+    default="24h",
+    show_default=True,
+    help="Count events received in the last 24h, or since, and what became of them.",
+)
+@json_option
+def command(config_path: str | None, since_ms: int, as_json: bool) -> None:
+    """Count events and deliveries.
+
+    Queued, retrying and held deliveries are all counted, whenever their events came; success
+    and failed are those of the events since.
+
+    \b
+    Example:
+      dispatchd stats --since 7d
+    """  # noqa: D301 - click reads the backspace itself
+    stats = asyncio.run(_stats(load_config(config_path), since_ms))
+    if as_json:
+        click.echo(to_json(_fields(stats, since_ms)))
+        return
+    now_ms = SystemClock().now_ms()
+    events = [plural(stats.events.get(EventStatus.RECEIVED, 0), "event") + " received"]
+    if filtered := stats.events.get(EventStatus.FILTERED, 0):
+        events.append(f"{filtered:,} filtered")
+    click.echo(f"{', '.join(events)} since {clock_time(since_ms)}")
+    click.echo(f"Database {size(stats.database_bytes)}")
+    click.echo()
+    if not stats.destinations:
+        click.echo("No destinations yet.")
+        return
+    draw(COLUMNS, [_row(lane, now_ms) for lane in stats.destinations])
+    for lane in stats.destinations:
+        if lane.held is not None:
+            click.echo(f"{printable(lane.destination)} is held: {printable(lane.held)}")
+
+
+async def _stats(config: "Config", since_ms: int) -> "Stats":
+    async with opened(config) as store:
+        return await store.stats(since_ms)
+
+
+def _row(lane: "DestinationStats", now_ms: int) -> tuple[str, ...]:
+    oldest = "-" if lane.oldest_due_ms is None else distance(lane.oldest_due_ms, now_ms)
+    counts = (f"{lane.counts.get(status, 0):,}" for status in DeliveryStatus)
+    return (lane.destination, *counts, oldest)
+
+
+def _fields(stats: "Stats", since_ms: int) -> dict[str, Any]:
+    return {
+        "since": iso(since_ms),
+        "events": {status.value: stats.events.get(status, 0) for status in EventStatus},
+        "destinations": [
+            {
+                "destination": lane.destination,
+                **{status.value: lane.counts.get(status, 0) for status in DeliveryStatus},
+                "oldest_due": None if lane.oldest_due_ms is None else iso(lane.oldest_due_ms),
+                "held_because": lane.held,
+            }
+            for lane in stats.destinations
+        ],
+        "database_bytes": stats.database_bytes,
+    }

@@ -1,0 +1,58 @@
+"""The store as commands use it: beside a daemon that may be up or down, never creating one."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dispatchd.errors import DispatchdError
+
+if TYPE_CHECKING:
+    from dispatchd.config import Config
+    from dispatchd.store import Store
+
+# A command waits where the daemon would rather answer 503: long batches of a prune or replay
+# and another process's transaction pass within it.
+BUSY_TIMEOUT_MS: Final = 15_000
+
+
+def load_config(config_path: str | None) -> "Config":
+    """Find and read the config. Raises DispatchdError with every problem in it."""
+    from dispatchd.config import find_config, load  # noqa: PLC0415 - not for --help
+
+    return load(find_config(config_path))
+
+
+@asynccontextmanager
+async def opened(config: "Config") -> AsyncIterator["Store"]:
+    """Open the store of `config`, which must exist. Raises DispatchdError."""
+    from dispatchd.store import store_from_url  # noqa: PLC0415 - not for --help
+
+    url = config.storage.url
+    _must_exist(url)
+    store = store_from_url(url, busy_timeout_ms=BUSY_TIMEOUT_MS)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _must_exist(url: str) -> None:
+    """Refuse a missing database: a mistyped path must not look like an empty history."""
+    scheme, _, name = url.partition(":///")
+    if scheme != "sqlite":
+        return
+    path = Path(name)
+    try:
+        empty = path.stat().st_size == 0
+    except FileNotFoundError:
+        beside = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise DispatchdError(
+            f"there is no database {name}{beside}: `dispatchd serve` creates it;"
+            " is storage.url right, and is this the directory the daemon runs in?"
+        ) from None
+    except OSError as error:
+        raise DispatchdError(f"cannot open {name}: {error.strerror}") from error
+    if empty:
+        raise DispatchdError(f"the database {name} is empty: `dispatchd serve` fills it")
