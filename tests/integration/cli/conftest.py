@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 import time
@@ -38,7 +40,6 @@ endpoints:
     secret: a-signing-secret
     destinations: [crm, audit]
   keyed:
-    auth: api_key
     destinations: [crm]
 destinations:
   crm: {{url: "http://127.0.0.1:9/in"}}
@@ -89,6 +90,29 @@ class World:
         captured = self._capture.readouterr()
         assert "Traceback" not in captured.err
         return Ran(code, captured.out, captured.err)
+
+    def on_terminal(self, *args: str, columns: int) -> list[str]:
+        """Run a command on a terminal `columns` wide; return its lines without colours."""
+        main_fd, terminal = pty.openpty()
+        running = subprocess.Popen(
+            [sys.executable, "-m", "dispatchd", *args, "--config", self.config],
+            stdout=terminal,
+            stderr=terminal,
+            env={**os.environ, "COLUMNS": str(columns), "TERM": "xterm"},
+        )
+        os.close(terminal)
+        shown = b""
+        while True:
+            try:
+                chunk = os.read(main_fd, 65536)
+            except OSError:  # Linux's word for: the other side has closed
+                break
+            if not chunk:
+                break
+            shown += chunk
+        os.close(main_fd)
+        assert running.wait() == 0
+        return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
 
     def store(self, work) -> Any:
         """Run `work(store)` on the database, creating it as the daemon would."""

@@ -1,8 +1,6 @@
 """`dispatchd events` on a real database."""
 
 import os
-import pty
-import re
 import subprocess
 import sys
 
@@ -154,34 +152,10 @@ def test_a_pipe_gets_whole_plain_lines(world):
     assert line.endswith("2 queued")
 
 
-def on_terminal(world, *args: str, columns: int) -> list[str]:
-    """Run a command on a terminal `columns` wide; return its lines without colours."""
-    main_fd, terminal = pty.openpty()
-    running = subprocess.Popen(
-        [sys.executable, "-m", "dispatchd", *args, "--config", world.config],
-        stdout=terminal,
-        stderr=terminal,
-        env={**os.environ, "COLUMNS": str(columns), "TERM": "xterm"},
-    )
-    os.close(terminal)
-    shown = b""
-    while True:
-        try:
-            chunk = os.read(main_fd, 65536)
-        except OSError:  # Linux's word for: the other side has closed
-            break
-        if not chunk:
-            break
-        shown += chunk
-    os.close(main_fd)
-    assert running.wait() == 0
-    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
-
-
 def test_a_terminal_of_80_columns_shows_whole_ids(world):
     event = world.add("crm", "audit", event_type="pull_request_review_comment.created" * 3)
     world.deliver(event, "crm")
-    lines = on_terminal(world, "events", columns=80)
+    lines = world.on_terminal("events", columns=80)
     assert max(map(len, lines)) <= 80
     assert any(event.id in line for line in lines)
     shown = " ".join(" ".join(line[50:].split()) for line in lines)

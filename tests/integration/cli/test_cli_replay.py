@@ -5,6 +5,8 @@ import sqlite3
 import pytest
 
 from dispatchd.clock import new_id
+from dispatchd.errors import StoreUnavailable
+from dispatchd.store.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -112,3 +114,22 @@ def test_a_locked_database_is_one_sentence(world, history, monkeypatch):
         assert world.dispatchd("events").code == 0  # reading goes on
     finally:
         other.close()
+
+
+def test_a_terminal_sees_how_far_it_is(world, history):
+    shown = "\n".join(world.on_terminal("replay", "--failed", columns=80))
+    assert "replayed" in shown  # the bar's word
+    assert "Replayed 3 deliveries." in shown
+
+
+def test_a_failure_halfway_says_what_stays_done(world, history, monkeypatch):
+    async def replay(self, query, now_ms):
+        yield 500
+        raise StoreUnavailable("full", "the database is on a full disk")
+
+    monkeypatch.setattr(SqliteStore, "replay", replay)
+    monkeypatch.setattr("dispatchd.cli.progress.LINE_EVERY_S", 0.0)
+    ran = world.dispatchd("replay", "--failed")
+    assert ran.code == 1
+    assert "replayed 500 deliveries so far" in ran.err
+    assert "full disk; replayed 500 deliveries before that, and that stays done" in ran.err
