@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatchd.cli.text import (
@@ -21,12 +21,14 @@ from dispatchd.cli.text import (
 )
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()))
 def test_nothing_unprintable_gets_through(text):
     assert printable(text).isprintable()
     assert to_json({"a": text}, indent=False).isprintable()
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_bodies_keep_their_lines_and_nothing_else(body):
     assert all(c.isprintable() or c in "\n\t" for c in body_text(body))
@@ -42,6 +44,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON, st.sampled_from([None, 1]))
 def test_pretty_json_means_the_same(document, indent):
     for ascii_only in (True, False):
