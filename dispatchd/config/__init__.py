@@ -1,0 +1,34 @@
+"""The config: one YAML file to one frozen object, or every problem in it at once."""
+
+from dispatchd.config.load import find_config, load, parse
+from dispatchd.config.model import (
+    AdminConfig,
+    ApiKeyConfig,
+    Config,
+    DestinationConfig,
+    EndpointConfig,
+    LinkConfig,
+    RetryConfig,
+    ServerConfig,
+    StorageConfig,
+)
+from dispatchd.config.problems import ConfigProblems, Problem
+from dispatchd.config.values import Listen
+
+__all__ = [
+    "AdminConfig",
+    "ApiKeyConfig",
+    "Config",
+    "ConfigProblems",
+    "DestinationConfig",
+    "EndpointConfig",
+    "LinkConfig",
+    "Listen",
+    "Problem",
+    "RetryConfig",
+    "ServerConfig",
+    "StorageConfig",
+    "find_config",
+    "load",
+    "parse",
+]

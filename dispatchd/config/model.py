@@ -1,0 +1,406 @@
+"""The config's shape: frozen pydantic models, which also print the JSON Schema for editors.
+
+Names in the YAML are the contract's; where a value has a unit, the attribute says so.
+"""
+
+import re
+import uuid
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from dispatchd.config.values import (
+    DURATION_PATTERN,
+    SIZE_PATTERN,
+    Listen,
+    check_header,
+    check_url,
+    duration_ms,
+    read_listen,
+    safe_url,
+    size_bytes,
+)
+from dispatchd.retry import RetryPolicy
+from dispatchd.transform import expression_problem
+
+# Endpoint ids are derived from slugs in this namespace; it must never change.
+NAMESPACE: Final = uuid.UUID("5d0f4a6e-7f0b-5d7e-9c39-2f4f6f1f8a11")
+_SLUG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+_PREFIX: Final = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", re.ASCII)
+_HASH: Final = re.compile(r"sha256:[0-9a-fA-F]{64}", re.ASCII)
+
+
+def endpoint_id(slug: str) -> str:
+    """Return the id of an endpoint that names none: stable for its slug."""
+    return str(uuid.uuid5(NAMESPACE, slug))
+
+
+def _listen(value: Any) -> Listen:
+    return value if isinstance(value, Listen) else read_listen(value)
+
+
+def _seconds(value: Any) -> float:
+    return duration_ms(value) / 1000
+
+
+def _network(value: Any) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(value)
+    except (ValueError, TypeError):
+        raise ValueError(
+            "is not an address or network; write 10.0.0.1, 10.0.0.0/8 or fd00::/8"
+        ) from None
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+_duration_schema = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["30s"]}
+DurationS = Annotated[float, BeforeValidator(_seconds), Field(json_schema_extra=_duration_schema)]
+DurationMs = Annotated[int, BeforeValidator(duration_ms), Field(json_schema_extra=_duration_schema)]
+SizeBytes = Annotated[
+    int,
+    BeforeValidator(size_bytes),
+    Field(json_schema_extra={"type": "string", "pattern": SIZE_PATTERN, "examples": ["10MiB"]}),
+]
+ListenAt = Annotated[
+    Listen,
+    BeforeValidator(_listen, json_schema_input_type=str),
+    PlainSerializer(str),
+]
+Network = Annotated[
+    IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str)
+]
+EventTypes = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
+
+
+class ServerConfig(_Part):
+    """The public listener."""
+
+    listen: ListenAt = Field(
+        Listen("127.0.0.1", 8080),
+        description="Where webhooks come in: host:port, [v6]:port or unix:/path.",
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        (), description="Addresses or networks whose X-Forwarded-For is believed."
+    )
+    max_body_bytes: SizeBytes = Field(
+        10 * 1024 * 1024, alias="max_body", description="The largest body accepted, e.g. 10MiB."
+    )
+
+    @field_validator("max_body_bytes")
+    @classmethod
+    def _some_body(cls, value: int) -> int:
+        if not 1 <= value <= 100 * 1024 * 1024:
+            raise ValueError("must be between 1B and 100MiB: bodies are held in memory")
+        return value
+
+
+class AdminConfig(_Part):
+    """The admin listener: reserved for a later release, checked already."""
+
+    listen: ListenAt = Field(
+        Listen("127.0.0.1", 8081), description="Where the admin listener will be."
+    )
+    token: SecretStr | None = Field(
+        None, description="Required unless the listener is loopback or a unix socket."
+    )
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "AdminConfig":
+        if not self.listen.is_loopback and not (self.token and self.token.get_secret_value()):
+            raise ValueError("a token is required unless the listener is loopback or a unix socket")
+        return self
+
+
+class StorageConfig(_Part):
+    """Where everything is kept."""
+
+    url: str = Field(
+        "sqlite:///dispatchd.db",
+        description="sqlite:///relative/path or sqlite:////absolute/path.",
+    )
+    retention_s: DurationS = Field(
+        30 * 86_400.0,
+        alias="retention",
+        description="How old events get before `prune` deletes them.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _known_backend(cls, value: str) -> str:
+        scheme, separator, path = value.partition(":///")
+        if scheme != "sqlite" or not separator or not path or "?" in path:
+            raise ValueError("must be sqlite:///relative/path or sqlite:////absolute/path")
+        return value
+
+
+class ApiKeyConfig(_Part):
+    """An API key: `dispatchd key new` prints this entry."""
+
+    name: str = Field(
+        description="Who holds the key; shown in the log.", min_length=1, max_length=64
+    )
+    hash: str = Field(description="sha256:<hex> of the whole key; the key itself is kept nowhere.")
+
+    @field_validator("hash")
+    @classmethod
+    def _is_hash(cls, value: str) -> str:
+        if not _HASH.fullmatch(value):
+            raise ValueError("must be sha256: and 64 hex digits, as `dispatchd key new` prints it")
+        return value.lower()
+
+    @property
+    def sha256(self) -> bytes:
+        """The digest itself."""
+        return bytes.fromhex(self.hash.removeprefix("sha256:"))
+
+
+class LinkConfig(_Part):
+    """Endpoint to destination."""
+
+    to: str = Field(description="The destination's name.")
+    event_types: EventTypes = Field(
+        (), description="Globs (* and ?) of the event types this link carries; none means all."
+    )
+    transform: str | None = Field(
+        None, description="A JSONata expression over the body; its result is sent instead."
+    )
+    on_transform_error: Literal["send", "fail"] = Field(
+        "send", description="When the transform fails: send the original, or fail the delivery."
+    )
+
+    @field_validator("transform")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        if value is not None and (problem := expression_problem(value)) is not None:
+            raise ValueError(f"is not valid JSONata: {problem}")
+        return value
+
+
+def _link(value: Any) -> Any:
+    return {"to": value} if isinstance(value, str) else value
+
+
+def _endpoint(value: Any) -> Any:
+    return {} if value is None else value
+
+
+Link = Annotated[LinkConfig, BeforeValidator(_link, json_schema_input_type=str | LinkConfig)]
+
+
+class EndpointConfig(_Part):
+    """Where webhooks of one sender come in; its key is the slug in `POST /hooks/<slug>`."""
+
+    id: str = Field(
+        "", description="A UUID sent as X-Dispatch-Endpoint-ID; by default derived from the slug."
+    )
+    secret: Annotated[
+        tuple[SecretStr, ...],
+        BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+    ] = Field((), description="The signing secret, or a list while rotating: each is accepted.")
+    auth: Literal["none"] | None = Field(
+        None, description="none lets anyone in; it must be written out."
+    )
+    event_type_path: str | None = Field(
+        None, description="Where the event type stands in the JSON body: action, event.type."
+    )
+    active: bool = Field(
+        default=True, description="false answers 404, as if the endpoint were not there."
+    )
+    destinations: tuple[Link, ...] = Field(
+        (), description="Where its events go: a name, or a link with to, event_types, transform."
+    )
+
+    @field_validator("id")
+    @classmethod
+    def _is_uuid(cls, value: str) -> str:
+        try:
+            return str(uuid.UUID(value)) if value else ""
+        except ValueError:
+            raise ValueError("is not a UUID; leave it out to have one derived") from None
+
+    @field_validator("secret")
+    @classmethod
+    def _no_empty_secret(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(not secret.get_secret_value() for secret in value):
+            raise ValueError("must not be empty: anyone could sign with it")
+        return value
+
+    @field_validator("event_type_path")
+    @classmethod
+    def _is_path(cls, value: str | None) -> str | None:
+        if value is not None and not all(value.split(".")):
+            raise ValueError("is not a dot path; write action or event.type")
+        return value
+
+
+class RetryConfig(_Part):
+    """When a failed delivery is tried again."""
+
+    max_attempts: int = Field(7, ge=1, le=100, description="Tries in all, the first included.")
+    backoff_ms: tuple[DurationMs, ...] = Field(
+        (1_000, 5_000, 30_000, 120_000, 900_000, 3_600_000, 21_600_000),
+        alias="backoff",
+        min_length=1,
+        max_length=100,
+        description="The wait after each attempt; the last one repeats.",
+    )
+    jitter: float = Field(
+        0.2, ge=0, le=1, description="How far each wait may stray, as a fraction of it."
+    )
+
+    def policy(self) -> RetryPolicy:
+        """Return the policy as the retry rules take it."""
+        return RetryPolicy(self.max_attempts, self.backoff_ms, self.jitter)
+
+
+class DestinationConfig(_Part):
+    """Where events go."""
+
+    type: Literal["webhook"] = Field("webhook", description="What kind of destination it is.")
+    url: SecretStr = Field(description="The http(s) URL that is posted to.")
+    event_types: EventTypes = Field(
+        (), description="Globs (* and ?) of the event types it wants; none means all."
+    )
+    headers: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Headers of your own, e.g. Authorization."
+    )
+    timeout_s: DurationS = Field(
+        30.0,
+        alias="timeout",
+        description="For the whole exchange, from connecting to the last byte.",
+    )
+    max_in_flight: int = Field(
+        16, ge=1, le=1024, description="How many exchanges run at once; 1 is one after another."
+    )
+    retry: RetryConfig = Field(
+        default_factory=lambda: RetryConfig(), description="When a failed delivery is tried again."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: SecretStr) -> SecretStr:
+        check_url(value.get_secret_value())
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        seen: set[str] = set()
+        for name, secret in value.items():
+            check_header(name, secret.get_secret_value())
+            if name.lower() in seen:
+                raise ValueError(f"{name} stands here twice: case makes no difference in a header")
+            seen.add(name.lower())
+        return value
+
+    @field_validator("timeout_s")
+    @classmethod
+    def _some_time(cls, value: float) -> float:
+        if not 0.001 <= value <= 3600:  # noqa: PLR2004
+            raise ValueError("must be between 1ms and 1h")
+        return value
+
+    @property
+    def safe_url(self) -> str:
+        """What of the URL may be shown: scheme, host and port."""
+        return safe_url(self.url.get_secret_value())
+
+
+class Config(_Part):
+    """Everything dispatchd is told."""
+
+    server: ServerConfig = Field(
+        default_factory=lambda: ServerConfig(), description="The public listener."
+    )
+    admin: AdminConfig | None = Field(
+        None, description="The admin listener: checked, but not started in this release."
+    )
+    storage: StorageConfig = Field(
+        default_factory=lambda: StorageConfig(), description="Where everything is kept."
+    )
+    header_prefix: str = Field(
+        "dispatch", description="The word in X-Dispatch-Event-ID and its like."
+    )
+    api_keys: tuple[ApiKeyConfig, ...] = Field(
+        (), description="Keys that are accepted at every endpoint in place of a signature."
+    )
+    endpoints: dict[str, Annotated[EndpointConfig, BeforeValidator(_endpoint)]] = Field(
+        default_factory=dict, description="Where webhooks come in, by slug."
+    )
+    destinations: dict[str, DestinationConfig] = Field(
+        default_factory=dict, description="Where events go, by name."
+    )
+
+    @field_validator("header_prefix")
+    @classmethod
+    def _is_prefix(cls, value: str) -> str:
+        if not _PREFIX.fullmatch(value) or len(value) > 64:  # noqa: PLR2004
+            raise ValueError(
+                "must be letters, digits and single hyphens: it is part of a header name"
+            )
+        return value
+
+    @field_validator("endpoints")
+    @classmethod
+    def _named_endpoints(cls, value: dict[str, EndpointConfig]) -> dict[str, EndpointConfig]:
+        for slug in value:
+            _check_name("slug", slug)
+        return {
+            slug: e if e.id else e.model_copy(update={"id": endpoint_id(slug)})
+            for slug, e in value.items()
+        }
+
+    @field_validator("destinations")
+    @classmethod
+    def _named_destinations(
+        cls, value: dict[str, DestinationConfig]
+    ) -> dict[str, DestinationConfig]:
+        for name in value:
+            _check_name("name", name)
+        return value
+
+    def warnings(self) -> list[str]:
+        """Return what works but is not what its writer may expect."""
+        if self.admin is None:
+            return []
+        return ["admin: this release starts no admin listener; the section is checked only"]
+
+
+def _check_name(what: str, name: str) -> None:
+    if not _SLUG.fullmatch(name):
+        raise ValueError(
+            f'"{name}" is no {what}: use letters, digits, ., _ and -,'
+            " beginning with a letter or digit"
+        )
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the config file, for editors."""
+    schema = Config.model_json_schema(by_alias=True, mode="validation")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "dispatchd",
+        **schema,
+    }

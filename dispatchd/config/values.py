@@ -1,0 +1,135 @@
+"""The config's small values: durations, sizes, listeners, and what may stand in a header."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+_DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
+_DURATION_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SIZE: Final = re.compile(r"(\d{1,12})\s?(B|KB|MB|GB|KiB|MiB|GiB)", re.ASCII)
+_SIZE_BYTES: Final = {
+    "B": 1,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
+DURATION_PATTERN: Final = r"^\d+(\.\d+)?(ms|s|m|h|d)$"
+SIZE_PATTERN: Final = r"^\d+ ?(B|KB|MB|GB|KiB|MiB|GiB)$"
+
+
+def duration_ms(value: Any) -> int:
+    """Read `500ms 30s 5m 2h 7d` as milliseconds. Raises ValueError that says what to write."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise ValueError(f'a duration needs a unit; write "{value:g}s" for seconds')  # noqa: TRY004 - pydantic's contract
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is not a duration; write 500ms, 30s, 5m, 2h or 7d")
+    return round(float(match[1]) * _DURATION_MS[match[2]])
+
+
+def size_bytes(value: Any) -> int:
+    """Read `10MiB 512KB` as bytes. Raises ValueError that says what to write."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f'a size needs a unit; write "{value}B" for bytes')  # noqa: TRY004 - pydantic's contract
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is not a size; write 512KB, 10MiB or 1GiB")
+    return int(match[1]) * _SIZE_BYTES[match[2]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen: `host` and `port`, or a unix socket's `path`."""
+
+    host: str = ""
+    port: int = 0
+    path: str | None = None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        if self.path is not None or self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+_LISTEN_ADVICE: Final = "is not a listener; write host:port, [v6]:port or unix:/path"
+UNIX_PATH_MAX_BYTES: Final = 107  # of sockaddr_un on Linux, less its NUL
+
+
+def read_listen(value: Any) -> Listen:
+    """Read `host:port`, `[v6]:port` or `unix:/path`. Raises ValueError that says what to write."""
+    if not isinstance(value, str):
+        raise ValueError(_LISTEN_ADVICE)  # noqa: TRY004 - pydantic's contract
+    if value.startswith("unix:"):
+        path = value.removeprefix("unix:")
+        if not path.startswith("/"):
+            raise ValueError("a unix socket needs an absolute path: unix:/run/dispatchd/hooks.sock")
+        if len(path.encode()) > UNIX_PATH_MAX_BYTES:
+            raise ValueError(f"a unix socket's path has at most {UNIX_PATH_MAX_BYTES} bytes")
+        return Listen(path=path)
+    host, colon, port = value.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("an IPv6 address stands in brackets: [::1]:8080")
+    if not (host and colon and port.isascii() and port.isdigit() and len(port) <= 5):  # noqa: PLR2004
+        raise ValueError(_LISTEN_ADVICE)
+    if int(port) > 65535:  # noqa: PLR2004 - the protocol's
+        raise ValueError("a port is at most 65535")
+    return Listen(host, int(port))
+
+
+def check_url(url: str) -> None:
+    """Check a destination's URL. Raises ValueError; the message holds nothing of it."""
+    if any(c.isspace() or not c.isprintable() for c in url):
+        raise ValueError("is not a URL: it contains white space")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is not a URL: its host or port cannot be read") from None
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("must begin with http:// or https://")
+    if not parts.hostname or port == 0:
+        raise ValueError("is not a URL: it names no host, or port 0")
+    if parts.fragment:
+        raise ValueError("must not have a #fragment: it would never be sent")
+
+
+def safe_url(url: str) -> str:
+    """Return what of a URL may be shown: scheme, host and port."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110 section 5.6.2
+_OURS: Final = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade"}
+)
+
+
+def check_header(name: str, value: str) -> None:
+    """Check a header of a destination's. Raises ValueError; the message holds no value."""
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f'"{name}" is no header name')
+    if name.lower() in _OURS:
+        raise ValueError(f"{name} is set by the connection itself and cannot be overridden")
+    if not value.isprintable() or not value.isascii():
+        raise ValueError(f"the value of {name} has a character that cannot stand in a header")
