@@ -250,7 +250,7 @@ class Lane:
         finally:
             self._exchanges -= 1
             self._start_ready()
-        self._failures_in_row = 0 if is_success(outcome) else self._failures_in_row + 1
+        self._note_outcome(is_success(outcome))
         verdict = decide(
             self._spec.policy,
             outcome,
@@ -264,6 +264,15 @@ class Lane:
             if isinstance(verdict, RetryAt):
                 self._look_no_later_than(verdict.due_ms)
         self._log_attempt(event, attempt, verdict)
+
+    def _note_outcome(self, success: bool) -> None:
+        """Keep count of the failures in a row; say when the pace changes."""
+        was_paced = self._paced()
+        self._failures_in_row = 0 if success else self._failures_in_row + 1
+        if self._paced() != was_paced:
+            self._tools.log.warning(
+                "lane_recovered" if was_paced else "lane_paced", destination=self._spec.destination
+            )
 
     async def _exchange(self, delivery: Delivery, event: Event) -> tuple[Outcome, str | None]:
         """Transform and send; return the outcome and what is to be said of the transform."""

@@ -1,0 +1,158 @@
+"""A database that cannot be written: said, survived, nothing acknowledged lost."""
+
+import asyncio
+import os
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from rig import Sink
+from rig_process import MakeDaemon, ProcessDaemon
+
+LOCKER = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+time.sleep(10)
+connection.execute("ROLLBACK")
+"""
+
+
+async def healthy(daemon: ProcessDaemon, http: aiohttp.ClientSession) -> bool:
+    async with http.get(f"http://127.0.0.1:{daemon.port}/healthz") as response:
+        return response.status == 200
+
+
+async def test_locked_for_ten_seconds_by_another_process(
+    make_daemon: MakeDaemon, sink: Sink, http: aiohttp.ClientSession
+) -> None:
+    daemon = make_daemon(sink.url)
+    gate = asyncio.Event()
+
+    async def answer(_request: web.Request, _count: int) -> web.Response:
+        await gate.wait()
+        return web.Response(text="ok")
+
+    sink.answer = answer
+    await daemon.start()
+    _, first, _ = await daemon.post(http, b'{"n":1}')
+    await sink.wait_for(1)
+    locker = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", LOCKER, str(daemon.database), stdout=asyncio.subprocess.PIPE
+    )
+    assert locker.stdout is not None
+    assert await locker.stdout.readline() == b"locked\n"
+    gate.set()  # the first delivery's result cannot be written now
+    status, document, headers = await daemon.post(http, b'{"n":2}')
+    assert (status, document["error"]["code"]) == (503, "unavailable_locked")
+    assert int(headers["Retry-After"]) >= 1
+    assert not await healthy(daemon, http)
+    assert await locker.wait() == 0
+    await daemon.log.wait_for("storage_recovered")
+    await daemon.log.wait_for("attempt", event_id=first["event_id"], result="success", number=1)
+    status, second, _ = await daemon.post(http, b'{"n":2}')
+    assert status == 202
+    await daemon.log.wait_for("attempt", event_id=second["event_id"], result="success")
+    assert await healthy(daemon, http)
+    assert sink.event_ids() == [first["event_id"], second["event_id"]]  # none was sent twice
+    assert await daemon.terminate() == 0
+    daemon.check_database()
+
+
+async def fill_then_mend(
+    daemon: ProcessDaemon, http: aiohttp.ClientSession, sink: Sink, reason: str, mend: list[str]
+) -> None:
+    """Post until the disk takes no more; mend it; everything acknowledged must arrive."""
+    acked = []
+    status = 202
+    for n in range(5_000):
+        body = b'{"n":%d,"pad":"%s"}' % (n, b"x" * 20_000)
+        status, document, headers = await daemon.post(http, body)
+        if status != 202:
+            break
+        acked.append(document["event_id"])
+    assert (status, document["error"]["code"]) == (503, f"unavailable_{reason}")
+    assert int(headers["Retry-After"]) >= 1
+    assert daemon.log.of("storage_fault", reason=reason)
+    assert len(acked) > 10
+    subprocess.run(mend, check=True)
+    await daemon.log.wait_for("storage_recovered")
+    while status != 202:
+        status, document, _ = await daemon.post(http, b'{"after":true}')
+    acked.append(document["event_id"])
+    await daemon.log.wait_for("attempt", event_id=acked[-1], result="success")
+    await daemon.log.wait_for("attempt", count=len(acked), result="success")
+    assert set(acked) <= set(sink.event_ids())
+    assert await daemon.terminate() == 0
+    daemon.check_database()
+
+
+async def test_the_disk_is_full_and_then_is_not(
+    make_daemon: MakeDaemon, sink: Sink, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("mounting a small file system takes root; the file size test needs none")
+    mount_point = tmp_path / "small"
+    mount_point.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(mount_point)], check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this machine lets nobody mount; the file size test needs no mount")
+    try:
+        daemon = make_daemon(sink.url, directory=mount_point)
+        await daemon.start()
+        mend = ["mount", "-o", "remount,size=200m", str(mount_point)]
+        await fill_then_mend(daemon, http, sink, "full", mend)
+    finally:
+        subprocess.run(["umount", "-l", str(mount_point)], check=True)
+
+
+async def test_a_file_may_not_grow_and_then_may(
+    make_daemon: MakeDaemon, sink: Sink, http: aiohttp.ClientSession
+) -> None:
+    """Like a quota: writes fail with another error than a full disk's."""
+    daemon = make_daemon(sink.url)
+    await daemon.start()
+    pid = daemon.process.pid
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))
+    mend = ["prlimit", f"--pid={pid}", "--fsize=unlimited"]
+    await fill_then_mend(daemon, http, sink, "io", mend)
+
+
+async def test_a_second_daemon_is_refused(make_daemon: MakeDaemon, sink: Sink) -> None:
+    first, second = make_daemon(sink.url), make_daemon(sink.url)
+    await first.start()
+    await second.launch()
+    assert await second.process.wait() == 1
+    (line,) = await second.log.wait_for("text")
+    assert f"another dispatchd (pid {first.process.pid}) already serves" in line["text"]
+    assert "Traceback" not in line["text"]
+    assert await first.terminate() == 0
+
+
+async def test_a_database_of_another_kind_is_refused(make_daemon: MakeDaemon, sink: Sink) -> None:
+    daemon = make_daemon(sink.url)
+    daemon.database.write_text("this is no database, it is a letter to my mother " * 100)
+    await daemon.launch()
+    assert await daemon.process.wait() == 1
+    (line,) = await daemon.log.wait_for("text")
+    assert "file is not a database" in line["text"]
+
+
+async def test_a_newer_schema_is_refused(make_daemon: MakeDaemon, sink: Sink) -> None:
+    daemon = make_daemon(sink.url)
+    connection = sqlite3.connect(daemon.database)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    await daemon.launch()
+    assert await daemon.process.wait() == 1
+    (line,) = await daemon.log.wait_for("text")
+    assert "newer dispatchd" in line["text"]

@@ -1,0 +1,77 @@
+"""Fixtures of the integration tests: see rig.py for what they hand out."""
+
+import textwrap
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from rig import Daemon, FakeClock, RecordingLog, Sink, StartDaemon
+
+from dispatchd.app import App
+from dispatchd.config import load
+from dispatchd.store import store_from_url
+
+
+@pytest.fixture
+async def sink_factory() -> AsyncIterator[Callable[[], Awaitable[Sink]]]:
+    runners = []
+
+    async def make() -> Sink:
+        sink = Sink()
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_route("*", "/{tail:.*}", sink.handle)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        sink.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+        runners.append(runner)
+        return sink
+
+    yield make
+    for runner in runners:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def sink(sink_factory: Callable[[], Awaitable[Sink]]) -> Sink:
+    return await sink_factory()
+
+
+@pytest.fixture
+async def start_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[StartDaemon]:
+    """Start daemons from YAML; `{database}` in it is a database of this test's."""
+    running: list[Daemon] = []
+
+    async def start(yaml: str, *, clock: FakeClock | None = None, drain_s: float = 5.0) -> Daemon:
+        database = tmp_path / "dispatchd.db"
+        text = textwrap.dedent(yaml)
+        if "storage:" not in text:
+            text += f"\nstorage: {{url: 'sqlite:///{database}'}}\n"
+        if "server:" not in text:
+            text += "\nserver: {listen: '127.0.0.1:0'}\n"
+        path = tmp_path / "config.yaml"
+        path.write_text(text)
+        log = RecordingLog()
+        app = App(load(path), log, clock=clock, drain_s=drain_s)
+        await app.start()
+        store = store_from_url(f"sqlite:///{database}")
+        await store.open()
+        daemon = Daemon(app, log, f"http://127.0.0.1:{app.port}", aiohttp.ClientSession(), store)
+        running.append(daemon)
+        return daemon
+
+    async def stop(daemon: Daemon) -> None:
+        await daemon.http.close()
+        await daemon.store.close()
+        await daemon.app.stop()
+        running.remove(daemon)
+
+    start.stop = stop  # type: ignore[attr-defined]
+    yield start
+    while running:
+        await stop(running[0])
