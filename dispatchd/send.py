@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import io
 import ssl
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 HEAD_MAX_BYTES: Final = 2048  # of a response that are kept
 DRAIN_MAX_BYTES: Final = 64 * 1024  # read beyond that only so that the connection can be reused
+LARGE_BYTES: Final = 1024 * 1024
 HEADERS_MAX_CHARS: Final = 4096  # of response headers that are kept
 # Below the 5 s after which common servers drop an idle connection: a request that meets its
 # server hanging up looks like a failed attempt.
@@ -65,7 +67,7 @@ class Sender:
                 self._session.request(
                     request.method,
                     request.url,
-                    data=request.body,
+                    data=_payload(request.body),
                     headers=request.headers,
                     allow_redirects=False,
                 ) as response,
@@ -76,6 +78,11 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - classified below; a fault out there is a value here
             kind, message = _classify(error, request.timeout_s)
             return Failure(kind, message, _since_ms(started_s), status)
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO:
+    """Hand a large body over as a stream: written at once it would hold up the event loop."""
+    return io.BytesIO(body) if len(body) > LARGE_BYTES else body
 
 
 async def _read_head(response: aiohttp.ClientResponse) -> bytes:

@@ -48,8 +48,9 @@ def outgoing(target: Target, event: Event, delivery: Delivery, body: bytes | Non
         mine = {name.lower(): name for name in headers}
         for name, value in target.headers.items():
             headers[mine.get(name.lower(), name)] = value
-    return Request("POST", target.url, headers, event.body if body is None else body,
-                   target.timeout_s)
+    return Request(
+        "POST", target.url, headers, event.body if body is None else body, target.timeout_s
+    )
 
 
 def expression_problem(expression: str) -> str | None:

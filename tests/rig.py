@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import io
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -153,7 +154,7 @@ class Daemon:
         if secret is not None:
             all_headers.setdefault("X-Dispatch-Signature", signature(body, secret))
         async with self.http.post(
-            f"{self.url}/hooks/{slug}", data=body, headers=all_headers
+            f"{self.url}/hooks/{slug}", data=io.BytesIO(body), headers=all_headers
         ) as response:
             return response.status, await response.json(), response.headers
 

@@ -295,7 +295,7 @@ class DestinationConfig(_Part):
         16, ge=1, le=1024, description="How many exchanges run at once; 1 is one after another."
     )
     retry: RetryConfig = Field(
-        default_factory=lambda: RetryConfig(), description="When a failed delivery is tried again."
+        default_factory=RetryConfig, description="When a failed delivery is tried again."
     )
 
     @field_validator("url")
@@ -331,14 +331,12 @@ class DestinationConfig(_Part):
 class Config(_Part):
     """Everything dispatchd is told."""
 
-    server: ServerConfig = Field(
-        default_factory=lambda: ServerConfig(), description="The public listener."
-    )
+    server: ServerConfig = Field(default_factory=ServerConfig, description="The public listener.")
     admin: AdminConfig | None = Field(
         None, description="The admin listener: checked, but not started in this release."
     )
     storage: StorageConfig = Field(
-        default_factory=lambda: StorageConfig(), description="Where everything is kept."
+        default_factory=StorageConfig, description="Where everything is kept."
     )
     header_prefix: str = Field(
         "dispatch", description="The word in X-Dispatch-Event-ID and its like."

@@ -157,6 +157,8 @@ class Receiver:
             refusal = _unavailable("overloaded", "too many large bodies at once")
             refusal.close = True
             raise refusal from None
+        except ConnectionError:  # nobody is left to read the answer, but the log is
+            raise Refusal(400, "disconnected", "the sender went away", close=True) from None
         except web.RequestPayloadError:
             raise Refusal(400, "bad_request", "the body is malformed", close=True) from None
 

@@ -91,7 +91,7 @@ class SqliteStore:
 
     async def open(self) -> None:
         """Connect and migrate. Raises StoreUnusable where that cannot work."""
-        directory = Path(self._path).resolve().parent
+        directory = Path(self._path).resolve().parent  # noqa: ASYNC240 - once, before serving
         if not directory.is_dir():
             raise StoreUnusable(f"cannot open {self._path}: {directory} is not a directory")
         try:
@@ -157,7 +157,7 @@ class SqliteStore:
         """Become the one daemon on this database. Raises AlreadyRunning."""
         path = f"{self._path}.lock"
         try:
-            lock_file = open(path, "a+", encoding="ascii")  # noqa: SIM115 - held until close()
+            lock_file = Path(path).open("a+", encoding="ascii")  # noqa: SIM115 - held until close()
         except OSError as error:
             raise StoreUnusable(f"cannot create {path}: {error.strerror}") from error
         try:

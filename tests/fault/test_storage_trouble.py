@@ -80,7 +80,7 @@ async def fill_then_mend(
         acked.append(document["event_id"])
     assert (status, document["error"]["code"]) == (503, f"unavailable_{reason}")
     assert int(headers["Retry-After"]) >= 1
-    assert daemon.log.of("storage_fault", reason=reason)
+    await daemon.log.wait_for("storage_fault", reason=reason)
     assert len(acked) > 10
     subprocess.run(mend, check=True)
     await daemon.log.wait_for("storage_recovered")

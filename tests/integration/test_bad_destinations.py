@@ -35,8 +35,9 @@ async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 async def slow_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await request_of(reader)
     gone = asyncio.create_task(reader.read())
+    writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
     while not gone.done():
-        writer.write(b"H")
+        writer.write(b"x")
         await asyncio.wait([gone], timeout=0.05)
 
 

@@ -274,52 +274,52 @@ async def test_one_wide_line_per_event(daemon: Daemon) -> None:
 async def test_ten_thousand_mutated_requests_bring_no_5xx(daemon: Daemon) -> None:
     """Bytes flipped, cut, doubled and swapped in a valid request: 4xx or 2xx, and it lives."""
     rng = random.Random(20261123)
-    valid = (
+    statuses: dict[str, int] = {}
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", daemon.app.port)
+        answer = b""
+        try:
+            writer.write(mutated(rng))
+            async with asyncio.timeout(0.3):  # many ask for more than they send
+                answer = await reader.read(65536)
+        except (ConnectionError, TimeoutError):
+            pass
+        finally:
+            writer.close()
+        if answer:
+            status = answer[9:12].decode("latin-1")
+            statuses[status] = statuses.get(status, 0) + 1
+
+    for _ in range(0, 10_000, 200):
+        await asyncio.gather(*(one() for _ in range(200)))
+    assert sum(statuses.values()) > 7_000
+    assert {s for s in statuses if not s.startswith(("2", "4"))} == set(), statuses
+    assert daemon.log.of("internal_error") == []
+    assert await daemon.accepted(BODY)
+
+
+def mutated(rng: random.Random) -> bytes:
+    """Return a valid request with up to four pieces flipped, cut, doubled or put in."""
+    data = bytearray(
         b"POST /hooks/my-slug HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"X-Dispatch-Signature: " + signature(BODY).encode() + b"\r\n"
         b"X-GitHub-Event: issues\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
     )
-    statuses: dict[str, int] = {}
-
-    def mutated() -> bytes:
-        data = bytearray(valid)
-        for _ in range(rng.randint(1, 4)):
-            at = rng.randrange(len(data))
-            match rng.randrange(5):
-                case 0:
-                    data[at] = rng.randrange(256)
-                case 1:
-                    del data[at : at + rng.randint(1, 20)]
-                case 2:
-                    data[at:at] = data[at : at + rng.randint(1, 30)]
-                case 3:
-                    data[at:at] = bytes(rng.randrange(256) for _ in range(rng.randint(1, 8)))
-                case _:
-                    data[at : at + 1] = rng.choice(
-                        [b"\r\n", b"\0", b"\xff", b"%", b": ", b"\xc3\xa9"]
-                    )
-        return bytes(data)
-
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", daemon.app.port)
-        try:
-            writer.write(mutated())
-            writer.write_eof()
-            answer = await reader.read()
-        except ConnectionError:
-            answer = b""
-        finally:
-            writer.close()
-        for part in answer.split(b"HTTP/1.")[1:]:
-            status = part[2:5].decode("latin-1")
-            statuses[status] = statuses.get(status, 0) + 1
-
-    for _ in range(0, 10_000, 50):
-        await asyncio.gather(*(one() for _ in range(50)))
-    assert sum(statuses.values()) > 8_000
-    assert {s for s in statuses if not s.startswith(("2", "4", "1"))} == set(), statuses
-    assert daemon.log.of("internal_error") == []
-    assert await daemon.accepted(BODY)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data))
+        match rng.randrange(5):
+            case 0:
+                data[at] = rng.randrange(256)
+            case 1:
+                del data[at : at + rng.randint(1, 20)]
+            case 2:
+                data[at:at] = data[at : at + rng.randint(1, 30)]
+            case 3:
+                data[at:at] = bytes(rng.randrange(256) for _ in range(rng.randint(1, 8)))
+            case _:
+                data[at : at + 1] = rng.choice([b"\r\n", b"\0", b"\xff", b"%", b": ", b"\xc3\xa9"])
+    return bytes(data)
 
 
 async def test_the_answer_names_a_uuid(daemon: Daemon) -> None:
