@@ -219,11 +219,14 @@ def compile_verifier(auth: Auth, certificates: Certificates | None = None) -> Ve
     provider = provider_named(auth.provider)
     if found or provider is None:
         raise ValueError("; ".join(found))
+    tolerance_s = auth.tolerance_s
+    if auth.signature is not None and auth.signature.tolerance_s is not None:
+        tolerance_s = auth.signature.tolerance_s
     checks: list[Check] = []
     for scheme in _schemes(auth, provider):
         numbered = scheme_keys(scheme, auth.secrets, auth.public_keys)
         if numbered:
-            checks.append(SchemeCheck(scheme, numbered, auth.tolerance_s, auth.url))
+            checks.append(SchemeCheck(scheme, numbered, tolerance_s, auth.url))
     if auth.signature is None and not auth.open_to_all:
         checks += [_coded_check(coded, auth, certificates) for coded in provider.coded]
     return Verifier(auth, provider, checks)

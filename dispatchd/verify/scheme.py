@@ -91,6 +91,8 @@ def spec_problems(spec: SignatureSpec) -> list[str]:
         problems.append("the template uses {timestamp}; say where it is with timestamp_header")
     if not timed and spec.tolerance_s is not None:
         problems.append("tolerance needs a timestamp; say where it is with timestamp_header")
+    if spec.tolerance_s is not None and spec.tolerance_s <= 0:
+        problems.append("tolerance must be more than nothing")
     return problems
 
 

@@ -175,7 +175,8 @@ def bitbucket() -> Vectors:
 
 
 def slack() -> Vectors:
-    body = '{"type":"event_callback","event":{"type":"app_mention","text":"hi"},"event_id":"Ev08MFMKH6"}'
+    event = '"event":{"type":"app_mention","text":"hi"}'
+    body = f'{{"type":"event_callback",{event},"event_id":"Ev08MFMKH6"}}'
     vectors = hmac_provider(
         "slack",
         "slack_sdk",

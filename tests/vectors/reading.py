@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from multidict import CIMultiDict
@@ -29,6 +30,7 @@ class Certificates:
         return self._roots.encode()
 
 
+@lru_cache
 def document_of(provider: str) -> dict:
     return json.loads((HERE / f"{provider}.json").read_text())
 
