@@ -81,6 +81,9 @@ def twilio() -> Vectors:
         "shared key: unknown algorithm": mutate.with_header(
             shared, settings, lambda _: "key=a,algorithm=NONE"
         ),
+        "SHA-1 signature of an unknown algorithm": mutate.add_header(
+            right, settings, "algorithm=HMAC_MD5"
+        ),
         "shared key: settings doubled": mutate.add_header(shared, settings, "algorithm=HMAC_SHA1"),
         "SHA-1 signature called SHA-256": mutate.add_header(
             right, settings, "algorithm=HMAC_SHA256"
@@ -297,10 +300,13 @@ def paypal() -> Vectors:
         CERT_BASE.replace("api.paypal.com", "API.PAYPAL.COM") + "good",
         CERT_BASE.replace("api.paypal.com", "api.paypal.com.") + "good",
         CERT_BASE.replace("api.paypal.com", "www.paypal.com") + "good",
+        CERT_BASE.replace("api.paypal.com", "api.paypal-com") + "good",
+        CERT_BASE.replace("api.paypal.com", "apixpaypal.com") + "good",
+        CERT_BASE.replace("api.paypal.com", "api.sandboxxpaypal.com") + "good",
         CERT_BASE + "../good", CERT_BASE + "good?x=1", CERT_BASE + "good#x", CERT_BASE + "good\\",
         CERT_BASE + "%67ood", CERT_BASE + "good/", "//api.paypal.com/v1", "file:///etc/passwd", "x",
     ):  # fmt: skip
-        vectors.add(f"certificate URL {url}", request(url=url), ok=False)
+        vectors.add(f"certificate URL {url}", request(url=url), ok=False, code="invalid_signature")
     signature = "PAYPAL-TRANSMISSION-SIG"
     vectors.reject(mutate.signature_mutations(right, signature, "base64", ""))
     vectors.reject(mutate.body_mutations(right))

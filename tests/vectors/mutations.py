@@ -30,6 +30,15 @@ def flipped_text(text: str) -> str:
     return text[:i] + new + text[i + 1 :]
 
 
+def stray_bits(text: str) -> str:
+    """Spell base64 differently for the same bytes: the last letter has bits that mean nothing."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    bare = text.rstrip("=")
+    padding = text[len(bare) :]
+    last = alphabet[alphabet.index(bare[-1]) ^ 1] if padding else "="
+    return bare[:-1] + last + padding
+
+
 def with_header(request: Request, name: str, change: Callable[[str], object] | None) -> Request:
     """Return the request with one header changed, or dropped when `change` is None."""
     changed = copy.deepcopy(request)
@@ -78,12 +87,15 @@ def signature_mutations(
     yield "signature doubled with a wrong one", add_header(request, name, flipped_text(right))
     yield "signature header twice in one, by comma", on(lambda v: f"{v}, {v}+")
     if prefix:
+        other = chr(ord(prefix[0]) + 1) + prefix[1:]
+        yield "signature behind another prefix", on(lambda v: v.replace(prefix, other, 1))
         yield "signature without its prefix", on(lambda v: v.replace(prefix, "", 1))
         yield "signature prefix in the middle", on(lambda v: f"x{v}")
     if encoding == "hex":
         yield "signature not hex", on(lambda v: v[:-2] + "zz")
         yield "signature with 0x", on(lambda v: v.replace(prefix, prefix + "0x", 1))
     if encoding == "base64":
+        yield "signature with stray bits in its base64", on(stray_bits)
         yield "signature not base64", on(lambda v: v[:-3] + "*" + v[-2:])
         yield "signature with base64url letters", on(lambda v: v[:-4] + "-_" + v[-2:])
         yield "signature with much padding", on(lambda v: v + "====")
