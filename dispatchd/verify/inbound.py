@@ -1,7 +1,9 @@
 """What a scheme is shown and what it may answer: values only."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
+
+HEADER_MAX_CHARS: Final = 8192  # what aiohttp lets a header line be; holds behind any server
 
 
 class Headers(Protocol):
@@ -11,9 +13,8 @@ class Headers(Protocol):
         """Return every value of `key`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """One inbound request, as data.
+class Sender(NamedTuple):
+    """One inbound request, as data; a tuple because one is made for every request.
 
     `query` is the raw query string as received (no `?`, not requoted), `body` the raw bytes,
     `now_s` Unix time in seconds.
@@ -76,6 +77,3 @@ def one_header(headers: Headers, name: str) -> str | None:
     if not value.isascii() or len(value) > HEADER_MAX_CHARS:
         raise ValueError(f"{name} is malformed")
     return value
-
-
-HEADER_MAX_CHARS = 8192  # what aiohttp lets a header line be; a bound of our own for any server

@@ -8,7 +8,7 @@ from dispatchd.verify import decode, keys
 from dispatchd.verify.form import form_document, is_form
 from dispatchd.verify.inbound import Genuine, Rejected, Sender, one_header
 from dispatchd.verify.places import at
-from dispatchd.verify.template import Signed, compile_template, fill, uses
+from dispatchd.verify.template import Signed, compile_template, fill, is_body, uses
 
 ALGORITHMS: Final = ("sha256", "sha1", "sha512")
 ENCODINGS: Final = ("hex", "base64")
@@ -135,12 +135,15 @@ class SchemeCheck:
         self, scheme: Scheme, numbered: Sequence[tuple[int, keys.Key]], tolerance_s: float, url: str
     ) -> None:
         self._scheme = scheme
-        self._numbers = [number for number, _ in numbered]
+        self._proofs = [Genuine(f"{scheme.name}[{number}]") for number, _ in numbered]
         self._keys = [key for _, key in numbered]
         self._tolerance_s = tolerance_s
         self._url = url
         self._parts = compile_template(scheme.template)
+        self._body_only = is_body(self._parts)
         self._reads_body = bool(scheme.path or scheme.timestamp_path) or uses(self._parts, "field")
+        listed = scheme.listed is not None and bool(scheme.listed.timestamp)
+        self._timed = listed or bool(scheme.timestamp_header or scheme.timestamp_path)
         self._size = keys.DIGEST_BYTES.get(scheme.algorithm, keys.ED25519_SIGNATURE_BYTES)
 
     def check(self, sender: Sender) -> Genuine | Rejected | None:
@@ -153,60 +156,56 @@ class SchemeCheck:
 
     def _check(self, sender: Sender) -> Genuine | Rejected | None:
         scheme = self._scheme
-        if scheme.header and not sender.headers.getall(scheme.header, []):
+        value, document = self._value(sender)
+        if value is None:
             return None
-        try:
-            document = _document(sender) if self._reads_body else None
-        except ValueError:
-            if scheme.path:
-                return None  # a body that cannot be read holds no signature
-            raise
-        given = self._given(sender, document)
-        if given is None:
-            return None
-        texts, timestamp = given
+        texts, timestamp = self._split(value)
+        if not texts:
+            return None  # only other versions: another scheme's to judge
         signatures = [self._decode(text) for text in texts]
         if scheme.object_only and not sender.body.lstrip(b" \t\r\n").startswith(b"{"):
             raise ValueError("the body is not a JSON object")
-        at_s = None
-        if timestamp is not None:
-            at_s = decode.timestamp(timestamp) * scheme.timestamp_unit_s
-        message = fill(self._parts, Signed(sender, self._url, timestamp, document))
+        message, age_s = sender.body, 0.0
+        if self._timed:
+            if timestamp is None:
+                timestamp = self._timestamp(sender, document)
+            age_s = sender.now_s - decode.timestamp(timestamp) * scheme.timestamp_unit_s
+        if not self._body_only:
+            message = fill(self._parts, Signed(sender, self._url, timestamp, document))
         found = keys.matching(self._keys, message, signatures)
         if found is None:
             where = scheme.header or f"the body's {scheme.path}"
             return Rejected("invalid_signature", f"{where} does not match the request")
-        if at_s is not None and abs(sender.now_s - at_s) > self._tolerance_s:
-            return stale(sender.now_s - at_s, self._tolerance_s)
-        return Genuine(f"{scheme.name}[{self._numbers[found]}]")
+        if abs(age_s) > self._tolerance_s:
+            return stale(age_s, self._tolerance_s)
+        return self._proofs[found]
 
-    def _given(self, sender: Sender, document: Any) -> tuple[list[str], str | None] | None:
-        """Return the signatures and the timestamp as sent; None when no signature is there."""
+    def _value(self, sender: Sender) -> tuple[Any, Any]:
+        """Return what holds the signature, or None, and the document where it is needed."""
+        if not self._scheme.header:
+            document = _document_if_any(sender)
+            return at(document, self._scheme.path), document
+        value = one_header(sender.headers, self._scheme.header)
+        return value, _document(sender) if self._reads_body and value is not None else None
+
+    def _split(self, value: Any) -> tuple[list[str], str | None]:
+        """Return the signatures in what was sent, and the timestamp if it lists one."""
         scheme = self._scheme
-        if scheme.header:
-            value = one_header(sender.headers, scheme.header) or ""
-        else:
-            value = at(document, scheme.path)
-            if value is None:
-                return None
         if not isinstance(value, str) or not value or len(value) > SIGNATURE_MAX_CHARS:
             raise ValueError("the signature is malformed")
         if scheme.listed is not None:
-            texts, timestamp = split_list(scheme.listed, value)
-            if not texts:
-                return None  # only other versions: another scheme's to judge
-            if scheme.listed.timestamp and timestamp is None:
-                raise ValueError("the timestamp is missing")
-        else:
-            if not value.startswith(scheme.prefix):
-                raise ValueError(f"the signature does not start with {scheme.prefix}")
-            texts, timestamp = [value[len(scheme.prefix) :]], None
+            return split_list(scheme.listed, value)
+        if not value.startswith(scheme.prefix):
+            raise ValueError(f"the signature does not start with {scheme.prefix}")
+        return [value[len(scheme.prefix) :]], None
+
+    def _timestamp(self, sender: Sender, document: Any) -> str:
+        """Return the timestamp as sent, from where the scheme has it."""
+        scheme = self._scheme
         if scheme.timestamp_header:
-            timestamp = one_header(sender.headers, scheme.timestamp_header) or ""
-        elif scheme.timestamp_path:
-            sent = at(document, scheme.timestamp_path)
-            timestamp = str(sent) if isinstance(sent, (int, str)) else ""
-        return texts, timestamp
+            return one_header(sender.headers, scheme.timestamp_header) or ""
+        sent = at(document, scheme.timestamp_path) if scheme.timestamp_path else None
+        return str(sent) if isinstance(sent, (int, str)) else ""
 
     def _decode(self, text: str) -> bytes:
         match self._scheme.encoding:
@@ -255,3 +254,11 @@ def _document(sender: Sender) -> Any:
     if is_form(content_type):
         return form_document(sender.body, content_type)
     return decode.json_document(sender.body)
+
+
+def _document_if_any(sender: Sender) -> Any:
+    """Return the document; a body that cannot be read holds nothing, so no signature either."""
+    try:
+        return _document(sender)
+    except ValueError:
+        return None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from string import Formatter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from dispatchd.verify.inbound import Sender, one_header
@@ -19,8 +19,7 @@ class Part:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(NamedTuple):
     """What a template is filled from, beside the request itself."""
 
     sender: Sender
@@ -60,10 +59,13 @@ def uses(parts: tuple[Part, ...], kind: str) -> bool:
     return any(part.kind == kind for part in parts)
 
 
+def is_body(parts: tuple[Part, ...]) -> bool:
+    """Whether a template is the body alone: the common case, which copies nothing."""
+    return parts == (Part("body"),)
+
+
 def fill(parts: tuple[Part, ...], signed: Signed) -> bytes:
     """Return the signed bytes; ValueError when the request lacks a part of them."""
-    if len(parts) == 1 and parts[0].kind == "body":  # the common case copies nothing
-        return signed.sender.body
     return b"".join([_piece(part, signed) for part in parts])
 
 
