@@ -43,7 +43,7 @@ class Certificates(Protocol):
         """Return the PEM bundle behind a pinned URL, or None when it is not at hand."""
 
     def roots(self) -> bytes:
-        """Return the trusted roots as PEM."""
+        """Return what is trusted, as PEM: roots, and intermediates that PayPal leaves out."""
 
 
 def certificate_url(headers: Headers) -> str | None:

@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 
 from dispatchd import verify
 from dispatchd.verify import Auth, SignatureSpec
+from dispatchd.verify.providers import PROVIDERS
 
 SECRET = (b"a-secret",)
 WHSEC = b"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -241,3 +242,31 @@ def test_delivery_ids_that_any_sender_may_use():
     assert verifier.delivery_id(CIMultiDict([("Idempotency-Key", "a")] * 2), None) is None
     assert verifier.delivery_id(CIMultiDict({"Idempotency-Key": "a" * 256}), None) is None
     assert verifier.delivery_id(CIMultiDict({"Idempotency-Key": " "}), None) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            scheme.header
+            for provider in PROVIDERS.values()
+            for scheme in provider.schemes
+            if scheme.header
+        ),
+        "X-Twilio-Signature",
+        "PayPal-Transmission-Sig",
+        "Authorization",
+        "X-Hub-Signature",
+    ],
+)
+def test_what_signs_is_never_stored(name):
+    assert verify.is_secret_header(name)
+    headers = CIMultiDict([(name, "x"), ("X-Event-Key", "a"), ("X-Event-Key", "b")])
+    assert verify.storable_headers(headers) == (("X-Event-Key", "a"), ("X-Event-Key", "b"))
+
+
+def test_the_generic_scheme_without_a_compiled_endpoint():
+    headers = CIMultiDict({"X-Dispatch-Signature": verify.sign(b"s", b"{}")})
+    assert verify.verify(headers, b"{}", secrets=[b"s"], api_keys=[]).by == "dispatch[0]"
+    assert verify.verify(headers, b"[]", secrets=[b"s"], api_keys=[]).code == "invalid_signature"
+    assert verify.verify(headers, b"[]", secrets=[], api_keys=[], open_to_all=True).by == "none"

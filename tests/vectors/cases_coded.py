@@ -248,10 +248,16 @@ CERT_BASE = "https://api.paypal.com/v1/notifications/certs/CERT-"
 
 
 def paypal() -> Vectors:
-    root, rogue = signers.PayPalAuthority(), signers.PayPalAuthority()
+    root, rogue = signers.PayPalAuthority("Vector Root"), signers.PayPalAuthority("Vector Root")
+    sent = signers.PayPalAuthority("Sent along", root)
+    known = signers.PayPalAuthority("Known beforehand", root)
     leaf, key = root.leaf("messageverificationcerts.paypal.com")
     names = {
         "good": (leaf, key),
+        "intermediate": sent.leaf("messageverificationcerts.paypal.com"),
+        "no-intermediate": sent.leaf("messageverificationcerts.paypal.com"),
+        "known": known.leaf("messageverificationcerts.paypal.com"),
+        "wildcard": root.leaf("*.paypal.com"),
         "rogue": rogue.leaf("messageverificationcerts.paypal.com"),
         "other-host": root.leaf("messageverificationcerts.example.com"),
         "suffix": root.leaf("evilpaypal.com"),
@@ -259,6 +265,7 @@ def paypal() -> Vectors:
         "early": root.leaf("messageverificationcerts.paypal.com", (2030, 2034)),
     }
     certificates = {CERT_BASE + name: pem for name, (pem, _) in names.items()}
+    certificates[CERT_BASE + "intermediate"] += signers.pem(sent.certificate)
     certificates[CERT_BASE + "garbage"] = "not a certificate"
     certificates[CERT_BASE + "empty"] = ""
     certificates[CERT_BASE + "bundle"] = leaf + signers.pem(root.certificate)
@@ -267,7 +274,7 @@ def paypal() -> Vectors:
     vectors = Vectors("paypal", "RSA and X.509 by cryptography", {"secrets": [],
                       "webhook_id": "1JE4291016473214C"})  # fmt: skip
     vectors.document["certificates"] = certificates
-    vectors.document["roots"] = signers.pem(root.certificate)
+    vectors.document["roots"] = signers.pem(root.certificate) + signers.pem(known.certificate)
     body = '{"id":"WH-2WR32451HC0233532","event_type":"PAYMENT.SALE.COMPLETED","resource":{}}'
 
     def request(
@@ -283,9 +290,21 @@ def paypal() -> Vectors:
                 delivery_id="WH-2WR32451HC0233532")  # fmt: skip
     vectors.add("valid, sandbox", request(url=sandbox), ok=True)
     vectors.add("valid, certificate with its chain", request("bundle"), ok=True)
+    vectors.add("valid, intermediate sent along", request("intermediate"), ok=True)
+    vectors.add("valid, intermediate among the roots", request("known"), ok=True)
+    vectors.add("valid, wildcard certificate", request("wildcard"), ok=True)
     vectors.add("valid, UTF-8 body", request(text='{"name":"Zoë"}'), ok=True)
     times(vectors, lambda at_s: request(at_s=at_s))
-    for name in ("rogue", "other-host", "suffix", "expired", "early", "garbage", "empty"):
+    for name in (
+        "rogue",
+        "no-intermediate",
+        "other-host",
+        "suffix",
+        "expired",
+        "early",
+        "garbage",
+        "empty",
+    ):
         vectors.add(f"certificate {name}", request(name), ok=False)
     vectors.add("certificate not at hand", request("absent"), ok=False,
                 code="certificate_unavailable")  # fmt: skip

@@ -139,16 +139,17 @@ def qsh(method: str, path_and_query: str) -> str:
 
 
 class PayPalAuthority:
-    """A root, and leaves that it signed."""
+    """A root or an intermediate, and the leaves that it signed."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, parent: "PayPalAuthority | None" = None) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Vector Root")])
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        issuer = parent or self
         self.certificate = (
-            self._builder(self.name, self.key)
+            issuer._builder(self.name, self.key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_usage(ca=True), critical=True)
-            .sign(self.key, hashes.SHA256())
+            .sign(issuer.key, hashes.SHA256())
         )
 
     def _builder(self, subject: x509.Name, key, years: tuple[int, int] = (2024, 2044)):
