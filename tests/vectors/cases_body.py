@@ -150,7 +150,7 @@ def square() -> Vectors:
     vectors.add("registered with a query", queried | {"query": "shop=1"}, ok=True)
     vectors.add("query flipped", queried | {"query": "shop=2"}, ok=False)
     vectors.add("query missing", queried, ok=False)
-    vectors.add("query not ASCII", queried | {"query": "shop=é"}, ok=False)
+    vectors.add("query not ASCII", queried | {"query": "shop=é"}, ok=False, http=400)
     vectors.add("another URL", queried | {"query": "shop=1"}, ok=False,
                 auth={"url": url + "2"})  # fmt: skip
     sha1 = signers.b64(signers.mac(NEW, (url + body).encode(), "sha1"))

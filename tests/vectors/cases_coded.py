@@ -53,7 +53,7 @@ def twilio() -> Vectors:
     vectors.add("with a query", queried, ok=True)
     vectors.add("query flipped", queried | {"query": "a=b&c=%20e"}, ok=False)
     vectors.add("query missing", queried | {"query": ""}, ok=False)
-    vectors.add("query not ASCII", queried | {"query": "a=é"}, ok=False)
+    vectors.add("query not ASCII", queried | {"query": "a=é"}, ok=False, http=400)
     vectors.add("query of many fields", queried | {"query": {"repeat": ["a=b&", 500]}}, ok=False)
     repeated = [("MediaUrl", "b"), ("MediaUrl", "a"), ("MediaUrl", "b"), ("To", "1")]
     vectors.add("repeated parameters", form(sent=repeated), ok=True)

@@ -274,9 +274,12 @@ def standard_webhooks() -> Vectors:
         "the version in upper case": ["V" + signature[1:]],
     }.items():
         vectors.add(name, listed(*values), ok=False)
-    for name, odd in {"empty": "", "of 9,000 letters": "a" * 9000}.items():
+    for name, (odd, more) in {
+        "empty": ("", {}),
+        "of 9,000 letters": ("a" * 9000, {"http": 400}),
+    }.items():
         headers = signers.standard("webhook", odd)(key[NEW], body, NOW_S)
-        vectors.add(f"id {name}, signed", {"headers": headers, "body": body}, ok=False)
+        vectors.add(f"id {name}, signed", {"headers": headers, "body": body}, ok=False, **more)
     _v1a(vectors, body, key[NEW])
     return vectors
 
