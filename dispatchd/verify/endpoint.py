@@ -1,7 +1,7 @@
 """One endpoint's way of telling the genuine from the rest: compiled once, asked often."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dispatchd.verify.api_key import verify_api_key
@@ -49,10 +49,10 @@ class Auth:
     """
 
     provider: str = "generic"
-    secrets: tuple[bytes, ...] = ()
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)
     public_keys: tuple[str, ...] = ()
     tolerance_s: float = DEFAULT_TOLERANCE_S
-    verify_token: bytes = b""
+    verify_token: bytes = field(default=b"", repr=False)
     webhook_id: str = ""
     url: str = ""
     signature: SignatureSpec | None = None
@@ -94,12 +94,10 @@ def _given(auth: Auth) -> dict[str, bool]:
 def _missing(auth: Auth, provider: Provider) -> list[str]:
     if auth.open_to_all:
         return []
-    given = _given(auth)
-    missing = [] if not provider.needs or any(given[key] for key in provider.needs) else ["needs"]
-    sentences = [
-        f"provider {auth.provider} needs {' or '.join(sorted(provider.needs, reverse=True))}"
-        for _ in missing
-    ]
+    given, sentences = _given(auth), []
+    if provider.needs and not any(given[key] for key in provider.needs):
+        words = " or ".join(sorted(provider.needs, reverse=True))
+        sentences.append(f"provider {auth.provider} needs {words}")
     for key in sorted(provider.also):
         if not given[key]:
             hint = " (or server.public_url)" if key == "url" else ""
@@ -123,11 +121,12 @@ def _spec_problems(auth: Auth) -> list[str]:
 
 def _unused(auth: Auth, provider: Provider) -> list[str]:
     known = provider.needs | provider.also
-    given = _given(auth)
+    if not provider.needs:
+        known |= {"secret"}  # generic: a secret or not, as the endpoint likes
     return [
         f"provider {auth.provider} has no use for {key}"
-        for key in ("public_key", "verify_token", "webhook_id")
-        if given[key] and key not in known
+        for key, given in _given(auth).items()
+        if given and key not in known and key != "url"
     ]
 
 

@@ -10,7 +10,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -27,8 +27,8 @@ _MAX_QUERY_FIELDS: Final = 50
 class Shared:
     """What an endpoint shares with its provider, as far as a handshake needs it."""
 
-    secrets: Sequence[bytes]
-    verify_token: bytes
+    secrets: Sequence[bytes] = field(repr=False)
+    verify_token: bytes = field(repr=False)
 
 
 Handshake = Callable[[Sender, Any, Shared], Answer | None]

@@ -34,6 +34,7 @@ KEY = "11" * 32
         (Auth("svix", ("whsec_ключ".encode(),)), "not base64"),
         (Auth("svix", public_keys=("whpk_YWJj",)), "64 hex digits"),
         (Auth("gitlab", (b"whsec_YWJj",)), "24 to 64 bytes"),
+        (Auth("discord", SECRET, public_keys=(KEY,)), "no use for secret"),
         (Auth("discord"), "discord needs public_key"),
         (Auth("discord", public_keys=("11" * 31,)), "64 hex digits"),
         (Auth("discord", public_keys=("zz" * 32,)), "64 hex digits"),
@@ -270,3 +271,10 @@ def test_the_generic_scheme_without_a_compiled_endpoint():
     assert verify.verify(headers, b"{}", secrets=[b"s"], api_keys=[]).by == "dispatch[0]"
     assert verify.verify(headers, b"[]", secrets=[b"s"], api_keys=[]).code == "invalid_signature"
     assert verify.verify(headers, b"[]", secrets=[], api_keys=[], open_to_all=True).by == "none"
+
+
+def test_secrets_are_never_printed():
+    auth = Auth("meta", (b"sesame",), verify_token=b"open")
+    assert "sesame" not in repr(auth)
+    assert "open'" not in repr(auth)
+    assert "sesame" not in repr(verify.compile_verifier(auth))
