@@ -1,0 +1,76 @@
+"""Is this webhook genuine? Every signature rule lives here; it also signs. Pure.
+
+A provider is a row in `providers`, its schemes are data that `scheme` compiles with the
+endpoint's keys. Everything is compared as bytes in constant time; whatever is malformed is
+simply not genuine, never an exception.
+"""
+
+import hmac
+from collections.abc import Sequence
+from functools import lru_cache
+
+from dispatchd.verify.api_key import API_KEY_PREFIX, hash_api_key
+from dispatchd.verify.endpoint import (
+    DEFAULT_TOLERANCE_S,
+    Auth,
+    Verifier,
+    compile_verifier,
+    problems,
+)
+from dispatchd.verify.form import form_document, is_form, parse_form
+from dispatchd.verify.inbound import Answer, ApiKey, Genuine, Headers, Rejected, Sender
+from dispatchd.verify.paypal import Certificates
+from dispatchd.verify.providers import provider_names
+from dispatchd.verify.scheme import SignatureSpec
+from dispatchd.verify.secret_headers import is_secret_header, storable_headers
+
+__all__ = [
+    "API_KEY_PREFIX",
+    "DEFAULT_TOLERANCE_S",
+    "Answer",
+    "ApiKey",
+    "Auth",
+    "Certificates",
+    "Genuine",
+    "Headers",
+    "Rejected",
+    "Sender",
+    "SignatureSpec",
+    "Verifier",
+    "compile_verifier",
+    "form_document",
+    "hash_api_key",
+    "is_form",
+    "is_secret_header",
+    "parse_form",
+    "problems",
+    "provider_names",
+    "sign",
+    "storable_headers",
+    "verify",
+]
+
+
+def sign(secret: bytes, body: bytes) -> str:
+    """Return the value of `X-Dispatch-Signature` for `body`."""
+    return "sha256=" + hmac.digest(secret, body, "sha256").hex()
+
+
+def verify(
+    headers: Headers,
+    body: bytes,
+    *,
+    secrets: Sequence[bytes],
+    api_keys: Sequence[ApiKey],
+    open_to_all: bool = False,
+) -> Genuine | Rejected:
+    """Prove who sent `body` by the generic scheme, for callers without a compiled endpoint."""
+    verifier = _generic(tuple(secrets), tuple(api_keys), open_to_all)
+    return verifier.verify(Sender("POST", headers, "", body, 0.0))
+
+
+@lru_cache(maxsize=256)
+def _generic(
+    secrets: tuple[bytes, ...], api_keys: tuple[ApiKey, ...], open_to_all: bool
+) -> Verifier:
+    return compile_verifier(Auth(secrets=secrets, api_keys=api_keys, open_to_all=open_to_all))

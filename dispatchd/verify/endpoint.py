@@ -1,0 +1,241 @@
+"""One endpoint's way of telling the genuine from the rest: compiled once, asked often."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from dispatchd.verify.api_key import verify_api_key
+from dispatchd.verify.handshake import Shared
+from dispatchd.verify.inbound import (
+    Answer,
+    ApiKey,
+    Check,
+    Genuine,
+    Headers,
+    Rejected,
+    Sender,
+)
+from dispatchd.verify.jwt import JwtCheck
+from dispatchd.verify.paypal import SIGNATURE as PAYPAL_SIGNATURE
+from dispatchd.verify.paypal import Certificates, PayPalCheck, certificate_url
+from dispatchd.verify.providers import (
+    ALIASES,
+    COMMON_DELIVERY_ID,
+    Provider,
+    provider_named,
+    provider_names,
+)
+from dispatchd.verify.scheme import (
+    Scheme,
+    SchemeCheck,
+    SignatureSpec,
+    scheme_keys,
+    scheme_of,
+    spec_problems,
+)
+from dispatchd.verify.template import compile_template, public_url_problem, uses
+from dispatchd.verify.twilio import HEADER as TWILIO_SIGNATURE
+from dispatchd.verify.twilio import TwilioCheck
+
+DEFAULT_TOLERANCE_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """How an endpoint's senders prove themselves, as the config says it.
+
+    `url` is the public URL without a query: the endpoint's own `url`, else built from
+    `server.public_url`. `open_to_all` is the explicit `auth: none`.
+    """
+
+    provider: str = "generic"
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    public_keys: tuple[str, ...] = ()
+    tolerance_s: float = DEFAULT_TOLERANCE_S
+    verify_token: bytes = field(default=b"", repr=False)
+    webhook_id: str = ""
+    url: str = ""
+    signature: SignatureSpec | None = None
+    api_keys: tuple[ApiKey, ...] = ()
+    open_to_all: bool = False
+
+
+def problems(auth: Auth) -> tuple[str, ...]:
+    """Say everything that keeps `auth` from being used, a clear sentence each."""
+    provider = provider_named(auth.provider)
+    if provider is None:
+        return (f"provider {auth.provider!r} is unknown; known are {', '.join(provider_names())}",)
+    found = _spec_problems(auth) if auth.signature else _missing(auth, provider)
+    found += _unused(auth, provider)
+    found += _unfit_keys(auth, _schemes(auth, provider))
+    if auth.url and (problem := public_url_problem(auth.url)) is not None:
+        found.append(problem)
+    if auth.tolerance_s <= 0:
+        found.append("tolerance must be more than nothing")
+    return tuple(dict.fromkeys(found))
+
+
+def _schemes(auth: Auth, provider: Provider) -> tuple[Scheme, ...]:
+    if auth.signature is None:
+        return provider.schemes
+    return () if spec_problems(auth.signature) else (scheme_of(auth.signature),)
+
+
+def _given(auth: Auth) -> dict[str, bool]:
+    return {
+        "secret": bool(auth.secrets),
+        "public_key": bool(auth.public_keys),
+        "verify_token": bool(auth.verify_token),
+        "webhook_id": bool(auth.webhook_id),
+        "url": bool(auth.url),
+    }
+
+
+def _missing(auth: Auth, provider: Provider) -> list[str]:
+    if auth.open_to_all:
+        return []
+    given, sentences = _given(auth), []
+    if provider.needs and not any(given[key] for key in provider.needs):
+        words = " or ".join(sorted(provider.needs, reverse=True))
+        sentences.append(f"provider {auth.provider} needs {words}")
+    for key in sorted(provider.also):
+        if not given[key]:
+            hint = " (or server.public_url)" if key == "url" else ""
+            sentences.append(f"provider {auth.provider} needs {key}{hint}")
+    return sentences
+
+
+def _spec_problems(auth: Auth) -> list[str]:
+    spec = auth.signature
+    if spec is None:
+        return []
+    found = spec_problems(spec)
+    if auth.provider != "generic":
+        found.append("signature describes a scheme of its own; leave out provider")
+    if not auth.secrets:
+        found.append("signature needs secret")
+    if not found and uses(compile_template(spec.template), "url") and not auth.url:
+        found.append("the template uses {url}; give url (or server.public_url)")
+    return found
+
+
+def _unused(auth: Auth, provider: Provider) -> list[str]:
+    known = provider.needs | provider.also
+    if not provider.needs:
+        known |= {"secret"}  # generic: a secret or not, as the endpoint likes
+    return [
+        f"provider {auth.provider} has no use for {key}"
+        for key, given in _given(auth).items()
+        if given and key not in known and key != "url"
+    ]
+
+
+def _unfit_keys(auth: Auth, schemes: Sequence[Scheme]) -> list[str]:
+    found = ["a secret is empty" for secret in auth.secrets if not secret]
+    for scheme in schemes:
+        try:
+            scheme_keys(scheme, auth.secrets, auth.public_keys)
+        except ValueError as error:
+            found.append(str(error))
+    if auth.webhook_id and not auth.webhook_id.isascii():
+        found.append("webhook_id is not ASCII")
+    return found
+
+
+class Verifier:
+    """Everything receive asks about a request to one endpoint."""
+
+    def __init__(self, auth: Auth, provider: Provider, checks: Sequence[Check]) -> None:
+        self.provider: Final = ALIASES.get(auth.provider, auth.provider)
+        self.forms: Final = provider.forms
+        self.gets: Final = provider.gets
+        self._auth = auth
+        self._row = provider
+        self._checks = tuple(checks)
+        self._every = provider.every and auth.signature is None
+        schemes = _schemes(auth, provider)
+        coded = {"twilio": TWILIO_SIGNATURE, "paypal": PAYPAL_SIGNATURE}
+        self._signature_headers = tuple(
+            dict.fromkeys(
+                [scheme.header for scheme in schemes if scheme.header]
+                + [coded[name] for name in provider.coded if name in coded]
+            )
+        )
+        self._shared = Shared(auth.secrets, auth.verify_token)
+
+    def verify(self, sender: Sender) -> Genuine | Rejected:
+        """Prove who sent the request.
+
+        The strongest signature that is present decides, whatever else is; only without any
+        signature may an API key prove the sender.
+        """
+        if self._auth.open_to_all:
+            return Genuine("none")
+        proof: Genuine | None = None
+        for check in self._checks:
+            verdict = check.check(sender)
+            if isinstance(verdict, Rejected):
+                return verdict
+            proof = proof or verdict
+            if proof is not None and not self._every:
+                return proof
+        if proof is not None:
+            return proof
+        for name in self._signature_headers:
+            if sender.headers.getall(name, []):
+                return Rejected(
+                    "invalid_signature", f"{name} holds nothing that a configured key could check"
+                )
+        return verify_api_key(sender.headers, self._auth.api_keys)
+
+    def certificate_url(self, headers: Headers) -> str | None:
+        """Return the URL whose certificate `verify` will want, already pinned; usually None."""
+        return certificate_url(headers) if "paypal" in self._row.coded else None
+
+    def handshake(self, sender: Sender, document: Any) -> Answer | None:
+        """Answer a handshake; None when the request is none.
+
+        On POST the request must have been verified before; on GET, ask only if `gets`.
+        """
+        shake = self._row.handshake
+        return shake(sender, document, self._shared) if shake is not None else None
+
+    def event_type(self, headers: Headers, document: Any) -> str | None:
+        """Return the event type from the provider's own place."""
+        place = self._row.event_type
+        return place(headers, document) if place is not None else None
+
+    def delivery_id(self, headers: Headers, document: Any) -> str | None:
+        """Return what is the same over a provider's retries of one delivery, if anything is."""
+        place = self._row.delivery_id
+        own = place(headers, document) if place is not None else None
+        return own or COMMON_DELIVERY_ID(headers, document)
+
+
+def compile_verifier(auth: Auth, certificates: Certificates | None = None) -> Verifier:
+    """Compile an endpoint's verifier; ValueError says what `problems` says."""
+    found = problems(auth)
+    provider = provider_named(auth.provider)
+    if found or provider is None:
+        raise ValueError("; ".join(found))
+    tolerance_s = auth.tolerance_s
+    if auth.signature is not None and auth.signature.tolerance_s is not None:
+        tolerance_s = auth.signature.tolerance_s
+    checks: list[Check] = []
+    for scheme in _schemes(auth, provider):
+        numbered = scheme_keys(scheme, auth.secrets, auth.public_keys)
+        if numbered:
+            checks.append(SchemeCheck(scheme, numbered, tolerance_s, auth.url))
+    if auth.signature is None and not auth.open_to_all:
+        checks += [_coded_check(coded, auth, certificates) for coded in provider.coded]
+    return Verifier(auth, provider, checks)
+
+
+def _coded_check(coded: str, auth: Auth, certificates: Certificates | None) -> Check:
+    if coded == "twilio":
+        return TwilioCheck(auth.secrets, auth.url)
+    if coded == "jwt":
+        return JwtCheck(auth.provider, auth.secrets, auth.tolerance_s, auth.url)
+    if certificates is None:
+        raise ValueError("provider paypal needs a source of certificates")
+    return PayPalCheck(auth.webhook_id, auth.tolerance_s, certificates)

@@ -1,0 +1,117 @@
+"""Handshakes: what a provider asks to see whether the endpoint is alive and knows the secret.
+
+Answered at once, never stored. What is echoed or signed is limited in characters and length, so
+that no answer can be HTML, and no signature given away here fits a request that would be taken
+for an event.
+"""
+
+import base64
+import hmac
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from dispatchd.verify.inbound import Answer, Sender
+from dispatchd.verify.places import at
+
+TEXT: Final = "text/plain; charset=utf-8"
+JSON: Final = "application/json"
+_ECHO: Final = re.compile(r"[A-Za-z0-9_.\-=+/]{1,512}", re.ASCII)
+_MAX_QUERY_FIELDS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What an endpoint shares with its provider, as far as a handshake needs it."""
+
+    secrets: Sequence[bytes] = field(repr=False)
+    verify_token: bytes = field(repr=False)
+
+
+Handshake = Callable[[Sender, Any, Shared], Answer | None]
+
+
+def slack(_sender: Sender, document: Any, _shared: Shared) -> Answer | None:
+    """`url_verification`: echo the challenge."""
+    if at(document, "type") != "url_verification":
+        return None
+    challenge = _echoable(at(document, "challenge"))
+    if challenge is None:
+        return _refusal(400, "invalid_challenge", "the challenge is missing or malformed")
+    return Answer(200, TEXT, challenge)
+
+
+def zoom(_sender: Sender, document: Any, shared: Shared) -> Answer | None:
+    """`endpoint.url_validation`: sign the plain token with the secret token."""
+    if at(document, "event") != "endpoint.url_validation":
+        return None
+    token = _echoable(at(document, "payload.plainToken"))
+    if token is None or not shared.secrets:
+        return _refusal(400, "invalid_challenge", "plainToken is missing or malformed")
+    signed = hmac.digest(shared.secrets[0], token, "sha256").hex()
+    return _json(200, {"plainToken": token.decode(), "encryptedToken": signed})
+
+
+def discord(_sender: Sender, document: Any, _shared: Shared) -> Answer | None:
+    """Type 0 is the ping of webhook events, type 1 without an event that of interactions."""
+    kind = at(document, "type")
+    if isinstance(kind, bool) or not isinstance(kind, int) or at(document, "event") is not None:
+        return None
+    if kind == 0:
+        return Answer(204, TEXT, b"")
+    return _json(200, {"type": 1}) if kind == 1 else None
+
+
+def x(sender: Sender, _document: Any, shared: Shared) -> Answer | None:
+    """Sign `crc_token` with the consumer secret, on GET.
+
+    Anyone may ask, and the answer has the form of an event's signature: the echo's characters
+    leave no room for a JSON object, and the scheme accepts nothing but objects.
+    """
+    if sender.method != "GET":
+        return None
+    token = _echoable(_query_field(sender, "crc_token"))
+    if token is None or not shared.secrets:
+        return _refusal(400, "invalid_challenge", "crc_token is missing or malformed")
+    signed = base64.b64encode(hmac.digest(shared.secrets[0], token, "sha256")).decode()
+    return _json(200, {"response_token": f"sha256={signed}"})
+
+
+def meta(sender: Sender, _document: Any, shared: Shared) -> Answer | None:
+    """Echo `hub.challenge` on GET to whoever knows the verify token."""
+    if sender.method != "GET":
+        return None
+    token = _query_field(sender, "hub.verify_token") or ""
+    known = bool(shared.verify_token) and hmac.compare_digest(
+        token.encode("utf-8", "replace"), shared.verify_token
+    )
+    if _query_field(sender, "hub.mode") != "subscribe" or not known:
+        return _refusal(403, "invalid_verify_token", "hub.verify_token is not the endpoint's")
+    challenge = _echoable(_query_field(sender, "hub.challenge"))
+    if challenge is None:
+        return _refusal(400, "invalid_challenge", "hub.challenge is missing or malformed")
+    return Answer(200, TEXT, challenge)
+
+
+def _echoable(value: Any) -> bytes | None:
+    return value.encode() if isinstance(value, str) and _ECHO.fullmatch(value) else None
+
+
+def _query_field(sender: Sender, name: str) -> str | None:
+    try:
+        fields = parse_qs(sender.query, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
+    except ValueError:
+        return None
+    values = fields.get(name, [])
+    return values[0] if len(values) == 1 else None
+
+
+def _refusal(status: int, code: str, message: str) -> Answer:
+    return _json(status, {"error": {"code": code, "message": message}})
+
+
+def _json(status: int, document: Any) -> Answer:
+    return Answer(status, JSON, json.dumps(document, separators=(",", ":")).encode())

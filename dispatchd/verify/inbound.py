@@ -1,0 +1,79 @@
+"""What a scheme is shown and what it may answer: values only."""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+HEADER_MAX_CHARS: Final = 8192  # what aiohttp lets a header line be; holds behind any server
+
+
+class Headers(Protocol):
+    """A case-insensitive multi-mapping, as aiohttp hands it in."""
+
+    def getall(self, key: str, default: list[str], /) -> list[str]:
+        """Return every value of `key`."""
+
+
+class Sender(NamedTuple):
+    """One inbound request, as data; a tuple because one is made for every request.
+
+    `query` is the raw query string as received (no `?`, not requoted), `body` the raw bytes,
+    `now_s` Unix time in seconds.
+    """
+
+    method: str
+    headers: Headers
+    query: str
+    body: bytes
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key as the config knows it: its name and the SHA-256 of the whole key."""
+
+    name: str
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Genuine:
+    """Proven; `by` says how, in words fit for a log line: `github[0]` is its first secret."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Not proven; `code` is the API's error code, `message` is safe to show to a sender."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handshake is answered with; always sent with `X-Content-Type-Options: nosniff`."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Check(Protocol):
+    """One way of proving a request, compiled with its keys."""
+
+    def check(self, sender: Sender) -> Genuine | Rejected | None:
+        """Judge the request; None when it carries no signature of this scheme."""
+
+
+def one_header(headers: Headers, name: str) -> str | None:
+    """Return the only value of a header; ValueError when it is doubled, too long or not ASCII."""
+    values = headers.getall(name, [])
+    if not values:
+        return None
+    if len(values) > 1:
+        raise ValueError(f"{name} is sent more than once")
+    value = values[0]
+    if not value.isascii() or len(value) > HEADER_MAX_CHARS:
+        raise ValueError(f"{name} is malformed")
+    return value

@@ -1,0 +1,105 @@
+"""Jira and Confluence apps: a JSON Web Token, HS256 only, in `Authorization`.
+
+Connect sends `JWT <token>` whose `qsh` claim binds it to this request; dynamic webhooks of
+OAuth apps send `Bearer <token>`. Neither covers the body. Source: Atlassian's "Understanding
+JWT" and "Query string hash".
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import parse_qs, quote, urlsplit
+
+from dispatchd.verify import decode, keys
+from dispatchd.verify.api_key import API_KEY_PREFIX
+from dispatchd.verify.inbound import Genuine, Rejected, Sender, one_header
+from dispatchd.verify.scheme import stale
+
+HEADER: Final = "Authorization"
+_MAX_QUERY_FIELDS: Final = 200
+
+
+class JwtCheck:
+    """Atlassian's tokens, compiled with their shared or client secrets."""
+
+    def __init__(self, name: str, secrets: Sequence[bytes], tolerance_s: float, url: str) -> None:
+        self._name = name
+        self._keys = [keys.hmac_key(secret, "sha256") for secret in secrets]
+        self._tolerance_s = tolerance_s
+        self._path = urlsplit(url).path if url else None
+
+    def check(self, sender: Sender) -> Genuine | Rejected | None:
+        """Judge the request; None when it carries no token (an API key is none)."""
+        values = sender.headers.getall(HEADER, [])
+        if not values:
+            return None
+        kind, _, token = values[0].partition(" ")
+        kind, token = kind.lower(), token.strip(" ")
+        if len(values) == 1 and (
+            kind not in ("jwt", "bearer") or (kind == "bearer" and token.startswith(API_KEY_PREFIX))
+        ):
+            return None
+        try:
+            one_header(sender.headers, HEADER)  # doubled, long or not ASCII: refused
+            return self._check(sender, token, bound=kind == "jwt")
+        except ValueError as error:
+            return Rejected("invalid_signature", str(error))
+
+    def _check(self, sender: Sender, token: str, *, bound: bool) -> Genuine | Rejected:
+        head, _, rest = token.partition(".")
+        claims_text, dot, signature_text = rest.partition(".")
+        if not dot:
+            raise ValueError("the token is malformed")
+        signature = decode.base64url_bytes(signature_text)
+        header = decode.json_document(decode.base64url_bytes(head))
+        # Only HS256: `none` proves nothing, and RS256 would make a public key a secret.
+        if not isinstance(header, dict) or header.get("alg") != "HS256" or "crit" in header:
+            raise ValueError("the token is not signed with HS256")
+        found = keys.matching(self._keys, f"{head}.{claims_text}".encode("ascii"), [signature])
+        if found is None:
+            return Rejected("invalid_signature", "the token is not signed with a known secret")
+        claims = decode.json_document(decode.base64url_bytes(claims_text))
+        if not isinstance(claims, dict) or not isinstance(claims.get("iss"), str):
+            raise ValueError("the token has no issuer")  # noqa: TRY004 - a sender's mistake
+        refusal = self._time_refusal(claims, sender.now_s)
+        if refusal is not None:
+            return refusal
+        if bound or "qsh" in claims:
+            self._require_qsh(claims.get("qsh"), sender)
+        return Genuine(f"{self._name}[{found}]")
+
+    def _time_refusal(self, claims: dict[str, Any], now_s: float) -> Rejected | None:
+        if "exp" not in claims:
+            raise ValueError("the token never expires")
+        for name in ("exp", "nbf", "iat"):
+            if name not in claims:
+                continue
+            age_s = now_s - decode.timestamp(claims[name])
+            if (age_s if name == "exp" else -age_s) > self._tolerance_s:
+                return stale(age_s, self._tolerance_s)
+        return None
+
+    def _require_qsh(self, claimed: Any, sender: Sender) -> None:
+        if self._path is None:
+            raise ValueError("the token has a qsh; the endpoint needs its url to check it")
+        right = query_string_hash(sender.method, self._path, sender.query)
+        if not isinstance(claimed, str) or not hmac.compare_digest(
+            claimed.encode("utf-8", "replace"), right.encode()
+        ):
+            raise ValueError("the token's qsh is for another request")
+
+
+def query_string_hash(method: str, path: str, query: str) -> str:
+    """Return Atlassian's `qsh`: SHA-256 of `METHOD&path&sorted query`."""
+    uri = "/" + path.strip("/").replace("&", "%26")
+    fields = parse_qs(
+        query, keep_blank_values=True, errors="strict", max_num_fields=_MAX_QUERY_FIELDS
+    )
+    pairs = sorted(
+        (quote(name, safe="~"), ",".join(quote(value, safe="~") for value in sorted(values)))
+        for name, values in fields.items()
+        if name != "jwt"
+    )
+    canonical = f"{method.upper()}&{uri}&{'&'.join('='.join(pair) for pair in pairs)}"
+    return hashlib.sha256(canonical.encode()).hexdigest()

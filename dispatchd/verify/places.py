@@ -1,0 +1,100 @@
+"""Where in a request a provider puts its event type and its delivery id."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from dispatchd.verify.inbound import Headers
+
+TEXT_MAX_CHARS: Final = 255  # longer is a payload, neither a type nor an id
+
+Place = Callable[[Headers, Any], str | None]
+
+
+def at(document: Any, path: str) -> Any:
+    """Follow a dot path through objects; None where it leads nowhere."""
+    value = document
+    for key in path.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
+
+
+def text(value: Any) -> str | None:
+    """Spell a scalar as an event type or id; None for anything that cannot be one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not 1 <= len(value) <= TEXT_MAX_CHARS:
+        return None
+    try:
+        value.encode()  # a lone surrogate is no text: it can be neither stored nor sent
+    except UnicodeEncodeError:
+        return None
+    return value
+
+
+def header(name: str) -> Place:
+    """Read a header; one that is sent twice says nothing."""
+
+    def find(headers: Headers, _: Any) -> str | None:
+        values = headers.getall(name, [])
+        return text(values[0].strip()) if len(values) == 1 else None
+
+    return find
+
+
+def field(path: str) -> Place:
+    """Read a field of the document."""
+    return lambda _, document: text(at(document, path))
+
+
+def joined(separator: str, first: Place, second: Place) -> Place:
+    """Read two places as one text; the first alone where the second is missing."""
+
+    def find(headers: Headers, document: Any) -> str | None:
+        head, tail = first(headers, document), second(headers, document)
+        return text(f"{head}{separator}{tail}") if head and tail else head
+
+    return find
+
+
+def either(*places: Place) -> Place:
+    """Read the first place that says something."""
+
+    def find(headers: Headers, document: Any) -> str | None:
+        for place in places:
+            if (value := place(headers, document)) is not None:
+                return value
+        return None
+
+    return find
+
+
+def slack_type(_: Headers, document: Any) -> str | None:
+    """`event_callback` is an envelope: the type is inside. A slash command has only its name."""
+    kind = text(at(document, "type"))
+    if kind == "event_callback":
+        return text(at(document, "event.type")) or kind
+    return kind or text(at(document, "command"))
+
+
+def meta_type(_: Headers, document: Any) -> str | None:
+    """`object.field` when all changes of a batch agree on the field, else `object`."""
+    kind = text(at(document, "object"))
+    entries = at(document, "entry")
+    fields = set()
+    for entry in entries if isinstance(entries, list) else ():
+        changes = at(entry, "changes")
+        for change in changes if isinstance(changes, list) else ():
+            fields.add(text(at(change, "field")))
+    only = fields.pop() if len(fields) == 1 else None
+    return text(f"{kind}.{only}") if kind and only else kind
+
+
+def x_type(_: Headers, document: Any) -> str | None:
+    """Name the activity: the key that ends in `_events`, else the first that is not context."""
+    if not isinstance(document, dict):
+        return None
+    keys = [key for key in document if key not in ("for_user_id", "user_has_blocked")]
+    named = [key for key in keys if key.endswith(("_event", "_events"))]
+    return text((named or keys or [None])[0])

@@ -1,0 +1,115 @@
+"""Which bytes are signed: `{timestamp}.{body}` and its like, compiled once."""
+
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from dispatchd.verify.inbound import Sender, one_header
+from dispatchd.verify.places import at
+
+NAMES: Final = "{timestamp}, {body}, {url}, {method}, {header.NAME}, {body.PATH}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of a template: `kind` is literal, a bare name, `header` or `field`."""
+
+    kind: str
+    name: str = ""
+
+
+class Signed(NamedTuple):
+    """What a template is filled from, beside the request itself."""
+
+    sender: Sender
+    url: str
+    timestamp: str | None
+    document: Any
+
+
+def compile_template(text: str) -> tuple[Part, ...]:
+    """Compile a template; ValueError names what is unknown in it."""
+    parts: list[Part] = []
+    try:
+        pieces = list(Formatter().parse(text))
+    except ValueError as error:
+        raise ValueError(f"the template {text!r} is malformed: {error}") from None
+    for literal, name, spec, conversion in pieces:
+        if literal:
+            parts.append(Part("literal", literal))
+        if name is None:
+            continue
+        kind, dot, rest = name.partition(".")
+        if spec or conversion:
+            raise ValueError(f"the template {text!r} can use plain names only: {NAMES}")
+        if name in ("timestamp", "body", "url", "method"):
+            parts.append(Part(name))
+        elif dot and rest and kind in ("header", "body"):
+            parts.append(Part("field" if kind == "body" else kind, rest))
+        else:
+            raise ValueError(f"the template {text!r} names {{{name}}}; known are {NAMES}")
+    if all(part.kind == "literal" for part in parts):
+        raise ValueError(f"the template {text!r} signs nothing of the request; use {NAMES}")
+    return tuple(parts)
+
+
+def uses(parts: tuple[Part, ...], kind: str) -> bool:
+    """Whether a compiled template has a part of this kind."""
+    return any(part.kind == kind for part in parts)
+
+
+def is_body(parts: tuple[Part, ...]) -> bool:
+    """Whether a template is the body alone: the common case, which copies nothing."""
+    return parts == (Part("body"),)
+
+
+def fill(parts: tuple[Part, ...], signed: Signed) -> bytes:
+    """Return the signed bytes; ValueError when the request lacks a part of them."""
+    return b"".join([_piece(part, signed) for part in parts])
+
+
+def _piece(part: Part, signed: Signed) -> bytes:  # noqa: PLR0911 - one line for each kind
+    match part.kind:
+        case "literal":
+            return part.name.encode()
+        case "body":
+            return signed.sender.body
+        case "timestamp":
+            return _present(signed.timestamp, "the timestamp").encode("ascii")
+        case "url":
+            return full_url(signed.url, signed.sender.query)
+        case "method":
+            return signed.sender.method.encode("ascii")
+        case "header":
+            return _present(one_header(signed.sender.headers, part.name), part.name).encode("ascii")
+        case _:
+            value = at(signed.document, part.name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                value = str(value)
+            return _present(value, f"the body's {part.name}").encode()
+
+
+def _present(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} is missing")
+    return value
+
+
+def full_url(url: str, query: str) -> bytes:
+    """Return the public URL with the query as received, which is what a provider called."""
+    return (url + "?" + query if query else url).encode("ascii")
+
+
+def public_url_problem(url: str) -> str | None:
+    """Say what keeps `url` from being a public URL without a query; None when nothing does."""
+    try:
+        parts = urlsplit(url)
+        fit = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fit = False
+    if not fit or not url.isascii():
+        return f"url {url!r} is not an http or https URL in ASCII"
+    if "?" in url or "#" in url:
+        return f"url {url!r} must not have a query; the received one is added"
+    return None

@@ -1,0 +1,82 @@
+"""Form bodies as documents."""
+
+import pytest
+
+from dispatchd.verify import form_document, is_form, parse_form
+
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=X-b"
+
+
+def multipart(*parts):
+    return b"".join(b"--X-b\r\n" + part + b"\r\n" for part in parts) + b"--X-b--\r\n"
+
+
+def part(name, value, more=""):
+    return f'Content-Disposition: form-data; name="{name}"{more}\r\n\r\n{value}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "form"),
+    [
+        (URLENCODED, True),
+        (URLENCODED.upper() + "; charset=UTF-8", True),
+        (MULTIPART, True),
+        ("application/json", False),
+        ("", False),
+    ],
+)
+def test_which_content_types_are_forms(content_type, form):
+    assert is_form(content_type) is form
+
+
+@pytest.mark.parametrize(
+    ("body", "form"),
+    [
+        (b"a=1&b=2", {"a": "1", "b": "2"}),
+        (b"a=1&a=2&a=3", {"a": ["1", "2", "3"]}),
+        (b"a=&b", {"a": "", "b": ""}),
+        (b"a=%C3%BC+%26", {"a": "ü &"}),
+        (b"", {}),
+        (b"a=%ff", {}),
+        (b"\xff", {}),
+        (b"a=b&" * 1001, {}),
+    ],
+)
+def test_urlencoded(body, form):
+    assert parse_form(body, URLENCODED) == form
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "form"),
+    [
+        (multipart(part("a", "1"), part("b", "ü\r\n2")), MULTIPART, {"a": "1", "b": "ü\r\n2"}),
+        (multipart(part("a", "1")), 'multipart/form-data; boundary="X-b"', {"a": "1"}),
+        (multipart(part("f", "1", '; filename="x"'), part("a", "1")), MULTIPART, {"a": "1"}),
+        (multipart(b"no head"), MULTIPART, {}),
+        (multipart(part("a", "1")), "multipart/form-data", {}),
+        (multipart(part("a", "1")), "multipart/form-data; boundary=" + "x" * 71, {}),
+        (multipart(part("a", "1")), "multipart/form-data; boundary=é", {}),
+        (multipart(b'Content-Disposition: form-data; name="a"\r\n\r\n\xff'), MULTIPART, {}),
+        (multipart(*[part("a", "1")] * 1100), MULTIPART, {}),
+        (b"", MULTIPART, {}),
+    ],
+)
+def test_multipart(body, content_type, form):
+    assert parse_form(body, content_type) == form
+
+
+@pytest.mark.parametrize(
+    ("body", "document"),
+    [
+        (b"payload=%7B%22action%22%3A%22opened%22%7D", {"action": "opened"}),
+        (b"payload=%7B%22action%22%3A%22opened%22%7D&b=1",
+         {"payload": '{"action":"opened"}', "b": "1"}),
+        (b"payload=nonsense", {"payload": "nonsense"}),
+        (b"payload=%5B1%5D", {"payload": "[1]"}),
+        (b"payload=1&payload=2", {"payload": ["1", "2"]}),
+        (b"MessageStatus=sent", {"MessageStatus": "sent"}),
+    ],
+)  # fmt: skip
+def test_a_lone_payload_is_the_document(body, document):
+    assert form_document(body, URLENCODED) == document

@@ -1,0 +1,10 @@
+"""Every provider's cases, in the order of the table of providers."""
+
+from cases_body import bitbucket, generic, github, meta, shopify, square, x
+from cases_coded import jira, paypal, twilio
+from cases_timed import discord, gitlab, linear, mailgun, slack, standard_webhooks, stripe, zoom
+
+ALL = (
+    generic, github, gitlab, bitbucket, slack, stripe, shopify, linear, standard_webhooks, twilio,
+    jira, discord, square, paypal, zoom, meta, x, mailgun,
+)  # fmt: skip
