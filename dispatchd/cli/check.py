@@ -1,0 +1,61 @@
+"""`dispatchd check`: every problem in the config, or its JSON Schema."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from dispatchd.cli.options import config_option
+from dispatchd.cli.text import plural, printable, to_json
+
+if TYPE_CHECKING:
+    from dispatchd.config import Config, Problem
+
+
+@click.command()
+@config_option
+@click.option("--schema", is_flag=True, help="Print the config's JSON Schema instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(ctx: click.Context, config_path: str | None, schema: bool, as_json: bool) -> None:
+    """Check the config: every problem at once, each with its file, line and key.
+
+    Exit code 0 when it can be used, 2 when it cannot. Nothing is started or written.
+
+    \b
+    Example:
+      dispatchd check --config config.example.yaml
+      dispatchd check --schema > dispatchd.schema.json
+    """  # noqa: D301 - click reads the backspace itself
+    from dispatchd.config import ConfigProblems, find_config, load  # noqa: PLC0415 - not for --help
+
+    if schema:
+        from dispatchd.config.model import json_schema  # noqa: PLC0415 - likewise
+
+        click.echo(to_json(json_schema()))
+        return
+    try:
+        path = find_config(config_path)
+        config = load(path)
+    except ConfigProblems as error:
+        _report(error.problems, as_json=as_json)
+        ctx.exit(error.exit_code)
+    if as_json:
+        click.echo(to_json({"ok": True, "problems": [], "warnings": config.warnings()}))
+        return
+    click.echo(f"{printable(str(path))} is good: {_summary(config)}")
+    for warning in config.warnings():
+        click.echo(f"warning: {printable(warning)}", err=True)
+
+
+def _report(problems: "list[Problem]", *, as_json: bool) -> None:
+    if as_json:
+        click.echo(to_json({"ok": False, "problems": [asdict(p) for p in problems]}))
+        return
+    for problem in problems:
+        click.echo(printable(str(problem)), err=True)
+
+
+def _summary(config: "Config") -> str:
+    endpoints = plural(len(config.endpoints), "endpoint")
+    return f"{endpoints}, {plural(len(config.destinations), 'destination')}"
