@@ -69,7 +69,7 @@ def fill(parts: tuple[Part, ...], signed: Signed) -> bytes:
     return b"".join([_piece(part, signed) for part in parts])
 
 
-def _piece(part: Part, signed: Signed) -> bytes:  # noqa: PLR0911 - one line for each kind
+def _piece(part: Part, signed: Signed) -> bytes:
     match part.kind:
         case "literal":
             return part.name.encode()
