@@ -1,0 +1,77 @@
+"""The destination: answers every POST with a prebuilt 200 and notes who arrived when."""
+
+import asyncio
+import time
+from typing import cast
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Sink:
+    """Listens on loopback; `arrived` maps an event id to its first arrival (CLOCK_MONOTONIC, s)."""
+
+    def __init__(self) -> None:
+        self.arrived: dict[str, float] = {}
+        self.requests = 0
+        self.last = 0.0
+        self.port = 0
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Peer(self), "127.0.0.1", 0, backlog=1024)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def reset(self) -> None:
+        self.arrived, self.requests, self.last = {}, 0, 0.0
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+
+class _Peer(asyncio.Protocol):
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._buffer = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer + data
+        while True:
+            end = buffer.find(b"\r\n\r\n")
+            if end < 0:
+                break
+            head = buffer[:end].lower() + b"\r\n"
+            length = header(head, b"content-length")
+            if length is None:  # chunked: neither daemon nor relay should send that
+                if self._transport is not None:
+                    self._transport.abort()
+                return
+            size = end + 4 + int(length)
+            if len(buffer) < size:
+                break
+            buffer = buffer[size:]
+            self._note(header(head, b"x-dispatch-event-id"))
+        self._buffer = buffer
+
+    def _note(self, event_id: bytes | None) -> None:
+        sink, now = self._sink, time.monotonic()
+        sink.requests += 1
+        sink.last = now
+        if event_id is not None:
+            sink.arrived.setdefault(event_id.decode(), now)
+        if self._transport is not None:
+            self._transport.write(OK)
+
+
+def header(head: bytes, name: bytes) -> bytes | None:
+    """A header's value in a lower-cased head whose every line ends in CRLF."""
+    start = head.find(b"\r\n" + name + b":")
+    if start < 0:
+        return None
+    start += len(name) + 3
+    return head[start : head.index(b"\r\n", start)].strip()
