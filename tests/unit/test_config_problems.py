@@ -4,8 +4,9 @@ import textwrap
 from itertools import pairwise
 
 import pytest
+import yaml
 
-from dispatchd.config import Config, ConfigProblems, parse
+from dispatchd.config import Config, ConfigProblems, document, parse
 from dispatchd.errors import DispatchdError
 
 SECRET = "hunter2"
@@ -202,7 +203,10 @@ SYNTAX = {
 
 
 @pytest.mark.parametrize(("text", "start", "part"), SYNTAX.values(), ids=SYNTAX)
-def test_what_is_no_yaml_is_one_problem(text, start, part):
+@pytest.mark.parametrize("loader", [document.Loader, yaml.SafeLoader], ids=["fast", "pure"])
+def test_what_is_no_yaml_is_one_problem(text, start, part, loader, monkeypatch):
+    """Whichever parser PyYAML was built with."""
+    monkeypatch.setattr(document, "Loader", loader)
     found = problems(text)
     assert len(found) == 1
     assert found[0].startswith(f"c.yaml:{start}")
