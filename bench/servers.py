@@ -195,9 +195,15 @@ def unfinished(database: Path) -> int:
 
 
 def require_stored(database: Path, acked: set[str]) -> None:
-    missing = acked - stored_ids(database)
+    """Look each acknowledged id up."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        sql = "SELECT 1 FROM events WHERE id = ?"
+        missing = sum(
+            connection.execute(sql, (bytes.fromhex(one.replace("-", "")),)).fetchone() is None
+            for one in acked
+        )
     if missing:
-        raise RefusedError(f"{len(missing)} acknowledged events are not in the database")
+        raise RefusedError(f"{missing} acknowledged events are not in the database")
 
 
 def _uuid(raw: bytes) -> str:

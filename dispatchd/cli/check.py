@@ -30,7 +30,7 @@ def command(ctx: click.Context, config_path: str | None, schema: bool, as_json: 
     from dispatchd.config import ConfigProblems, find_config, load  # noqa: PLC0415 - not for --help
 
     if schema:
-        from dispatchd.config.model import json_schema  # noqa: PLC0415 - likewise
+        from dispatchd.config import json_schema  # noqa: PLC0415 - likewise
 
         click.echo(to_json(json_schema()))
         return

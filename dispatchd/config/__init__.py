@@ -13,6 +13,7 @@ from dispatchd.config.model import (
     StorageConfig,
 )
 from dispatchd.config.problems import ConfigProblems, Problem
+from dispatchd.config.schema import json_schema
 from dispatchd.config.values import Listen
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "ServerConfig",
     "StorageConfig",
     "find_config",
+    "json_schema",
     "load",
     "parse",
 ]

@@ -5,7 +5,6 @@ Names in the YAML are the contract's; where a value has a unit, the attribute sa
 
 import re
 import uuid
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -13,29 +12,40 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     SecretStr,
     field_validator,
-    model_validator,
 )
 
+from dispatchd.config.fields import (
+    EMPTY_LIST,
+    EMPTY_MAPPING,
+    PRESENT,
+    DurationMs,
+    DurationS,
+    EventTypes,
+    Fraction,
+    HeaderName,
+    HeaderValue,
+    ListenAt,
+    Name,
+    Network,
+    Secret,
+    SizeBytes,
+    Switch,
+    Whole,
+    one_or_more,
+)
 from dispatchd.config.values import (
-    DURATION_PATTERN,
-    SIZE_PATTERN,
     Listen,
-    check_header,
+    Unquotable,
     check_url,
-    duration_ms,
-    read_listen,
     safe_url,
-    size_bytes,
 )
 from dispatchd.retry import RetryPolicy
 from dispatchd.transform import expression_problem
 
 # Endpoint ids are derived from slugs in this namespace; it must never change.
 NAMESPACE: Final = uuid.UUID("5d0f4a6e-7f0b-5d7e-9c39-2f4f6f1f8a11")
-_SLUG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _PREFIX: Final = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", re.ASCII)
 _HASH: Final = re.compile(r"sha256:[0-9a-fA-F]{64}", re.ASCII)
 
@@ -43,49 +53,6 @@ _HASH: Final = re.compile(r"sha256:[0-9a-fA-F]{64}", re.ASCII)
 def endpoint_id(slug: str) -> str:
     """Return the id of an endpoint that names none: stable for its slug."""
     return str(uuid.uuid5(NAMESPACE, slug))
-
-
-def _listen(value: Any) -> Listen:
-    return value if isinstance(value, Listen) else read_listen(value)
-
-
-def _seconds(value: Any) -> float:
-    return duration_ms(value) / 1000
-
-
-def _network(value: Any) -> IPv4Network | IPv6Network:
-    try:
-        return ip_network(value)
-    except (ValueError, TypeError):
-        raise ValueError(
-            "is not an address or network; write 10.0.0.1, 10.0.0.0/8 or fd00::/8"
-        ) from None
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-_duration_schema = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["30s"]}
-DurationS = Annotated[float, BeforeValidator(_seconds), Field(json_schema_extra=_duration_schema)]
-DurationMs = Annotated[int, BeforeValidator(duration_ms), Field(json_schema_extra=_duration_schema)]
-SizeBytes = Annotated[
-    int,
-    BeforeValidator(size_bytes),
-    Field(json_schema_extra={"type": "string", "pattern": SIZE_PATTERN, "examples": ["10MiB"]}),
-]
-ListenAt = Annotated[
-    Listen,
-    BeforeValidator(_listen, json_schema_input_type=str),
-    PlainSerializer(str),
-]
-Network = Annotated[
-    IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str)
-]
-EventTypes = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_listed, json_schema_input_type=str | list[str]),
-]
 
 
 class _Part(BaseModel):
@@ -99,13 +66,17 @@ class ServerConfig(_Part):
 
     listen: ListenAt = Field(
         Listen("127.0.0.1", 8080),
+        json_schema_extra={"default": "127.0.0.1:8080"},
         description="Where webhooks come in: host:port, [v6]:port or unix:/path.",
     )
-    trusted_proxies: tuple[Network, ...] = Field(
+    trusted_proxies: Annotated[tuple[Network, ...], EMPTY_LIST] = Field(
         (), description="Addresses or networks whose X-Forwarded-For is believed."
     )
     max_body_bytes: SizeBytes = Field(
-        10 * 1024 * 1024, alias="max_body", description="The largest body accepted, e.g. 10MiB."
+        10 * 1024 * 1024,
+        alias="max_body",
+        json_schema_extra={"default": "10MiB"},
+        description="The largest body accepted, e.g. 10MiB.",
     )
 
     @field_validator("max_body_bytes")
@@ -120,17 +91,13 @@ class AdminConfig(_Part):
     """The admin listener: reserved for a later release, checked already."""
 
     listen: ListenAt = Field(
-        Listen("127.0.0.1", 8081), description="Where the admin listener will be."
+        Listen("127.0.0.1", 8081),
+        description="Where the admin listener will be.",
+        json_schema_extra={"default": "127.0.0.1:8081"},
     )
-    token: SecretStr | None = Field(
+    token: Annotated[Secret | None, PRESENT] = Field(
         None, description="Required unless the listener is loopback or a unix socket."
     )
-
-    @model_validator(mode="after")
-    def _guarded(self) -> "AdminConfig":
-        if not self.listen.is_loopback and not (self.token and self.token.get_secret_value()):
-            raise ValueError("a token is required unless the listener is loopback or a unix socket")
-        return self
 
 
 class StorageConfig(_Part):
@@ -143,14 +110,29 @@ class StorageConfig(_Part):
     retention_s: DurationS = Field(
         30 * 86_400.0,
         alias="retention",
+        json_schema_extra={"default": "30d"},
         description="How old events get before `prune` deletes them.",
     )
+
+    @field_validator("retention_s")
+    @classmethod
+    def _some_history(cls, value: float) -> float:
+        if value < 1:
+            raise ValueError("must be at least 1s")
+        return value
+
+    @property
+    def path(self) -> str:
+        """The database file, relative to the working directory unless absolute."""
+        return self.url.partition(":///")[2]
 
     @field_validator("url")
     @classmethod
     def _known_backend(cls, value: str) -> str:
         scheme, separator, path = value.partition(":///")
-        if scheme != "sqlite" or not separator or not path or "?" in path:
+        if path.startswith(":memory:") or path.endswith("/"):
+            raise ValueError("must name a file: a database in memory keeps nothing")
+        if scheme != "sqlite" or not separator or not path or "?" in path or "\0" in path:
             raise ValueError("must be sqlite:///relative/path or sqlite:////absolute/path")
         return value
 
@@ -179,11 +161,11 @@ class ApiKeyConfig(_Part):
 class LinkConfig(_Part):
     """Endpoint to destination."""
 
-    to: str = Field(description="The destination's name.")
+    to: str = Field(description="The destination's name.", min_length=1)
     event_types: EventTypes = Field(
         (), description="Globs (* and ?) of the event types this link carries; none means all."
     )
-    transform: str | None = Field(
+    transform: Annotated[str | None, PRESENT] = Field(
         None, description="A JSONata expression over the body; its result is sent instead."
     )
     on_transform_error: Literal["send", "fail"] = Field(
@@ -194,16 +176,12 @@ class LinkConfig(_Part):
     @classmethod
     def _compiles(cls, value: str | None) -> str | None:
         if value is not None and (problem := expression_problem(value)) is not None:
-            raise ValueError(f"is not valid JSONata: {problem}")
+            raise Unquotable("is not a valid JSONata expression", problem)
         return value
 
 
 def _link(value: Any) -> Any:
     return {"to": value} if isinstance(value, str) else value
-
-
-def _endpoint(value: Any) -> Any:
-    return {} if value is None else value
 
 
 Link = Annotated[LinkConfig, BeforeValidator(_link, json_schema_input_type=str | LinkConfig)]
@@ -216,19 +194,19 @@ class EndpointConfig(_Part):
         "", description="A UUID sent as X-Dispatch-Endpoint-ID; by default derived from the slug."
     )
     secret: Annotated[
-        tuple[SecretStr, ...],
-        BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+        tuple[Secret, ...],
+        BeforeValidator(one_or_more, json_schema_input_type=str | list[str]),
     ] = Field((), description="The signing secret, or a list while rotating: each is accepted.")
-    auth: Literal["none"] | None = Field(
+    auth: Annotated[Literal["none"] | None, PRESENT] = Field(
         None, description="none lets anyone in; it must be written out."
     )
-    event_type_path: str | None = Field(
+    event_type_path: Annotated[str | None, PRESENT] = Field(
         None, description="Where the event type stands in the JSON body: action, event.type."
     )
-    active: bool = Field(
+    active: Switch = Field(
         default=True, description="false answers 404, as if the endpoint were not there."
     )
-    destinations: tuple[Link, ...] = Field(
+    destinations: Annotated[tuple[Link, ...], EMPTY_LIST] = Field(
         (), description="Where its events go: a name, or a link with to, event_types, transform."
     )
 
@@ -236,15 +214,15 @@ class EndpointConfig(_Part):
     @classmethod
     def _is_uuid(cls, value: str) -> str:
         try:
-            return str(uuid.UUID(value)) if value else ""
+            return str(uuid.UUID(value))
         except ValueError:
             raise ValueError("is not a UUID; leave it out to have one derived") from None
 
     @field_validator("secret")
     @classmethod
-    def _no_empty_secret(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if any(not secret.get_secret_value() for secret in value):
-            raise ValueError("must not be empty: anyone could sign with it")
+    def _some_secret_at_all(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not value:
+            raise ValueError("must hold at least one secret")
         return value
 
     @field_validator("event_type_path")
@@ -255,20 +233,29 @@ class EndpointConfig(_Part):
         return value
 
 
+NullableEndpoint = Annotated[EndpointConfig, EMPTY_MAPPING]
+
+
 class RetryConfig(_Part):
     """When a failed delivery is tried again."""
 
-    max_attempts: int = Field(7, ge=1, le=100, description="Tries in all, the first included.")
+    max_attempts: Whole = Field(7, ge=1, le=100, description="Tries in all, the first included.")
     backoff_ms: tuple[DurationMs, ...] = Field(
         (1_000, 5_000, 30_000, 120_000, 900_000, 3_600_000, 21_600_000),
         alias="backoff",
-        min_length=1,
-        max_length=100,
+        json_schema_extra={"default": ["1s", "5s", "30s", "2m", "15m", "1h", "6h"]},
         description="The wait after each attempt; the last one repeats.",
     )
-    jitter: float = Field(
+    jitter: Fraction = Field(
         0.2, ge=0, le=1, description="How far each wait may stray, as a fraction of it."
     )
+
+    @field_validator("backoff_ms")
+    @classmethod
+    def _some_wait(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not 1 <= len(value) <= 100:  # noqa: PLR2004 - as many gaps as there may be attempts
+            raise ValueError("must hold 1 to 100 durations")
+        return value
 
     def policy(self) -> RetryPolicy:
         """Return the policy as the retry rules take it."""
@@ -283,18 +270,19 @@ class DestinationConfig(_Part):
     event_types: EventTypes = Field(
         (), description="Globs (* and ?) of the event types it wants; none means all."
     )
-    headers: dict[str, SecretStr] = Field(
+    headers: Annotated[dict[HeaderName, HeaderValue], EMPTY_MAPPING] = Field(
         default_factory=dict, description="Headers of your own, e.g. Authorization."
     )
     timeout_s: DurationS = Field(
         30.0,
         alias="timeout",
+        json_schema_extra={"default": "30s"},
         description="For the whole exchange, from connecting to the last byte.",
     )
-    max_in_flight: int = Field(
+    max_in_flight: Whole = Field(
         16, ge=1, le=1024, description="How many exchanges run at once; 1 is one after another."
     )
-    retry: RetryConfig = Field(
+    retry: Annotated[RetryConfig, EMPTY_MAPPING] = Field(
         default_factory=RetryConfig, description="When a failed delivery is tried again."
     )
 
@@ -302,17 +290,6 @@ class DestinationConfig(_Part):
     @classmethod
     def _is_url(cls, value: SecretStr) -> SecretStr:
         check_url(value.get_secret_value())
-        return value
-
-    @field_validator("headers")
-    @classmethod
-    def _are_headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        seen: set[str] = set()
-        for name, secret in value.items():
-            check_header(name, secret.get_secret_value())
-            if name.lower() in seen:
-                raise ValueError(f"{name} stands here twice: case makes no difference in a header")
-            seen.add(name.lower())
         return value
 
     @field_validator("timeout_s")
@@ -331,23 +308,25 @@ class DestinationConfig(_Part):
 class Config(_Part):
     """Everything dispatchd is told."""
 
-    server: ServerConfig = Field(default_factory=ServerConfig, description="The public listener.")
+    server: Annotated[ServerConfig, EMPTY_MAPPING] = Field(
+        default_factory=ServerConfig, description="The public listener."
+    )
     admin: AdminConfig | None = Field(
         None, description="The admin listener: checked, but not started in this release."
     )
-    storage: StorageConfig = Field(
+    storage: Annotated[StorageConfig, EMPTY_MAPPING] = Field(
         default_factory=StorageConfig, description="Where everything is kept."
     )
     header_prefix: str = Field(
         "dispatch", description="The word in X-Dispatch-Event-ID and its like."
     )
-    api_keys: tuple[ApiKeyConfig, ...] = Field(
+    api_keys: Annotated[tuple[ApiKeyConfig, ...], EMPTY_LIST] = Field(
         (), description="Keys that are accepted at every endpoint in place of a signature."
     )
-    endpoints: dict[str, Annotated[EndpointConfig, BeforeValidator(_endpoint)]] = Field(
+    endpoints: Annotated[dict[Name, NullableEndpoint], EMPTY_MAPPING] = Field(
         default_factory=dict, description="Where webhooks come in, by slug."
     )
-    destinations: dict[str, DestinationConfig] = Field(
+    destinations: Annotated[dict[Name, DestinationConfig], EMPTY_MAPPING] = Field(
         default_factory=dict, description="Where events go, by name."
     )
 
@@ -362,43 +341,28 @@ class Config(_Part):
 
     @field_validator("endpoints")
     @classmethod
-    def _named_endpoints(cls, value: dict[str, EndpointConfig]) -> dict[str, EndpointConfig]:
-        for slug in value:
-            _check_name("slug", slug)
+    def _derived_ids(cls, value: dict[str, EndpointConfig]) -> dict[str, EndpointConfig]:
         return {
             slug: e if e.id else e.model_copy(update={"id": endpoint_id(slug)})
             for slug, e in value.items()
         }
 
-    @field_validator("destinations")
-    @classmethod
-    def _named_destinations(
-        cls, value: dict[str, DestinationConfig]
-    ) -> dict[str, DestinationConfig]:
-        for name in value:
-            _check_name("name", name)
-        return value
-
     def warnings(self) -> list[str]:
         """Return what works but is not what its writer may expect."""
-        if self.admin is None:
-            return []
-        return ["admin: this release starts no admin listener; the section is checked only"]
-
-
-def _check_name(what: str, name: str) -> None:
-    if not _SLUG.fullmatch(name):
-        raise ValueError(
-            f'"{name}" is no {what}: use letters, digits, ., _ and -,'
-            " beginning with a letter or digit"
-        )
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of the config file, for editors."""
-    schema = Config.model_json_schema(by_alias=True, mode="validation")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "dispatchd",
-        **schema,
-    }
+        found = []
+        if self.admin is not None:
+            found.append(
+                "admin: this release starts no admin listener; the section is checked only"
+            )
+        for slug, endpoint in self.endpoints.items():
+            if not endpoint.destinations:
+                found.append(
+                    f"endpoints.{slug}: it has no destinations, so its events are only kept"
+                )
+        linked = {link.to for e in self.endpoints.values() for link in e.destinations}
+        found += [
+            f"destinations.{name}: no endpoint sends anything here"
+            for name in self.destinations
+            if name not in linked
+        ]
+        return found

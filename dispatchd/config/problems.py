@@ -1,26 +1,33 @@
 """What is wrong with a config, in a form a person can act on."""
 
-import difflib
+import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
 
 from dispatchd.errors import DispatchdError
 
-Path = tuple[str | int, ...]
+Path = tuple[str | int, ...]  # where in the document: ("endpoints", "my-slug", "secret", 0)
+
+SHOWN_MAX_CHARS: Final = 80
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_*-][A-Za-z0-9_*.-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem: where (`line` counts from 1), at which key, what, and what to do about it."""
+    """One problem: where (`line`, `column` count from 1), at which key, what, what to do."""
 
     file: str
     line: int | None
     path: str
     message: str
     suggestion: str | None = None
+    column: int | None = None
 
     def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        place = ":".join(str(p) for p in (self.file, self.line, self.column) if p is not None)
         at = f" {self.path}:" if self.path else ""
         advice = f"; {self.suggestion}" if self.suggestion else ""
         return f"{place}:{at} {self.message}{advice}"
@@ -37,17 +44,27 @@ class ConfigProblems(DispatchdError):  # noqa: N818 - the problems are the messa
 
 
 def spell_path(path: Path) -> str:
-    """Spell a path as it is spoken of: `endpoints.my-slug.destinations[0]`."""
+    """Spell a path as it is spoken of: `endpoints.my-slug.destinations[0]`; odd keys quoted."""
     text = ""
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
-        else:
+        elif _PLAIN_KEY.fullmatch(step) and len(step) <= SHOWN_MAX_CHARS:
             text += f".{step}" if text else step
+        else:
+            text += f"[{quoted(step)}]"
     return text
 
 
+def quoted(text: str) -> str:
+    """Quote `text` for a message: one line of ASCII, cut where it is long."""
+    return json.dumps(text if len(text) <= SHOWN_MAX_CHARS else text[:SHOWN_MAX_CHARS] + "...")
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return a suggestion of the known name nearest to `name`, None where none is near."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else None
+    """Suggest the known name that comes nearest to `name`, else what there is."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    if near:
+        return f"did you mean {quoted(near[0])}?"
+    return "known: " + ", ".join(map(quoted, names[:12])) if names else None

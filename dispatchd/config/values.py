@@ -18,8 +18,18 @@ _SIZE_BYTES: Final = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
+DURATION_MAX_MS: Final = 3650 * 86_400_000  # what is meant as "never" must still be added to a time
 DURATION_PATTERN: Final = r"^\d+(\.\d+)?(ms|s|m|h|d)$"
 SIZE_PATTERN: Final = r"^\d+ ?(B|KB|MB|GB|KiB|MiB|GiB)$"
+
+
+class Unquotable(ValueError):  # noqa: N818 - it says how to treat the reason
+    """A refusal whose reason, `why`, may quote the value: for eyes that may see the value."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.why = why
 
 
 def duration_ms(value: Any) -> int:
@@ -29,7 +39,10 @@ def duration_ms(value: Any) -> int:
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError("is not a duration; write 500ms, 30s, 5m, 2h or 7d")
-    return round(float(match[1]) * _DURATION_MS[match[2]])
+    span_ms = round(float(match[1]) * _DURATION_MS[match[2]])
+    if span_ms > DURATION_MAX_MS:
+        raise ValueError("is longer than ten years; the longest is 3650d")
+    return span_ms
 
 
 def size_bytes(value: Any) -> int:
@@ -68,6 +81,7 @@ class Listen:
 
 
 _LISTEN_ADVICE: Final = "is not a listener; write host:port, [v6]:port or unix:/path"
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", re.ASCII)
 UNIX_PATH_MAX_BYTES: Final = 107  # of sockaddr_un on Linux, less its NUL
 
 
@@ -91,6 +105,8 @@ def read_listen(value: Any) -> Listen:
         raise ValueError(_LISTEN_ADVICE)
     if int(port) > 65535:  # noqa: PLR2004 - the protocol's
         raise ValueError("a port is at most 65535")
+    if not _HOST.fullmatch(host):
+        raise ValueError(_LISTEN_ADVICE)
     return Listen(host, int(port))
 
 
@@ -107,8 +123,25 @@ def check_url(url: str) -> None:
         raise ValueError("must begin with http:// or https://")
     if not parts.hostname or port == 0:
         raise ValueError("is not a URL: it names no host, or port 0")
-    if parts.fragment:
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or password; send them in an Authorization header")
+    if not _good_host(parts.netloc, parts.hostname):
+        raise ValueError("is not a URL: its host is neither a name nor an address")
+    if "#" in url:
         raise ValueError("must not have a #fragment: it would never be sent")
+
+
+def _good_host(netloc: str, host: str) -> bool:
+    if netloc.startswith("["):
+        try:
+            return ip_address(host).version == 6  # noqa: PLR2004 - what the brackets mean
+        except ValueError:
+            return False
+    try:
+        labels = host.removesuffix(".").encode("idna").decode().split(".")
+    except UnicodeError:
+        return False
+    return all(label and all(c.isalnum() or c in "-_" for c in label) for label in labels)
 
 
 def safe_url(url: str) -> str:
@@ -119,17 +152,46 @@ def safe_url(url: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
 
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110 section 5.6.2
 _OURS: Final = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade"}
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 
 
-def check_header(name: str, value: str) -> None:
-    """Check a header of a destination's. Raises ValueError; the message holds no value."""
+def check_header_name(name: str) -> str:
+    """Check the name of a destination's header. Raises ValueError."""
     if not _TOKEN.fullmatch(name):
-        raise ValueError(f'"{name}" is no header name')
+        raise ValueError("is no header name")
     if name.lower() in _OURS:
-        raise ValueError(f"{name} is set by the connection itself and cannot be overridden")
+        raise ValueError("is set by the connection itself and cannot be overridden; remove it")
+    return name
+
+
+def check_header_value(value: str) -> None:
+    """Check a header's value. Raises ValueError; the message holds nothing of it."""
     if not value.isprintable() or not value.isascii():
-        raise ValueError(f"the value of {name} has a character that cannot stand in a header")
+        raise ValueError(
+            "has a character that cannot stand in a header; it must be one line of printable ASCII"
+        )
+    if value != value.strip():
+        raise ValueError("must not begin or end with a space")
+
+
+def check_name(name: str) -> str:
+    """Check a slug or another name: it appears in URLs, logs, commands. Raises ValueError."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            "is no name; use letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        )
+    return name

@@ -1,0 +1,110 @@
+"""What pydantic found, in our words: the key's path, what it must be, what to do."""
+
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from dispatchd.config.document import Document
+from dispatchd.config.problems import Path, nearest
+from dispatchd.config.values import Unquotable
+
+_MAPPING: Final = "must be a mapping of keys to values"
+_WORDS: Final = {
+    "dict_type": _MAPPING,
+    "model_type": _MAPPING,
+    "tuple_type": "must be a list",
+    "string_type": "must be text",
+    "string_too_short": "must not be empty",
+    "string_too_long": "is too long",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be a number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+}
+_SCALARS: Final = (int, float, bool)
+
+
+def explain(error: ValidationError, document: Document, root: type[BaseModel]) -> None:
+    """Add a problem to `document` for everything in `error`, none of them with a secret in it."""
+    for detail in error.errors(include_url=False):
+        path = detail["loc"]
+        if path[-1:] == ("[key]",):  # pydantic's way to say that the key itself is wrong
+            path = path[:-1]
+        if detail["type"] == "missing":
+            document.add(path, "is missing")
+        elif detail["type"] == "extra_forbidden":
+            known = known_keys(_annotation_at(root, path[:-1]))
+            document.add(path, "unknown key", nearest(str(path[-1]), known))
+        else:
+            path = document.nearest_path(path)
+            shown = None if _secret(root, path) else document.shown.get(path)
+            document.add(path, *_words(detail, shown))
+
+
+def _words(detail: ErrorDetails, shown: str | None) -> tuple[str, str | None]:
+    """Return message and suggestion; `shown` is the value, None where it must not be shown."""
+    kind, value = detail["type"], detail["input"]
+    if value is None:
+        return "has no value", "give it one, or remove the key"
+    if kind == "value_error":
+        error = detail["ctx"]["error"]
+        if isinstance(error, Unquotable):
+            return error.message, error.why if shown else None
+        told, _, advice = str(error).partition("; ")
+        return told, advice or None
+    if kind == "literal_error":
+        message = f"must be {detail['ctx']['expected']}".replace("'", '"')
+    else:
+        message = _WORDS.get(kind) or detail["msg"].replace("Input should be", "must be")
+    suggestion = (
+        "put it in quotes" if kind == "string_type" and isinstance(value, _SCALARS) else None
+    )
+    return (f"{message}, not {shown}" if shown else message), suggestion
+
+
+def known_keys(annotation: Any) -> list[str]:
+    """Return the YAML keys of a section; none where `annotation` is no section."""
+    if not _is_section(annotation):
+        return []
+    return [field.alias or name for name, field in annotation.model_fields.items()]
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _annotation_at(annotation: Any, path: Path) -> Any:
+    """Return the type that the config has at `path`, None where it has nothing."""
+    for part in path:
+        if _is_section(annotation):
+            fields = {f.alias or name: f.annotation for name, f in annotation.model_fields.items()}
+            annotation = fields.get(str(part))
+        else:
+            arguments = get_args(annotation)
+            index = 1 if get_origin(annotation) is dict else 0
+            annotation = arguments[index] if arguments else None
+        annotation = _bare(annotation)
+    return annotation
+
+
+def _bare(annotation: Any) -> Any:
+    """Strip Annotated and `| None`."""
+    while True:
+        if hasattr(annotation, "__metadata__"):
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in (Union, UnionType):
+            annotation = next(a for a in get_args(annotation) if a is not type(None))
+        else:
+            return annotation
+
+
+def _secret(root: type[BaseModel], path: Path) -> bool:
+    """Whether what stands at `path` is a secret; what is unknown might be."""
+    found = _annotation_at(root, path)
+    return found is None or found is SecretStr or SecretStr in map(_bare, get_args(found))

@@ -1,0 +1,156 @@
+"""What no single value can tell: names that must exist, things that contradict each other.
+
+The rules read the plain values, not the models, so that they find their problems also in a
+config whose other parts are wrong. What a model reports already, they pass over.
+"""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from dispatchd.config.document import Document
+from dispatchd.config.model import endpoint_id
+from dispatchd.config.problems import Path, nearest, quoted, spell_path
+from dispatchd.config.values import Listen, read_listen
+
+
+def check_rules(document: Document) -> None:
+    """Add a problem to `document` for each rule that is broken."""
+    config = document.value
+    endpoints = _mapping(config, "endpoints")
+    destinations = _mapping(config, "destinations")
+    _admin(document, config)
+    _api_key_names(document, config)
+    _endpoint_ids(document, endpoints)
+    for slug, endpoint in endpoints.items():
+        if isinstance(endpoint, dict):
+            path: Path = ("endpoints", slug)
+            _authentication(document, path, endpoint, has_api_keys=bool(_list(config, "api_keys")))
+            _links(document, path, endpoint, destinations)
+        elif endpoint is None and not _list(config, "api_keys"):
+            _authentication(document, ("endpoints", slug), {}, has_api_keys=False)
+    for name, destination in destinations.items():
+        _header_names(document, ("destinations", name, "headers"), _mapping(destination, "headers"))
+
+
+def _mapping(parent: Any, key: str) -> dict[str, Any]:
+    value = parent.get(key) if isinstance(parent, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _list(parent: Any, key: str) -> list[Any]:
+    value = parent.get(key) if isinstance(parent, dict) else None
+    return value if isinstance(value, list) else []
+
+
+def _admin(document: Document, config: dict[str, Any]) -> None:
+    admin = _mapping(config, "admin")
+    listen = _listen(admin.get("listen"))
+    if listen is None:
+        return
+    path: Path = ("admin", "listen")
+    if not listen.is_loopback and "token" not in admin:
+        document.add(
+            path,
+            "is open to other machines, and there is no admin.token",
+            "set a token, or listen on 127.0.0.1 or a unix socket",
+        )
+    server = _mapping(config, "server").get("listen", "127.0.0.1:8080")
+    if listen == _listen(server) and (listen.path or listen.port):
+        document.add(path, "is the same as server.listen", "give the admin listener its own")
+
+
+def _listen(value: Any) -> Listen | None:
+    try:
+        return read_listen(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _api_key_names(document: Document, config: dict[str, Any]) -> None:
+    seen: dict[str, int] = {}
+    for index, api_key in enumerate(_list(config, "api_keys")):
+        name = api_key.get("name") if isinstance(api_key, dict) else None
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            first = spell_path(("api_keys", seen[name]))
+            document.add(
+                ("api_keys", index, "name"), f"is the name of {first} too", "give each its own"
+            )
+        seen.setdefault(name, index)
+
+
+def _endpoint_ids(document: Document, endpoints: dict[str, Any]) -> None:
+    seen: dict[str, str] = {}
+    for slug, endpoint in endpoints.items():
+        given = endpoint.get("id") if isinstance(endpoint, dict) else None
+        try:
+            id_ = str(uuid.UUID(given)) if isinstance(given, str) else endpoint_id(slug)
+        except ValueError:
+            continue
+        if id_ in seen:
+            first = spell_path(("endpoints", seen[id_]))
+            document.add(
+                ("endpoints", slug, "id"), f"is the id of {first} too", "give each its own"
+            )
+        seen.setdefault(id_, slug)
+
+
+def _authentication(
+    document: Document, path: Path, endpoint: dict[str, Any], *, has_api_keys: bool
+) -> None:
+    if "auth" in endpoint and "secret" in endpoint:
+        if endpoint["auth"] == "none":
+            document.add(
+                (*path, "auth"),
+                "contradicts the secret: auth: none checks nothing",
+                "remove one of them",
+            )
+    elif "auth" not in endpoint and "secret" not in endpoint and not has_api_keys:
+        document.add(
+            path,
+            "has no secret, and there are no api_keys",
+            "set a secret, or write auth: none to accept webhooks from anybody",
+        )
+
+
+def _links(
+    document: Document, path: Path, endpoint: dict[str, Any], destinations: dict[str, Any]
+) -> None:
+    seen: dict[str, int] = {}
+    for index, (place, target) in enumerate(_targets((*path, "destinations"), endpoint)):
+        if not target:
+            continue
+        if target not in destinations:
+            if place in document.shown:
+                hint = nearest(target, destinations)
+                document.add(place, f"unknown destination {quoted(target)}", hint)
+            else:
+                document.add(place, "unknown destination")
+        elif target in seen:
+            first = spell_path((*path, "destinations", seen[target]))
+            document.add(place, f"leads where {first} leads", "keep one link to each destination")
+        seen.setdefault(target, index)
+
+
+def _targets(path: Path, endpoint: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Yield each link's destination and where it is named; empty where it is not readable."""
+    for index, link in enumerate(_list(endpoint, "destinations")):
+        if isinstance(link, dict):
+            target = link.get("to")
+            yield (*path, index, "to"), target if isinstance(target, str) else ""
+        else:
+            yield (*path, index), link if isinstance(link, str) else ""
+
+
+def _header_names(document: Document, path: Path, headers: dict[str, Any]) -> None:
+    seen: dict[str, str] = {}
+    for name in headers:
+        if name.lower() in seen:
+            document.add(
+                (*path, name),
+                f"is the same header as {quoted(seen[name.lower()])}",
+                "remove one of them",
+            )
+        seen.setdefault(name.lower(), name)
