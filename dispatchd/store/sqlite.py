@@ -258,7 +258,7 @@ class SqliteStore:
             name = write.remember[:2]
             if name not in taken:
                 found = list(await writer.execute_fetchall(self._sql["remembered"], name))
-                taken[name] = found[0] if found else (b"", 0)
+                taken[name] = (found[0][0], found[0][1]) if found else (b"", 0)
             first, expires_ms = taken[name]
             if expires_ms > write.event[3]:
                 write.duplicate_of = first
