@@ -130,34 +130,17 @@ def main() -> None:
         expected = arguments.deliveries + sum(len(run.outcome.acked) for run in fulls)
         if kept < expected:
             raise RefusedError(f"{expected - kept} deliveries are gone from the database")
-    ratios = [
-        one.outcome.rate / other.outcome.rate for one, other in zip(fulls, empties, strict=True)
-    ]
+    pairs = zip(fulls, empties, strict=True)
+    ratios = [full_run.outcome.rate / empty_run.outcome.rate for full_run, empty_run in pairs]
     print("every acknowledged event is stored, and no queued delivery is gone")
-    verdict(
-        "RSS after start",
-        max(run.start_mb for run in empties),
-        START_MB,
-        at_least=False,
-        unit=" MB",
-    )
-    verdict(
-        "peak RSS with the backlog",
-        max(run.peak_mb for run in fulls),
-        BACKLOG_MB,
-        at_least=False,
-        unit=" MB",
-    )
-    verdict(
-        "first 202 with the backlog",
-        max(run.first_s for run in fulls),
-        FIRST_ACCEPTED_S,
-        at_least=False,
-        unit=" s",
-    )
-    verdict(
-        "ingest with the backlog (median)", statistics.median(ratios), MUST_RATIO, at_least=True
-    )
+    start_mb = max(run.start_mb for run in empties)
+    peak_mb = max(run.peak_mb for run in fulls)
+    first_s = max(run.first_s for run in fulls)
+    ratio = statistics.median(ratios)
+    verdict("RSS after start", start_mb, START_MB, at_least=False, unit=" MB")
+    verdict("peak RSS with the backlog", peak_mb, BACKLOG_MB, at_least=False, unit=" MB")
+    verdict("first 202 with the backlog", first_s, FIRST_ACCEPTED_S, at_least=False, unit=" s")
+    verdict("ingest with the backlog (median)", ratio, MUST_RATIO, at_least=True)
 
 
 if __name__ == "__main__":

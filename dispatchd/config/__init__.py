@@ -1,6 +1,6 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
-from dispatchd.config.load import find_config, load, parse
+from dispatchd.config.loading import find_config, load, parse
 from dispatchd.config.model import (
     AdminConfig,
     ApiKeyConfig,

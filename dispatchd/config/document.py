@@ -71,7 +71,7 @@ def read_document(text: str, file: str, environ: Mapping[str, str]) -> Document:
     _check_text(text, file)
     root = _compose(text, file)
     document = Document(file)
-    if root is None:
+    if root is None or root.tag == f"{_TAG}null":
         raise _one(file, None, "is empty", "`dispatchd init` writes a starter config")
     if not isinstance(root, MappingNode):
         raise _one(file, _line(root), "must be a mapping of keys to values at the top level")
@@ -134,7 +134,8 @@ def _syntax(error: yaml.MarkedYAMLError) -> tuple[str, str | None]:
         hint = "put a value that begins with a special character in quotes"
     elif "mapping values are not allowed" in problem:
         hint = "put a value that holds ': ' in quotes, or check the indentation"
-    elif "single document" in problem:
+    elif "another document" in problem:
+        problem = "found a second document"
         hint = "remove the '---' between them"
     return f"is not valid YAML: {_QUOTED.sub('', problem)}", hint
 

@@ -136,7 +136,7 @@ class Lane:
             try:
                 if self._should_look():
                     await self._look()
-                self._start_ready()
+                self._start_allowed()
                 wait_s = self._idle_s()
             except StoreUnavailable as error:
                 self._tools.health.failed(error)
@@ -215,7 +215,15 @@ class Lane:
         return self._failures_in_row >= PACED_AFTER_FAILURES
 
     def _start_ready(self) -> None:
-        """Start exchanges while there is room; wake `run` where it has something to do."""
+        """Start exchanges while there is room; wake `run` where it has something to do.
+
+        `run` itself must not come here: it would wake itself and never let go of the loop.
+        """
+        self._start_allowed()
+        if (self._ready and self._paced()) or (self._more_in_store and self._should_look()):
+            self._wake.set()
+
+    def _start_allowed(self) -> None:
         while self._ready and self._room() and self._tools.health.good:
             if self._paced():
                 now_s = self._tools.clock.monotonic_s()
@@ -228,8 +236,6 @@ class Lane:
             task = asyncio.create_task(self._deliver(delivery, event))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
-        if (self._ready and self._paced()) or (self._more_in_store and self._should_look()):
-            self._wake.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

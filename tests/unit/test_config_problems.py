@@ -1,0 +1,309 @@
+"""Each thing that can be wrong in a config: its line, its key, its words, no secret."""
+
+import textwrap
+from itertools import pairwise
+
+import pytest
+
+from dispatchd.config import Config, ConfigProblems, parse
+from dispatchd.errors import DispatchdError
+
+SECRET = "hunter2"
+UUID = "7b0c0000-0000-4000-8000-000000000001"
+TAIL = "\ndestinations: {crm: {url: 'http://h/'}}\n"
+
+
+def problems(text: str, environ: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigProblems) as caught:
+        parse(textwrap.dedent(text), "c.yaml", environ or {})
+    return [str(problem) for problem in caught.value.problems]
+
+
+def endpoint(keys: str) -> str:
+    return f"endpoints:\n  a:\n    {keys}" + TAIL
+
+
+def destination(keys: str) -> str:
+    return f"destinations:\n  d:\n    url: http://h/\n    {keys}\n"
+
+
+CASES = {
+    # structure
+    "unknown key": (
+        "header_prefx: a",
+        '1: header_prefx: unknown key; did you mean "header_prefix"?',
+    ),
+    "python name": ("server:\n  max_body_bytes: 1", "2: server.max_body_bytes: unknown key"),
+    "slug as key": (endpoint("auth: none\n    slug: x"), "4: endpoints.a.slug: unknown key"),
+    "on is text": ("on: 1", "1: on: unknown key"),
+    "control characters": ('"a\\e[31m": 1', '1: ["a\\u001b[31m"]: unknown key'),
+    "doubled key": ("header_prefix: a\nheader_prefix: b", "2: header_prefix: stands twice"),
+    "doubled deep": (endpoint("auth: none\n    auth: none"), "4: endpoints.a.auth: stands twice"),
+    "complex key": ("? [a]\n: b", "1: has a key that is not text"),
+    "section is text": ("server: x", "1: server: must be a mapping of keys to values"),
+    "list is text": ("api_keys: x", "1: api_keys: must be a list"),
+    "missing": ("destinations:\n  d: {type: webhook}", "2: destinations.d.url: is missing"),
+    # authentication
+    "no proof": (endpoint("active: true"), "2: endpoints.a: has no secret"),
+    "contradiction": (
+        endpoint("secret: s\n    auth: none"),
+        "4: endpoints.a.auth: contradicts the secret",
+    ),
+    "empty secret": (endpoint("secret: ''"), "3: endpoints.a.secret: must not be empty"),
+    "null secret": (endpoint("secret:"), "3: endpoints.a.secret: has no value"),
+    "no secrets": (endpoint("secret: []"), "3: endpoints.a.secret: must hold at least one"),
+    "number as secret": (
+        endpoint("secret: 12345"),
+        "3: endpoints.a.secret: must be text; put it in quotes",
+    ),
+    "second secret": (
+        endpoint("secret:\n      - s\n      - yes"),
+        "5: endpoints.a.secret[1]: must be text; put it in quotes",
+    ),
+    "other auth": (endpoint("auth: basic"), '3: endpoints.a.auth: must be "none", not "basic"'),
+    "null auth": (endpoint("auth:"), "3: endpoints.a.auth: has no value"),
+    "key hash": ("api_keys:\n- {name: ci, hash: dsp_x}", "2: api_keys[0].hash: must be sha256:"),
+    "key name": (
+        f"api_keys:\n- &k {{name: ci, hash: 'sha256:{'0' * 64}'}}\n- {{<<: *k, name: ci}}",
+        "3: api_keys[1].name: is the name of api_keys[0] too",
+    ),
+    "admin token": (
+        "admin:\n  listen: 0.0.0.0:8081",
+        "2: admin.listen: is open to other machines, and there is no admin.token",
+    ),
+    "admin on public": ("admin:\n  listen: 127.0.0.1:8080", "2: admin.listen: is the same as"),
+    # endpoints and links
+    "bad slug": ("endpoints:\n  my slug: {auth: none}", '2: endpoints["my slug"]: is no name'),
+    "bad id": (endpoint("auth: none\n    id: x"), "4: endpoints.a.id: is not a UUID"),
+    "same id": (
+        f"endpoints:\n  a: {{auth: none, id: {UUID}}}\n  b: {{auth: none, id: {UUID.upper()}}}",
+        "3: endpoints.b.id: is the id of endpoints.a too",
+    ),
+    "bad path": (
+        endpoint("auth: none\n    event_type_path: a..b"),
+        "4: endpoints.a.event_type_path",
+    ),
+    "active": (
+        endpoint("auth: none\n    active: 1"),
+        "4: endpoints.a.active: must be true or false",
+    ),
+    "unknown destination": (
+        endpoint("auth: none\n    destinations:\n    - cmr"),
+        '5: endpoints.a.destinations[0]: unknown destination "cmr"; did you mean "crm"?',
+    ),
+    "unknown in full": (
+        endpoint("auth: none\n    destinations:\n    - to: zzz"),
+        '5: endpoints.a.destinations[0].to: unknown destination "zzz"; known: "crm"',
+    ),
+    "empty to": (
+        endpoint("auth: none\n    destinations: [{to: ''}]"),
+        "4: endpoints.a.destinations[0].to: must not be empty",
+    ),
+    "linked twice": (
+        endpoint("auth: none\n    destinations:\n    - crm\n    - to: crm"),
+        "6: endpoints.a.destinations[1].to: leads where endpoints.a.destinations[0] leads",
+    ),
+    "transform": (
+        endpoint("auth: none\n    destinations: [{to: crm, transform: '{'}]"),
+        "4: endpoints.a.destinations[0].transform: is not a valid JSONata expression; ",
+    ),
+    # values
+    "duration": (destination("timeout: 3 weeks"), "4: destinations.d.timeout: is not a duration"),
+    "bare number": (
+        destination("timeout: 30"),
+        '4: destinations.d.timeout: a duration needs a unit; write "30s"',
+    ),
+    "forever": (destination("timeout: 999999999999d"), "4: destinations.d.timeout: is longer than"),
+    "size": ("server:\n  max_body: 10M", "2: server.max_body: is not a size"),
+    "in flight": (destination("max_in_flight: 0"), "4: destinations.d.max_in_flight: must be"),
+    "true is no number": (
+        destination("max_in_flight: true"),
+        "4: destinations.d.max_in_flight: must be a number",
+    ),
+    "jitter": (destination("retry: {jitter: 2}"), "4: destinations.d.retry.jitter: must be"),
+    "no backoff": (
+        destination("retry: {backoff: []}"),
+        "4: destinations.d.retry.backoff: must hold",
+    ),
+    "backoff item": (
+        destination("retry:\n      backoff:\n      - 1s\n      - 5"),
+        "7: destinations.d.retry.backoff[1]: a duration needs a unit",
+    ),
+    "listen": ("server:\n  listen: 8080", "2: server.listen: is not a listener"),
+    "IPv6 bare": ("server:\n  listen: '::1:8080'", "2: server.listen: an IPv6 address stands in"),
+    "proxies": (
+        "server:\n  trusted_proxies:\n  - 10.0.0.1/8",
+        "3: server.trusted_proxies[0]: is not an address or network",
+    ),
+    "storage": ("storage:\n  url: postgres://h", "2: storage.url: must be sqlite:///"),
+    "memory": ("storage:\n  url: 'sqlite:///:memory:'", "2: storage.url: must name a file"),
+    "prefix": ("header_prefix: a b", "1: header_prefix: must be letters"),
+    "huge number": ("header_prefix: " + "9" * 9000, "1: header_prefix: is not a number"),
+    "url scheme": (
+        "destinations:\n  d:\n    url: ftp://h",
+        "3: destinations.d.url: must begin with",
+    ),
+    "url user": (
+        "destinations:\n  d:\n    url: http://u:p@h",
+        "3: destinations.d.url: must not hold",
+    ),
+    "url host": (
+        "destinations:\n  d:\n    url: http://a..b",
+        "3: destinations.d.url: is not a URL",
+    ),
+    "url bracket": ("destinations:\n  d:\n    url: 'http://[::1'", "3: destinations.d.url: is not"),
+    "url fragment": (
+        "destinations:\n  d:\n    url: 'http://h/?a#b'",
+        "3: destinations.d.url: must not",
+    ),
+    "header name": (destination("headers: {'a b': c}"), '4: destinations.d.headers["a b"]: is no'),
+    "header ours": (destination("headers: {host: c}"), "4: destinations.d.headers.host: is set by"),
+    "header lines": (
+        destination('headers: {A: "x\\r\\ny"}'),
+        "4: destinations.d.headers.A: has a character",
+    ),
+    "header twice": (
+        destination("headers:\n      A: x\n      a: x"),
+        '6: destinations.d.headers.a: is the same header as "A"',
+    ),
+    "tag": ("header_prefix: !x y", "1: header_prefix: has a YAML tag"),
+    # interpolation
+    "unset": (endpoint("secret: ${NOPE}"), "3: endpoints.a.secret: the environment variable NOPE"),
+    "no file": (
+        endpoint("secret: ${file:/no/such}"),
+        "3: endpoints.a.secret: cannot read /no/such: No such file or directory",
+    ),
+    "relative file": (endpoint("secret: ${file:x}"), "3: endpoints.a.secret: has a ${file:...}"),
+    "no name": (endpoint("secret: ${a b}"), "3: endpoints.a.secret: has a ${...} that is neither"),
+    "unclosed": (endpoint("secret: ${A"), "3: endpoints.a.secret: has a ${ that is not closed"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES.values(), ids=CASES)
+def test_one_problem_at_its_line(text, expected):
+    found = problems(text)
+    assert len(found) == 1, found
+    assert found[0].startswith(f"c.yaml:{expected}")
+
+
+SYNTAX = {
+    "tab": ("a:\n\tb: 1", "2:1: is not valid YAML", "indent with spaces, not tabs"),
+    "NUL": ("a: b\0c", "1:5: has a character that YAML does not allow: U+0000", ""),
+    "surrogate": ("a: \ud800", "1:4: has a character that YAML does not allow: U+D800", ""),
+    "bracket": ("a: [1", "", "is not valid YAML"),
+    "two documents": ("a: 1\n---\nb: 1", "2:1: is not valid YAML", "remove the '---'"),
+    "alias": (f"a: *{SECRET}", "1:4: is not valid YAML: found undefined alias", "in quotes"),
+    "tag handle": (f"a: !{SECRET}!x y", "1:4: is not valid YAML: found undefined tag", "in quotes"),
+    "list": ("- a", "1: must be a mapping of keys to values at the top level", ""),
+    "deep": ("a: " + "[" * 20_000, "1: is nested deeper than 32 levels", ""),
+    "itself": ("server: &a {x: *a}", "1: has aliases that expand beyond measure", ""),
+    "merges itself": ("server: &a {<<: *a}", "1: has aliases that expand beyond measure", ""),
+}
+
+
+@pytest.mark.parametrize(("text", "start", "part"), SYNTAX.values(), ids=SYNTAX)
+def test_what_is_no_yaml_is_one_problem(text, start, part):
+    found = problems(text)
+    assert len(found) == 1
+    assert found[0].startswith(f"c.yaml:{start}")
+    assert part in found[0]
+    assert SECRET not in found[0]
+
+
+@pytest.mark.parametrize("link", ["*{0}", "{{<<: [*{0}]}}"], ids=["aliases", "merges"])
+def test_a_billion_laughs(link):
+    names = "abcdefghijk"
+    rows = ["a: &a {x: 1}"]
+    for before, name in pairwise(names):
+        many = ",".join([f"*{before}"] * 9)
+        rows.append(
+            f"{name}: &{name} " + (f"[{many}]" if link.startswith("*") else f"{{<<: [{many}]}}")
+        )
+    assert "expand beyond measure" in problems("\n".join(rows))[0]
+
+
+def test_an_empty_file():
+    for text in ("", "# nothing\n", "---\n"):
+        assert problems(text) == ["c.yaml: is empty; `dispatchd init` writes a starter config"]
+
+
+def test_everything_at_once_in_the_order_of_the_file():
+    found = problems(
+        """\
+        server: {listen: x}
+        endpoints:
+          a: {secret: "${NOPE}", destinations: [cmr]}
+          a: {}
+          b: {}
+        destinations:
+          crm: {url: nonsense, timeout: 1}
+        hedader_prefix: x
+        """
+    )
+    assert [line.split(": ")[0:2] for line in found] == [
+        ["c.yaml:1", "server.listen"],
+        ["c.yaml:3", "endpoints.a.destinations[0]"],
+        ["c.yaml:3", "endpoints.a.secret"],
+        ["c.yaml:4", "endpoints.a"],
+        ["c.yaml:5", "endpoints.b"],
+        ["c.yaml:7", "destinations.crm.timeout"],
+        ["c.yaml:7", "destinations.crm.url"],
+        ["c.yaml:8", "hedader_prefix"],
+    ]
+
+
+WRONG_PLACES = (
+    "header_prefix: '${X}'",
+    "server: {listen: '${X}', max_body: '${X}', trusted_proxies: ['${X}']}",
+    "storage: {url: '${X}', retention: '${X}'}",
+    "api_keys: [{name: '${X}', hash: '${X}'}]\nendpoints: {a: {id: '${X}'}}",
+    "endpoints: {a: {secret: s, auth: '${X}', event_type_path: '${X}', active: '${X}'}}",
+    "endpoints: {a: {auth: none, destinations: ['${X}', {to: '${X}'}]}}",
+    "endpoints: {a: {auth: none, destinations: [{to: d, on_transform_error: '${X}'}]}}",
+    "endpoints: {a: {auth: none, destinations: [{to: d, transform: '${X} ) ${X}'}]}}",
+    "destinations: {d: {url: '${X}', type: '${X}', timeout: '${X}', max_in_flight: '${X}'}}",
+    "destinations: {d: {url: 'http://h', headers: {A: '${X}\n\n${X}'}}}",
+    "destinations: {d: {url: 'http://h', retry: {max_attempts: '${X}', jitter: '${X}'}}}",
+    "destinations: {d: {url: 'http://h', retry: {backoff: ['${X}']}}}",
+    "admin: {listen: '${X}', token: ['${X}']}",
+    "server: '${X}'",
+    "unknown: '${X}'",
+    f"destinations: {{d: {{url: 'http://u:{SECRET}@h'}}}}",
+    f"destinations: {{d: {{url: 'http://h', headers: {{A: [{SECRET}]}}}}}}",
+    f"endpoints: {{a: {{secret: {{{SECRET}x: 1}}, auth: none}}}}".replace(f"{SECRET}x", "x"),
+)
+
+
+@pytest.mark.parametrize("text", WRONG_PLACES)
+def test_no_problem_holds_a_secret(text):
+    with pytest.raises(ConfigProblems) as caught:
+        parse(text, "c.yaml", {"X": f"{SECRET} {SECRET}\n"})
+    error = caught.value
+    told = [str(error), repr(error), *map(repr, error.problems)]
+    assert not [line for line in told if SECRET in line]
+    assert error.__cause__ is None
+    assert error.__context__ is None  # nor may a traceback: pydantic's error holds every value
+
+
+def test_a_good_config_prints_stars():
+    config = parse(
+        f"""
+        admin: {{token: {SECRET}1}}
+        endpoints: {{a: {{secret: [{SECRET}2, "${{X}}"], destinations: [d]}}}}
+        destinations: {{d: {{url: "http://h/{SECRET}", headers: {{A: {SECRET}3}}}}}}
+        """,
+        environ={"X": SECRET},
+    )
+    told = [str(config), repr(config), repr(config.model_dump()), config.model_dump_json()]
+    assert not [line for line in told if SECRET in line]
+    assert "**********" in repr(config)
+    assert config.destinations["d"].safe_url == "http://h"
+
+
+def test_config_problems_are_a_usage_error():
+    assert issubclass(ConfigProblems, DispatchdError)
+    assert ConfigProblems.exit_code == 2
+
+
+def test_problems_are_none_in_a_config_of_defaults():
+    assert isinstance(parse("header_prefix: dispatch"), Config)

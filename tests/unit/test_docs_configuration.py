@@ -1,0 +1,112 @@
+"""docs/configuration.md and config.example.yaml hold every key of the config, and no other."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dispatchd.config import (
+    AdminConfig,
+    ApiKeyConfig,
+    Config,
+    DestinationConfig,
+    EndpointConfig,
+    LinkConfig,
+    RetryConfig,
+    ServerConfig,
+    StorageConfig,
+    json_schema,
+    parse,
+)
+
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+EXAMPLE = (ROOT / "config.example.yaml").read_text(encoding="utf-8")
+ENVIRON = {"DISPATCHD_ADMIN_TOKEN": "t", "AUDIT_TOKEN": "t", "CRM_TOKEN": "t"}
+SECTIONS = {
+    "Top level": Config,
+    "server": ServerConfig,
+    "admin": AdminConfig,
+    "storage": StorageConfig,
+    "api_keys": ApiKeyConfig,
+    "endpoints": EndpointConfig,
+    "links": LinkConfig,
+    "destinations": DestinationConfig,
+    "retry": RetryConfig,
+}
+
+
+def keys(model: Any) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def rows(title: str) -> dict[str, str]:
+    """Return the default column of a section's table, by key."""
+    section = DOCS.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    found = re.findall(r"^\| `([a-z_]+)` \|[^|]*\|([^|]*)\|", section, re.MULTILINE)
+    return {key: default.strip() for key, default in found}
+
+
+def uncommented() -> str:
+    """Return the example with every key switched on: a `#` without a space behind it is gone."""
+    return re.sub(r"^( *)#(?=[^ \n])", r"\1", EXAMPLE, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_the_docs_have_the_keys_of_the_models(title):
+    assert set(rows(title)) == keys(SECTIONS[title])
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_the_docs_have_the_defaults_of_the_models(title):
+    schema = json_schema()
+    section = schema if title == "Top level" else schema["$defs"][SECTIONS[title].__name__]
+    for key, told in rows(title).items():
+        assert (told == "required") == (key in section.get("required", [])), key
+        default = section["properties"][key].get("default")
+        if default not in (None, [], {}):
+            written = yaml.safe_load(told.strip("`"))
+            assert written == default, key
+
+
+def test_the_example_has_the_keys_of_the_models():
+    whole = yaml.safe_load(uncommented().replace("auth: none", "auth: 'none'"))
+    endpoints = list(whole["endpoints"].values())
+    links = [link for e in endpoints for link in e["destinations"] if isinstance(link, dict)]
+    destinations = list(whole["destinations"].values())
+    shown = {
+        "Top level": [whole],
+        "server": [whole["server"]],
+        "admin": [whole["admin"]],
+        "storage": [whole["storage"]],
+        "api_keys": whole["api_keys"],
+        "endpoints": endpoints,
+        "links": links,
+        "destinations": destinations,
+        "retry": [d["retry"] for d in destinations if "retry" in d],
+    }
+    for title, model in SECTIONS.items():
+        assert {key for part in shown[title] for key in part} == keys(model), title
+
+
+def test_the_example_is_good_as_it_is():
+    config = parse(EXAMPLE, environ={})
+    assert config.warnings() == []
+    assert str(config.server.listen) == "127.0.0.1:8080"
+    assert config.storage.path == "dispatchd.db"
+    endpoint = config.endpoints["my-slug"]
+    assert [secret.get_secret_value() for secret in endpoint.secret] == ["your-signing-secret"]
+    assert endpoint.event_type_path == "action"
+    assert [link.to for link in endpoint.destinations] == ["local"]
+    assert config.destinations["local"].url.get_secret_value() == "http://127.0.0.1:9000/"
+
+
+def test_the_example_is_good_with_every_key_switched_on():
+    assert parse(uncommented(), environ=ENVIRON).endpoints["open"].auth == "none"
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL))
+def test_the_docs_examples_are_good(text):
+    assert isinstance(parse(text, environ=ENVIRON), Config)
