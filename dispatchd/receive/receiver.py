@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -26,6 +26,13 @@ HOOKS: Final = "/hooks/"
 NOSNIFF: Final = {"X-Content-Type-Options": "nosniff"}
 
 
+class CertificateSource(Protocol):
+    """Fetches a provider's certificate so that the verifier finds it."""
+
+    async def ensure(self, url: str) -> None:
+        """Fetch the certificate behind a pinned URL, unless it is at hand."""
+
+
 class Receiver:
     """Answers the public listener. `routes` may be replaced at any time, as a whole."""
 
@@ -33,6 +40,7 @@ class Receiver:
         self,
         routes: Routes,
         *,
+        certificates: CertificateSource,
         store: Store,
         health: StoreHealth,
         clock: Clock,
@@ -41,6 +49,7 @@ class Receiver:
     ) -> None:
         self.routes = routes
         self.stopping = False
+        self._certificates = certificates
         self._store = store
         self._health = health
         self._clock = clock
@@ -108,6 +117,9 @@ class Receiver:
         fields["body_bytes"] = len(body)
         now_ms = self._clock.now_ms()
         sender = _sender(request, body, now_ms)
+        certificate_url = verifier.certificate_url(headers)
+        if certificate_url is not None:
+            await self._certificates.ensure(certificate_url)
         proof = verifier.verify(sender)
         if isinstance(proof, Rejected):
             raise Refusal(401, proof.code, proof.message)
