@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from dispatchd import __version__
+from dispatchd.certificates import FetchedCertificates
 from dispatchd.clock import Clock, SystemClock
 from dispatchd.config import Config
 from dispatchd.deliver import Deliverer, LaneTools, lane_specs
@@ -76,8 +77,10 @@ class App:
             store, self._health, sender, expressions, self._clock, log, random.SystemRandom().random
         )
         deliverer = Deliverer(lane_specs(config), tools)
+        certificates = FetchedCertificates()
         self._receiver = Receiver(
-            compile_routes(config),
+            compile_routes(config, certificates),
+            certificates=certificates,
             store=store,
             health=self._health,
             clock=self._clock,

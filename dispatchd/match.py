@@ -9,12 +9,19 @@ EVENT_TYPE_MAX_CHARS: Final = 255  # longer is a payload, not a type
 Matcher = Callable[[str | None], bool]
 
 
-def event_type(headers: Mapping[str, str], document: Any, path: tuple[str, ...]) -> str | None:
-    """Return the event type: from a known header, else from `path` into the JSON document."""
+def event_type(
+    headers: Mapping[str, str], document: Any, path: tuple[str, ...], own: str | None = None
+) -> str | None:
+    """Return the event type: from a known header, else `own`, else from `path` into the document.
+
+    `own` is what the provider's own place says.
+    """
     for name in EVENT_TYPE_HEADERS:
         value = headers.get(name)
         if value:
             return _type_text(value)
+    if own:
+        return _type_text(own)
     return _type_text(at_path(document, path)) if path else None
 
 

@@ -42,7 +42,8 @@ class Event:
     """One received webhook.
 
     `id` and `endpoint_id` are canonical UUID strings, `received_ms` is Unix time in ms,
-    `headers` are the stored ones (nothing that authenticates), `body` the bytes as received.
+    `headers` are the stored ones (nothing that authenticates), `body` the bytes as received,
+    `auth` says what proved the sender: `github[0]` is its first secret.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Event:
     content_type: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    auth: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from dispatchd.config.model import (
 )
 from dispatchd.config.problems import ConfigProblems, Problem
 from dispatchd.config.schema import json_schema
+from dispatchd.config.sender import IdempotencyConfig, SignatureConfig
 from dispatchd.config.values import Listen
 
 __all__ = [
@@ -23,11 +24,13 @@ __all__ = [
     "ConfigProblems",
     "DestinationConfig",
     "EndpointConfig",
+    "IdempotencyConfig",
     "LinkConfig",
     "Listen",
     "Problem",
     "RetryConfig",
     "ServerConfig",
+    "SignatureConfig",
     "StorageConfig",
     "find_config",
     "json_schema",

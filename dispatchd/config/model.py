@@ -8,9 +8,7 @@ import uuid
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     field_validator,
@@ -33,8 +31,9 @@ from dispatchd.config.fields import (
     SizeBytes,
     Switch,
     Whole,
-    one_or_more,
 )
+from dispatchd.config.part import Part
+from dispatchd.config.sender import PublicUrl, SenderConfig
 from dispatchd.config.values import (
     Listen,
     Unquotable,
@@ -55,13 +54,7 @@ def endpoint_id(slug: str) -> str:
     return str(uuid.uuid5(NAMESPACE, slug))
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
-    )
-
-
-class ServerConfig(_Part):
+class ServerConfig(Part):
     """The public listener."""
 
     listen: ListenAt = Field(
@@ -79,6 +72,12 @@ class ServerConfig(_Part):
         description="The largest body accepted, e.g. 10MiB.",
     )
 
+    public_url: Annotated[PublicUrl | None, PRESENT] = Field(
+        None,
+        description="How senders reach this listener, e.g. https://hooks.example.com, for"
+        " signatures that cover the URL.",
+    )
+
     @field_validator("max_body_bytes")
     @classmethod
     def _some_body(cls, value: int) -> int:
@@ -87,7 +86,7 @@ class ServerConfig(_Part):
         return value
 
 
-class AdminConfig(_Part):
+class AdminConfig(Part):
     """The admin listener: reserved for a later release, checked already."""
 
     listen: ListenAt = Field(
@@ -100,7 +99,7 @@ class AdminConfig(_Part):
     )
 
 
-class StorageConfig(_Part):
+class StorageConfig(Part):
     """Where everything is kept."""
 
     url: str = Field(
@@ -137,7 +136,7 @@ class StorageConfig(_Part):
         return value
 
 
-class ApiKeyConfig(_Part):
+class ApiKeyConfig(Part):
     """An API key: `dispatchd key new` prints this entry."""
 
     name: str = Field(
@@ -158,12 +157,15 @@ class ApiKeyConfig(_Part):
         return bytes.fromhex(self.hash.removeprefix("sha256:"))
 
 
-class LinkConfig(_Part):
+class LinkConfig(Part):
     """Endpoint to destination."""
 
     to: str = Field(description="The destination's name.", min_length=1)
     event_types: EventTypes = Field(
         (), description="Globs (* and ?) of the event types this link carries; none means all."
+    )
+    filter: Annotated[str | dict[str, Any] | None, PRESENT] = Field(
+        None, description="Which events it carries: a JSONata expression, or paths with values."
     )
     transform: Annotated[str | None, PRESENT] = Field(
         None, description="A JSONata expression over the body; its result is sent instead."
@@ -187,21 +189,17 @@ def _link(value: Any) -> Any:
 Link = Annotated[LinkConfig, BeforeValidator(_link, json_schema_input_type=str | LinkConfig)]
 
 
-class EndpointConfig(_Part):
+class EndpointConfig(SenderConfig):
     """Where webhooks of one sender come in; its key is the slug in `POST /hooks/<slug>`."""
 
     id: str = Field(
         "", description="A UUID sent as X-Dispatch-Endpoint-ID; by default derived from the slug."
     )
-    secret: Annotated[
-        tuple[Secret, ...],
-        BeforeValidator(one_or_more, json_schema_input_type=str | list[str]),
-    ] = Field((), description="The signing secret, or a list while rotating: each is accepted.")
-    auth: Annotated[Literal["none"] | None, PRESENT] = Field(
-        None, description="none lets anyone in; it must be written out."
-    )
     event_type_path: Annotated[str | None, PRESENT] = Field(
         None, description="Where the event type stands in the JSON body: action, event.type."
+    )
+    filter: Annotated[str | dict[str, Any] | None, PRESENT] = Field(
+        None, description="Which events are let in: a JSONata expression, or paths with values."
     )
     active: Switch = Field(
         default=True, description="false answers 404, as if the endpoint were not there."
@@ -218,13 +216,6 @@ class EndpointConfig(_Part):
         except ValueError:
             raise ValueError("is not a UUID; leave it out to have one derived") from None
 
-    @field_validator("secret")
-    @classmethod
-    def _some_secret_at_all(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if not value:
-            raise ValueError("must hold at least one secret")
-        return value
-
     @field_validator("event_type_path")
     @classmethod
     def _is_path(cls, value: str | None) -> str | None:
@@ -236,7 +227,7 @@ class EndpointConfig(_Part):
 NullableEndpoint = Annotated[EndpointConfig, EMPTY_MAPPING]
 
 
-class RetryConfig(_Part):
+class RetryConfig(Part):
     """When a failed delivery is tried again."""
 
     max_attempts: Whole = Field(7, ge=1, le=100, description="Tries in all, the first included.")
@@ -262,7 +253,7 @@ class RetryConfig(_Part):
         return RetryPolicy(self.max_attempts, self.backoff_ms, self.jitter)
 
 
-class DestinationConfig(_Part):
+class DestinationConfig(Part):
     """Where events go."""
 
     type: Literal["webhook"] = Field("webhook", description="What kind of destination it is.")
@@ -305,7 +296,7 @@ class DestinationConfig(_Part):
         return safe_url(self.url.get_secret_value())
 
 
-class Config(_Part):
+class Config(Part):
     """Everything dispatchd is told."""
 
     server: Annotated[ServerConfig, EMPTY_MAPPING] = Field(

@@ -6,12 +6,15 @@ config whose other parts are wrong. What a model reports already, they pass over
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from dispatchd.config.document import Document
 from dispatchd.config.model import endpoint_id
 from dispatchd.config.problems import Path, nearest, quoted, spell_path
+from dispatchd.config.sender import needs_public_url
 from dispatchd.config.values import Listen, read_listen
+
+_PROOFS: Final = ("auth", "secret", "public_key", "webhook_id")
 
 
 def check_rules(document: Document) -> None:
@@ -22,6 +25,7 @@ def check_rules(document: Document) -> None:
     _admin(document, config)
     _api_key_names(document, config)
     _endpoint_ids(document, endpoints)
+    _public_urls(document, config, endpoints)
     for slug, endpoint in endpoints.items():
         if isinstance(endpoint, dict):
             path: Path = ("endpoints", slug)
@@ -97,6 +101,18 @@ def _endpoint_ids(document: Document, endpoints: dict[str, Any]) -> None:
         seen.setdefault(id_, slug)
 
 
+def _public_urls(document: Document, config: dict[str, Any], endpoints: dict[str, Any]) -> None:
+    if _mapping(config, "server").get("public_url") is not None:
+        return
+    for slug, endpoint in endpoints.items():
+        if isinstance(endpoint, dict) and needs_public_url(endpoint):
+            document.add(
+                ("endpoints", slug),
+                "its signature covers the public URL, which is not known",
+                "set url, or server.public_url",
+            )
+
+
 def _authentication(
     document: Document, path: Path, endpoint: dict[str, Any], *, has_api_keys: bool
 ) -> None:
@@ -107,7 +123,7 @@ def _authentication(
                 "contradicts the secret: auth: none checks nothing",
                 "remove one of them",
             )
-    elif "auth" not in endpoint and "secret" not in endpoint and not has_api_keys:
+    elif not has_api_keys and not any(key in endpoint for key in _PROOFS):
         document.add(
             path,
             "has no secret, and there are no api_keys",

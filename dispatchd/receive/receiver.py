@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-import orjson
 from aiohttp import web
 
 from dispatchd.clock import Clock, new_id
@@ -13,30 +11,26 @@ from dispatchd.errors import StoreUnavailable, WriteRejected
 from dispatchd.log import Log
 from dispatchd.match import event_type
 from dispatchd.model import Delivery, Event, EventStatus
+from dispatchd.receive.answers import Refusal, accepted, refused, unavailable
 from dispatchd.receive.body import BodyBudget, NoRoom, Reservation, TooLarge, read_body
-from dispatchd.receive.document import NotJson, parse_json
+from dispatchd.receive.content import Content, read_content
+from dispatchd.receive.document import NotJson
 from dispatchd.receive.routes import Route, Routes
-from dispatchd.store.base import Store
+from dispatchd.store.base import Duplicate, Idempotency, Store
 from dispatchd.store.health import StoreHealth
-from dispatchd.verify import Rejected, storable_headers, verify
+from dispatchd.verify import Answer, Rejected, Sender, storable_headers
 
 Wake = Callable[[Event, Sequence[Delivery]], None]
 
 HOOKS: Final = "/hooks/"
-# How long a sender should wait before it tries again, by why it was not kept.
-RETRY_AFTER_S: Final = {"overloaded": 1, "locked": 2, "closed": 5}
-RETRY_AFTER_DEFAULT_S: Final = 10  # a full or failing disk takes somebody to mend it
+NOSNIFF: Final = {"X-Content-Type-Options": "nosniff"}
 
 
-@dataclass(slots=True)
-class Refusal(Exception):  # noqa: N818 - an answer, not a mistake of ours
-    """A request ends here with an error of the contract."""
+class CertificateSource(Protocol):
+    """Fetches a provider's certificate so that the verifier finds it."""
 
-    status: int
-    code: str
-    message: str
-    headers: dict[str, str] | None = None
-    close: bool = False
+    async def ensure(self, url: str) -> None:
+        """Fetch the certificate behind a pinned URL, unless it is at hand."""
 
 
 class Receiver:
@@ -46,6 +40,7 @@ class Receiver:
         self,
         routes: Routes,
         *,
+        certificates: CertificateSource,
         store: Store,
         health: StoreHealth,
         clock: Clock,
@@ -54,6 +49,7 @@ class Receiver:
     ) -> None:
         self.routes = routes
         self.stopping = False
+        self._certificates = certificates
         self._store = store
         self._health = health
         self._clock = clock
@@ -68,11 +64,11 @@ class Receiver:
             return await self._hook(request, path[len(HOOKS) :])
         if path == "/healthz":
             return self._healthz(request)
-        return _error(Refusal(404, "not_found", "there is nothing here"))
+        return refused(Refusal(404, "not_found", "there is nothing here"))
 
     def _healthz(self, request: web.BaseRequest) -> web.Response:
         if request.method not in ("GET", "HEAD"):
-            return _error(
+            return refused(
                 Refusal(405, "method_not_allowed", "use GET", headers={"Allow": "GET, HEAD"})
             )
         if self.stopping or not self._health.good:
@@ -80,71 +76,96 @@ class Receiver:
         return web.json_response({"status": "ok"})
 
     async def _hook(self, request: web.BaseRequest, slug: str) -> web.Response:
+        """Take one webhook, answer it, and write its one wide line."""
         started_s = time.perf_counter()
         fields: dict[str, Any] = {"endpoint": slug}
+        write = self._log.info
         try:
             with Reservation(self._bodies) as reserved:
-                event = await self._accept(request, slug, reserved, fields)
-            response = web.Response(
-                status=202,
-                body=b'{"event_id":"%s"}' % event.id.encode(),
-                content_type="application/json",
-            )
-            self._log.info("event", status=202, **fields, latency_ms=_since_ms(started_s))
+                response = await self._take(request, slug, reserved, fields)
         except Refusal as refusal:
-            response = _error(refusal)
+            response = refused(refusal)
+            fields["error"] = refusal.code
             write = self._log.error if refusal.status == 503 else self._log.warning  # noqa: PLR2004
-            write(
-                "event",
-                status=refusal.status,
-                error=refusal.code,
-                **fields,
-                latency_ms=_since_ms(started_s),
-            )
+        write(
+            "event",
+            status=response.status,
+            **fields,
+            latency_ms=round((time.perf_counter() - started_s) * 1000, 3),
+        )
         return response
 
-    async def _accept(
+    async def _take(
         self, request: web.BaseRequest, slug: str, reserved: Reservation, fields: dict[str, Any]
-    ) -> Event:
+    ) -> web.Response:
         """Take one webhook to disk; raise Refusal where the contract says so."""
         routes = self.routes
+        headers = request.headers
         source_ip = request.remote or None
         if routes.client_ip.trusts:
-            source_ip = routes.client_ip.find(
-                source_ip, request.headers.getall("X-Forwarded-For", ())
-            )
+            source_ip = routes.client_ip.find(source_ip, headers.getall("X-Forwarded-For", ()))
         fields["source_ip"] = source_ip
         route = routes.by_slug.get(slug)
         if route is None:
             raise Refusal(404, "unknown_endpoint", "there is no such endpoint")
+        verifier = route.verifier
         if request.method != "POST":
-            raise Refusal(405, "method_not_allowed", "use POST", headers={"Allow": "POST"})
+            return self._not_a_post(request, route, fields)
         if self.stopping:
-            raise _unavailable("closed", "shutting down")
+            raise unavailable("closed", "shutting down")
         body = await self._read(request, routes.max_body_bytes, reserved)
         fields["body_bytes"] = len(body)
-        proof = verify(
-            request.headers,
-            body,
-            secrets=route.secrets,
-            api_keys=routes.api_keys,
-            open_to_all=route.open_to_all,
-        )
+        now_ms = self._clock.now_ms()
+        sender = _sender(request, body, now_ms)
+        certificate_url = verifier.certificate_url(headers)
+        if certificate_url is not None:
+            await self._certificates.ensure(certificate_url)
+        proof = verifier.verify(sender)
         if isinstance(proof, Rejected):
             raise Refusal(401, proof.code, proof.message)
         fields["auth"] = proof.by
-        try:
-            document = parse_json(body)
-        except NotJson as error:
-            raise Refusal(400, "invalid_json", f"the body is not JSON: {error}") from None
-        kind = event_type(request.headers, document, route.event_type_path)
+        content = _content(body, headers.get("Content-Type", ""), route)
+        document = content.document
+        answer = verifier.handshake(sender, document)
+        if answer is not None:
+            return _answered(answer, fields)
+        own = verifier.event_type(headers, document)
+        kind = event_type(headers, document, route.event_type_path, own)
+        rule = route.idempotency
+        idempotency = None if rule is None else rule.of(headers, document, verifier, now_ms)
+        destinations = [link.destination for link in route.links if link.wants(kind)]
+        turned_away = bool(route.links) and not destinations
         del document  # a large one should not wait for the disk with its body
-        event, destinations = self._event(request, route, kind, source_ip, body)
+        event = Event(
+            id=new_id(),
+            endpoint=slug,
+            endpoint_id=route.endpoint_id,
+            received_ms=now_ms,
+            event_type=kind,
+            source_ip=source_ip,
+            status=EventStatus.FILTERED if turned_away else EventStatus.RECEIVED,
+            filtered_by="event_types" if turned_away else None,
+            content_type=content.content_type,
+            headers=storable_headers(headers),
+            body=body,
+            auth=proof.by,
+        )
         fields["event_id"] = event.id
         fields["event_type"] = kind
         fields["destinations"] = len(destinations)
-        await self._commit(event, destinations)
-        return event
+        return await self._keep(event, destinations, idempotency, route, fields)
+
+    def _not_a_post(
+        self, request: web.BaseRequest, route: Route, fields: dict[str, Any]
+    ) -> web.Response:
+        """Answer a handshake that comes as a GET, and nothing else."""
+        if request.method == "GET" and route.verifier.gets:
+            sender = _sender(request, b"", self._clock.now_ms())
+            answer = route.verifier.handshake(sender, None)
+            if answer is not None:
+                return _answered(answer, fields)
+        allow = "GET, POST" if route.verifier.gets else "POST"
+        raise Refusal(405, "method_not_allowed", "use POST", headers={"Allow": allow})
 
     async def _read(self, request: web.BaseRequest, max_bytes: int, reserved: Reservation) -> bytes:
         try:
@@ -154,7 +175,7 @@ class Receiver:
                 413, "too_large", f"the body is over {max_bytes} bytes", close=True
             ) from None
         except NoRoom:
-            refusal = _unavailable("overloaded", "too many large bodies at once")
+            refusal = unavailable("overloaded", "too many large bodies at once")
             refusal.close = True
             raise refusal from None
         except ConnectionError:  # nobody is left to read the answer, but the log is
@@ -162,65 +183,55 @@ class Receiver:
         except web.RequestPayloadError:
             raise Refusal(400, "bad_request", "the body is malformed", close=True) from None
 
-    def _event(
+    async def _keep(
         self,
-        request: web.BaseRequest,
+        event: Event,
+        destinations: list[str],
+        idempotency: Idempotency | None,
         route: Route,
-        kind: str | None,
-        source_ip: str | None,
-        body: bytes,
-    ) -> tuple[Event, list[str]]:
-        """Build the event and say where it is to go."""
-        destinations = [link.destination for link in route.links if link.wants(kind)]
-        turned_away = bool(route.links) and not destinations
-        event = Event(
-            id=new_id(),
-            endpoint=route.slug,
-            endpoint_id=route.endpoint_id,
-            received_ms=self._clock.now_ms(),
-            event_type=kind,
-            source_ip=source_ip,
-            status=EventStatus.FILTERED if turned_away else EventStatus.RECEIVED,
-            filtered_by="event_types" if turned_away else None,
-            content_type="application/json",
-            headers=storable_headers(request.headers),
-            body=body,
-        )
-        return event, destinations
-
-    async def _commit(self, event: Event, destinations: list[str]) -> None:
-        """Keep the event, then wake its lanes."""
+        fields: dict[str, Any],
+    ) -> web.Response:
+        """Commit the event, then wake its lanes and say 202."""
         try:
-            deliveries = await self._store.add_event(event, destinations)
+            added = await self._store.add_event(event, destinations, idempotency)
         except StoreUnavailable as error:
             self._health.failed(error)
-            raise _unavailable(error.reason, "the event could not be kept") from None
+            raise unavailable(error.reason, "the event could not be kept") from None
         except WriteRejected as error:
             self._log.error("internal_error", event_id=event.id, error=str(error))
             raise Refusal(400, "bad_request", "the request cannot be stored") from None
         self._health.worked()
-        if deliveries:
-            self._wake(event, deliveries)
+        if isinstance(added, Duplicate):
+            fields["event_id"] = added.event_id
+            fields["duplicate"] = True
+            if route.idempotency is not None and route.idempotency.on_duplicate == "accept":
+                return accepted(added.event_id)
+            raise Refusal(
+                409, "duplicate", "this webhook was received before", event_id=added.event_id
+            )
+        if added:
+            self._wake(event, added)
+        return accepted(event.id)
 
 
-def _unavailable(reason: str, message: str) -> Refusal:
-    seconds = RETRY_AFTER_S.get(reason, RETRY_AFTER_DEFAULT_S)
-    return Refusal(
-        503, f"unavailable_{reason}", f"{message}; try again", headers={"Retry-After": str(seconds)}
+def _sender(request: web.BaseRequest, body: bytes, now_ms: int) -> Sender:
+    # The query as received: aiohttp's own URL requotes it, and signatures may cover it.
+    query = request.raw_path.partition("?")[2]
+    return Sender(request.method, request.headers, query, body, now_ms / 1000)
+
+
+def _content(body: bytes, content_type: str, route: Route) -> Content:
+    try:
+        return read_content(body, content_type, route.bodies)
+    except NotJson as error:
+        raise Refusal(400, "invalid_json", f"the body is not JSON: {error}") from None
+
+
+def _answered(answer: Answer, fields: dict[str, Any]) -> web.Response:
+    """Answer a provider's handshake: at once, and nothing is stored."""
+    fields["handshake"] = True
+    return web.Response(
+        status=answer.status,
+        body=answer.body,
+        headers={"Content-Type": answer.content_type, **NOSNIFF},
     )
-
-
-def _error(refusal: Refusal) -> web.Response:
-    response = web.Response(
-        status=refusal.status,
-        body=orjson.dumps({"error": {"code": refusal.code, "message": refusal.message}}),
-        content_type="application/json",
-        headers=refusal.headers,
-    )
-    if refusal.close:
-        response.force_close()
-    return response
-
-
-def _since_ms(started_s: float) -> float:
-    return round((time.perf_counter() - started_s) * 1000, 3)

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from dispatchd.config import Config, DestinationConfig, LinkConfig
+from dispatchd.config import Config, DestinationConfig, IdempotencyConfig, LinkConfig
 from dispatchd.match import Matcher, compile_event_types, split_path
 from dispatchd.receive.client_ip import ClientIp
-from dispatchd.verify import ApiKey
+from dispatchd.receive.content import Bodies
+from dispatchd.receive.idempotency import IdempotencyRule
+from dispatchd.verify import ApiKey, Certificates, Verifier, compile_verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,10 @@ class Route:
 
     slug: str
     endpoint_id: str
-    secrets: Sequence[bytes]
-    open_to_all: bool
+    verifier: Verifier
+    bodies: Bodies
     event_type_path: tuple[str, ...]
+    idempotency: IdempotencyRule | None
     links: Sequence[LinkRoute]
 
 
@@ -34,34 +38,55 @@ class Routes:
     """Everything ingest needs of a config; swapped as a whole when the config changes."""
 
     by_slug: Mapping[str, Route]
-    api_keys: Sequence[ApiKey]
     client_ip: ClientIp
     max_body_bytes: int
 
 
-def compile_routes(config: Config) -> Routes:
-    """Compile the config's active endpoints; an inactive one is as unknown as any other."""
+def compile_routes(config: Config, certificates: Certificates | None = None) -> Routes:
+    """Compile the config's active endpoints; an inactive one is as unknown as any other.
+
+    `certificates` is where a provider's certificates come from (paypal).
+    """
+    api_keys = tuple(ApiKey(key.name, key.sha256) for key in config.api_keys)
     return Routes(
         by_slug={
-            slug: Route(
-                slug=slug,
-                endpoint_id=endpoint.id,
-                secrets=tuple(s.get_secret_value().encode() for s in endpoint.secret),
-                open_to_all=endpoint.auth == "none",
-                event_type_path=split_path(endpoint.event_type_path),
-                links=tuple(
-                    LinkRoute(link.to, _wants(link, config.destinations[link.to]))
-                    for link in endpoint.destinations
-                ),
-            )
+            slug: _route(slug, config, api_keys, certificates)
             for slug, endpoint in config.endpoints.items()
             if endpoint.active
         },
-        api_keys=tuple(ApiKey(key.name, key.sha256) for key in config.api_keys),
         client_ip=ClientIp(
             config.server.trusted_proxies, unix=config.server.listen.path is not None
         ),
         max_body_bytes=config.server.max_body_bytes,
+    )
+
+
+def _route(
+    slug: str, config: Config, api_keys: tuple[ApiKey, ...], certificates: Certificates | None
+) -> Route:
+    endpoint = config.endpoints[slug]
+    public_url = config.server.public_url
+    built_url = f"{public_url}/hooks/{slug}" if public_url else ""
+    verifier = compile_verifier(endpoint.sender_auth(built_url, api_keys), certificates)
+    return Route(
+        slug=slug,
+        endpoint_id=endpoint.id,
+        verifier=verifier,
+        bodies="form" if verifier.forms and endpoint.body == "json" else endpoint.body,
+        event_type_path=split_path(endpoint.event_type_path),
+        idempotency=_idempotency(endpoint.idempotency),
+        links=tuple(
+            LinkRoute(link.to, _wants(link, config.destinations[link.to]))
+            for link in endpoint.destinations
+        ),
+    )
+
+
+def _idempotency(given: IdempotencyConfig | Literal[False]) -> IdempotencyRule | None:
+    if given is False:
+        return None
+    return IdempotencyRule(
+        given.header, split_path(given.body), given.window_ms, given.on_duplicate
     )
 
 

@@ -24,6 +24,21 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Idempotency:
+    """What makes an event the same as an earlier one of its endpoint, until `expires_ms`."""
+
+    key: str
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Nothing was kept: the same event came before, and has this id."""
+
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class EventSummary:
     """One line of `events`: the event without its body, and its deliveries by status."""
 
@@ -108,8 +123,13 @@ class Store(Protocol):
     def lock(self) -> None:
         """Become the one daemon on this database. Raises AlreadyRunning."""
 
-    async def add_event(self, event: Event, destinations: Sequence[str]) -> Sequence[Delivery]:
-        """Keep `event` and a queued delivery to each destination, durably, in one transaction."""
+    async def add_event(
+        self, event: Event, destinations: Sequence[str], idempotency: Idempotency | None = None
+    ) -> Sequence[Delivery] | Duplicate:
+        """Keep `event` and a queued delivery to each destination, durably, in one transaction.
+
+        With `idempotency`, whether it is a duplicate is decided in that same transaction.
+        """
 
     async def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
         """Keep an attempt and what it means for its delivery, in one transaction.

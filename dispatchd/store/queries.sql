@@ -2,8 +2,8 @@
 
 -- name: add_event
 INSERT INTO events (id, endpoint, endpoint_id, received_ms, event_type, source_ip, status,
-                    filtered_by, content_type, headers, body)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                    filtered_by, content_type, headers, body, auth)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: add_delivery
 INSERT INTO deliveries (event_id, destination, status, due_ms) VALUES (?, ?, 'queued', ?);
@@ -36,8 +36,19 @@ ORDER BY due_ms LIMIT 1;
 
 -- name: event
 SELECT id, endpoint, endpoint_id, received_ms, event_type, source_ip, status, filtered_by,
-       content_type, headers, body
+       content_type, headers, body, auth
 FROM events WHERE id = ?;
+
+-- name: remember
+INSERT INTO idempotency (endpoint_id, key, event_id, expires_ms) VALUES (?, ?, ?, ?)
+ON CONFLICT (endpoint_id, key) DO UPDATE SET
+    event_id = excluded.event_id, expires_ms = excluded.expires_ms;
+
+-- name: remembered
+SELECT event_id, expires_ms FROM idempotency WHERE endpoint_id = ? AND key = ?;
+
+-- name: forget
+DELETE FROM idempotency WHERE expires_ms < ?;
 
 -- name: open_lane
 INSERT INTO lanes (destination, held) VALUES (?, NULL)

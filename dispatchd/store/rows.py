@@ -58,6 +58,7 @@ def event_to_row(event: Event, key: bytes) -> tuple[Any, ...]:
         event.content_type,
         headers_to_json(event.headers),
         event.body,
+        event.auth,
     )
 
 
@@ -75,6 +76,7 @@ def event_from_row(row: Any) -> Event:
         content_type=row[8],
         headers=headers_from_json(row[9]),
         body=row[10],
+        auth=row[11],
     )
 
 

@@ -12,6 +12,7 @@ CREATE TABLE events (
     status       TEXT    NOT NULL CHECK (status IN ('received', 'filtered')),
     filtered_by  TEXT,
     content_type TEXT    NOT NULL,
+    auth         TEXT,              -- what proved the sender; no secret, only which one it was
     headers      TEXT    NOT NULL,  -- JSON [[name, value], ...] without what authenticates
     body         BLOB    NOT NULL
 ) STRICT;
@@ -58,6 +59,17 @@ CREATE TABLE lanes (
     destination TEXT NOT NULL PRIMARY KEY,
     held        TEXT  -- why nothing is sent; NULL while it is open
 ) STRICT, WITHOUT ROWID;
+
+-- What makes a webhook the same as an earlier one, for as long as its window lasts.
+CREATE TABLE idempotency (
+    endpoint_id BLOB    NOT NULL,
+    key         TEXT    NOT NULL,
+    event_id    BLOB    NOT NULL,
+    expires_ms  INTEGER NOT NULL,
+    PRIMARY KEY (endpoint_id, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_expires ON idempotency (expires_ms);
 
 -- One row, rewritten to prove that the disk takes writes.
 CREATE TABLE probe (

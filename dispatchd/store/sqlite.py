@@ -7,7 +7,15 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -28,9 +36,11 @@ from dispatchd.model import (
 from dispatchd.store import sqlite_reads
 from dispatchd.store.base import (
     Due,
+    Duplicate,
     EventQuery,
     EventStory,
     EventSummary,
+    Idempotency,
     ReplayQuery,
     Stats,
 )
@@ -40,6 +50,7 @@ from dispatchd.store.rows import (
     delivery_from_row,
     event_from_row,
     event_to_row,
+    from_key,
     schema,
     statements,
     to_key,
@@ -59,14 +70,22 @@ _REASONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+_Step = tuple[str, Sequence[Any]]
+
+
+@dataclass(slots=True)
 class _Write:
-    """The rows one caller wants in the next transaction."""
+    """The rows one caller wants in the next transaction.
+
+    `duplicate_of` is the answer to `remember`: the first event's key, and nothing was kept.
+    """
 
     event: tuple[Any, ...] | None = None
     deliveries: tuple[tuple[Any, ...], ...] = ()
     attempt: tuple[Any, ...] | None = None
     settle: dict[str, Any] | None = None
+    remember: tuple[bytes, str, bytes, int] | None = None
+    duplicate_of: bytes | None = None
 
 
 class SqliteStore:
@@ -176,15 +195,23 @@ class SqliteStore:
 
     # Hot path
 
-    async def add_event(self, event: Event, destinations: Sequence[str]) -> Sequence[Delivery]:
+    async def add_event(
+        self, event: Event, destinations: Sequence[str], idempotency: Idempotency | None = None
+    ) -> Sequence[Delivery] | Duplicate:
         """Keep `event` and a queued delivery to each destination, durably, in one transaction."""
         key = to_key(event.id)
         due_ms = event.received_ms
+        row = event_to_row(event, key)
         write = _Write(
-            event=event_to_row(event, key),
+            event=row,
             deliveries=tuple((key, destination, due_ms) for destination in destinations),
+            remember=None
+            if idempotency is None
+            else (row[2], idempotency.key, key, idempotency.expires_ms),
         )
         await self._group.write(write, len(event.body) + 512)
+        if write.duplicate_of is not None:
+            return Duplicate(from_key(write.duplicate_of))
         return [
             Delivery(event.id, destination, DeliveryStatus.QUEUED, 0, 0, 0, due_ms)
             for destination in destinations
@@ -209,16 +236,36 @@ class SqliteStore:
 
     async def _commit(self, batch: Sequence[_Write]) -> None:
         """Make a batch durable: one statement per table, one COMMIT, one fsync."""
-        events = [w.event for w in batch if w.event is not None]
-        deliveries = [row for w in batch for row in w.deliveries]
-        attempts = [w.attempt for w in batch if w.attempt is not None]
-        settled = [w.settle for w in batch if w.settle is not None]
-        await self._transaction(
-            (self._sql["add_event"], events),
-            (self._sql["add_delivery"], deliveries),
-            (self._sql["add_attempt"], attempts),
-            (self._sql["settle"], settled),
-        )
+        if any(w.remember is not None for w in batch):
+            await self._transaction(lambda writer: self._fresh_steps(writer, batch))
+        else:
+            await self._transaction(_steps(self._sql, batch))
+
+    async def _fresh_steps(
+        self, writer: aiosqlite.Connection, batch: Sequence[_Write]
+    ) -> Sequence[_Step]:
+        """Leave out the duplicates: of an earlier event, or of one before them in the batch.
+
+        Runs inside the transaction that inserts, so no second copy can slip between.
+        """
+        taken: dict[tuple[bytes, str], tuple[bytes, int]] = {}
+        fresh = []
+        for write in batch:
+            write.duplicate_of = None  # a batch may be tried again, halved
+            if write.remember is None or write.event is None:
+                fresh.append(write)
+                continue
+            name = write.remember[:2]
+            if name not in taken:
+                found = list(await writer.execute_fetchall(self._sql["remembered"], name))
+                taken[name] = (found[0][0], found[0][1]) if found else (b"", 0)
+            first, expires_ms = taken[name]
+            if expires_ms > write.event[3]:
+                write.duplicate_of = first
+            else:
+                taken[name] = write.remember[2:]
+                fresh.append(write)
+        return _steps(self._sql, fresh)
 
     async def claim_due(
         self, destination: str, now_ms: int, limit: int, exclude: Collection[str]
@@ -258,8 +305,10 @@ class SqliteStore:
             known = await reader.execute_fetchall("SELECT destination FROM lanes")
             gone = [row[0] for row in known if row[0] not in destinations]
             await self._transaction(
-                (self._sql["open_lane"], [(name,) for name in destinations]),
-                (self._sql["hold_lane"], [("not in the config", name) for name in gone]),
+                [
+                    (self._sql["open_lane"], [(name,) for name in destinations]),
+                    (self._sql["hold_lane"], [("not in the config", name) for name in gone]),
+                ]
             )
             return [
                 name
@@ -272,7 +321,7 @@ class SqliteStore:
         with _faults():
             lanes = await self._open_reader().execute_fetchall("SELECT destination FROM lanes")
         rows = [{"now_ms": now_ms, "by_ms": by_ms, "destination": row[0]} for row in lanes]
-        return await self._transaction((self._sql["shift_due"], rows))
+        return await self._transaction([(self._sql["shift_due"], rows)])
 
     # Looking things up
 
@@ -302,7 +351,7 @@ class SqliteStore:
             if keys is None:
                 return
             rows = [(now_ms, event_key, destination) for event_key, destination in keys]
-            yield await self._transaction((self._sql["replay"], rows))
+            yield await self._transaction([(self._sql["replay"], rows)])
 
     async def prune(self, before_ms: int) -> AsyncIterator[int]:
         """Delete the events received before `before_ms` that owe nothing any more."""
@@ -320,9 +369,12 @@ class SqliteStore:
             after = (rows[-1][0], rows[-1][1])
             keys = [(row[2],) for row in rows if not row[3]]
             await self._transaction(
-                (self._sql["prune_attempts"], keys),
-                (self._sql["prune_deliveries"], keys),
-                (self._sql["prune_event"], keys),
+                [
+                    (self._sql["prune_attempts"], keys),
+                    (self._sql["prune_deliveries"], keys),
+                    (self._sql["prune_event"], keys),
+                    (self._sql["forget"], [(before_ms,)]),
+                ]
             )
             yield len(keys)
 
@@ -338,13 +390,17 @@ class SqliteStore:
         """Prove that the store answers reads and can write."""
         with _faults():
             await _scalar(self._open_reader(), "SELECT count(*) FROM lanes")
-        await self._transaction((self._sql["probe"], [()]))
+        await self._transaction([(self._sql["probe"], [()])])
 
     # Plumbing
 
-    async def _transaction(self, *steps: tuple[str, Iterable[Any]]) -> int:
+    async def _transaction(
+        self,
+        steps: Sequence[_Step] | Callable[[aiosqlite.Connection], Awaitable[Sequence[_Step]]],
+    ) -> int:
         """Run statements, each over its rows, in one transaction; return rows changed by the last.
 
+        `steps` may be a function that finds them out inside the transaction.
         Raises StoreUnavailable or WriteRejected with nothing changed.
         """
         changed = 0
@@ -355,7 +411,7 @@ class SqliteStore:
             with _faults():
                 try:
                     await writer.execute("BEGIN IMMEDIATE")
-                    for sql, rows in steps:
+                    for sql, rows in await steps(writer) if callable(steps) else steps:
                         if rows:
                             cursor = await writer.executemany(sql, rows)
                             changed = cursor.rowcount
@@ -370,6 +426,16 @@ class SqliteStore:
         if self._reader is None:
             raise StoreUnavailable("closed", "the store is closed")
         return self._reader
+
+
+def _steps(sql: Mapping[str, str], batch: Sequence[_Write]) -> Sequence[_Step]:
+    return (
+        (sql["add_event"], [w.event for w in batch if w.event is not None]),
+        (sql["remember"], [w.remember for w in batch if w.remember is not None]),
+        (sql["add_delivery"], [row for w in batch for row in w.deliveries]),
+        (sql["add_attempt"], [w.attempt for w in batch if w.attempt is not None]),
+        (sql["settle"], [w.settle for w in batch if w.settle is not None]),
+    )
 
 
 def _choose(

@@ -23,6 +23,7 @@ from dispatchd.verify.paypal import Certificates
 from dispatchd.verify.providers import provider_names
 from dispatchd.verify.scheme import SignatureSpec
 from dispatchd.verify.secret_headers import is_secret_header, storable_headers
+from dispatchd.verify.template import public_url_problem
 
 __all__ = [
     "API_KEY_PREFIX",
@@ -45,6 +46,7 @@ __all__ = [
     "parse_form",
     "problems",
     "provider_names",
+    "public_url_problem",
     "sign",
     "storable_headers",
     "verify",

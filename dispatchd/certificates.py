@@ -1,0 +1,84 @@
+"""Providers' certificates: fetched once, kept for a day, never more often than that asked for.
+
+A sender chooses the name behind the pinned host, so fetches are bounded in number, size and
+time, and failures are remembered too.
+"""
+
+import asyncio
+import ssl
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+KEPT_MAX: Final = 64
+KEPT_S: Final = 86_400.0
+FAILED_S: Final = 60.0
+FETCH_TIMEOUT_S: Final = 5.0
+FETCHES_AT_ONCE: Final = 2
+CERTIFICATE_MAX_BYTES: Final = 64 * 1024
+
+
+class FetchedCertificates:
+    """Certificates by URL. `ensure` fetches, `get` only looks.
+
+    `cafile` holds the roots that are trusted; by default the system's.
+    """
+
+    def __init__(
+        self, *, cafile: str | None = None, monotonic_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._cafile = cafile
+        self._monotonic_s = monotonic_s
+        self._kept: OrderedDict[str, tuple[float, bytes | None]] = OrderedDict()
+        self._fetches = asyncio.Semaphore(FETCHES_AT_ONCE)
+        self._roots: bytes | None = None
+
+    def get(self, url: str) -> bytes | None:
+        """Return the PEM bundle behind `url`, or None when it is not at hand."""
+        until_s, pem = self._kept.get(url, (0.0, None))
+        return pem if until_s > self._monotonic_s() else None
+
+    def roots(self) -> bytes:
+        """Return the trusted roots as PEM; read once."""
+        if self._roots is None:
+            path = self._cafile or ssl.get_default_verify_paths().cafile
+            try:
+                self._roots = Path(path).read_bytes() if path else b""
+            except OSError:
+                self._roots = b""
+        return self._roots
+
+    async def ensure(self, url: str) -> None:
+        """Fetch `url`, already pinned to its provider, unless it was tried lately. Never raises."""
+        if self._known(url) or self._fetches.locked():
+            return  # under a flood of made-up names, the sender's retry will find a place
+        async with self._fetches:
+            if self._known(url):
+                return
+            pem = await self._fetch(url)
+            kept_s = FAILED_S if pem is None else KEPT_S
+            self._kept[url] = (self._monotonic_s() + kept_s, pem)
+            while len(self._kept) > KEPT_MAX:
+                self._kept.popitem(last=False)
+
+    def _known(self, url: str) -> bool:
+        return self._kept.get(url, (0.0, None))[0] > self._monotonic_s()
+
+    async def _fetch(self, url: str) -> bytes | None:
+        context = ssl.create_default_context(cafile=self._cafile)
+        try:
+            async with (
+                asyncio.timeout(FETCH_TIMEOUT_S),
+                aiohttp.ClientSession(trust_env=False) as session,
+                session.get(url, allow_redirects=False, ssl=context) as response,
+            ):
+                if response.status != 200:  # noqa: PLR2004 - anything else is no certificate
+                    return None
+                pem = await response.content.read(CERTIFICATE_MAX_BYTES)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return None
+        return pem if b"-----BEGIN CERTIFICATE-----" in pem else None

@@ -1,0 +1,170 @@
+"""How an endpoint's sender is known and read: provider, keys, bodies, duplicates, filters."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+
+from dispatchd.config.fields import (
+    EMPTY_MAPPING,
+    PRESENT,
+    DurationMs,
+    DurationS,
+    Secret,
+    one_or_more,
+)
+from dispatchd.config.part import Part
+from dispatchd.verify import ApiKey, Auth, SignatureSpec, public_url_problem
+from dispatchd.verify import problems as auth_problems
+
+
+def _public_url(value: str) -> str:
+    if (problem := public_url_problem(value)) is not None:
+        raise ValueError(problem)
+    return value.rstrip("/")
+
+
+def _path(value: str) -> str:
+    if not all(value.split(".")):
+        raise ValueError("is not a dot path; write action or event.type")
+    return value
+
+
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+DotPath = Annotated[str, AfterValidator(_path)]
+
+
+class SignatureConfig(Part):
+    """A signature scheme of your own, for a sender that has no provider name."""
+
+    header: str = Field("", description="The header that holds the signature.")
+    path: str = Field("", description="Or where it stands in the JSON body, as a dot path.")
+    algorithm: Literal["sha256", "sha1", "sha512"] = Field(
+        "sha256", description="The hash of the HMAC."
+    )
+    encoding: Literal["hex", "base64"] = Field("hex", description="How the signature is spelled.")
+    prefix: str = Field("", description="What stands before it, e.g. sha256=.")
+    timestamp_header: str = Field("", description="The header that holds the Unix time in seconds.")
+    timestamp_path: str = Field("", description="Or where it stands in the JSON body.")
+    template: str = Field(
+        "{body}",
+        description="What is signed: {timestamp}, {body}, {url}, {method}, {header.NAME},"
+        " {body.PATH}.",
+    )
+    tolerance_s: Annotated[DurationS | None, PRESENT] = Field(
+        None,
+        alias="tolerance",
+        description="How old or early the timestamp may be; else the endpoint's tolerance.",
+    )
+
+
+class IdempotencyConfig(Part):
+    """What makes an event the same as an earlier one; by default the provider's delivery id."""
+
+    header: Annotated[str | None, PRESENT] = Field(
+        None, description="The header that holds the key.", min_length=1
+    )
+    body: Annotated[DotPath | None, PRESENT] = Field(
+        None, description="Or where the key stands in the body, as a dot path."
+    )
+    window_ms: DurationMs = Field(
+        86_400_000,
+        alias="window",
+        json_schema_extra={"default": "24h"},
+        description="How long a key is remembered.",
+    )
+    on_duplicate: Literal["reject", "accept"] = Field(
+        "reject", description="Answer 409 or 202; both carry the first event's id."
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "IdempotencyConfig":
+        if self.header is not None and self.body is not None:
+            raise ValueError("the key stands in a header or in the body; remove one of them")
+        return self
+
+
+class SenderConfig(Part):
+    """The part of an endpoint that says who sends and how to read them."""
+
+    provider: str = Field(
+        "generic", description="Who sends, which names how it signs: github, stripe, slack."
+    )
+    secret: Annotated[
+        tuple[Secret, ...],
+        BeforeValidator(one_or_more, json_schema_input_type=str | list[str]),
+    ] = Field((), description="The signing secret, or a list while rotating: each is accepted.")
+    public_key: Annotated[
+        tuple[str, ...],
+        BeforeValidator(one_or_more, json_schema_input_type=str | list[str]),
+    ] = Field((), description="The provider's public key (discord; standard-webhooks v1a).")
+    tolerance_s: DurationS = Field(
+        300.0,
+        alias="tolerance",
+        json_schema_extra={"default": "5m"},
+        description="How old or early a signed timestamp may be.",
+    )
+    url: Annotated[PublicUrl | None, PRESENT] = Field(
+        None,
+        description="The public URL, where the signature covers it; else built from"
+        " server.public_url.",
+    )
+    verify_token: Annotated[Secret | None, PRESENT] = Field(
+        None, description="What Meta sends to prove itself when it subscribes."
+    )
+    webhook_id: str = Field("", description="PayPal's id of this webhook.")
+    signature: Annotated[SignatureConfig | None, PRESENT] = Field(
+        None, description="A signature scheme of your own, in place of a provider."
+    )
+    auth: Annotated[Literal["none"] | None, PRESENT] = Field(
+        None, description="none lets anyone in; it must be written out."
+    )
+    body: Literal["json", "form", "any"] = Field(
+        "json", description="Which bodies are taken: JSON, also forms, or anything."
+    )
+    idempotency: Annotated[IdempotencyConfig | Literal[False], EMPTY_MAPPING] = Field(
+        default_factory=IdempotencyConfig,
+        description="How duplicates are known: header or body, window, on_duplicate; or false.",
+    )
+
+    def sender_auth(self, built_url: str, api_keys: tuple[ApiKey, ...]) -> Auth:
+        """Return how this endpoint's senders prove themselves, as the verifier takes it.
+
+        `built_url` is the public URL made from `server.public_url`, or empty.
+        """
+        own = self.signature
+        return Auth(
+            provider=self.provider,
+            secrets=tuple(secret.get_secret_value().encode() for secret in self.secret),
+            public_keys=self.public_key,
+            tolerance_s=self.tolerance_s,
+            verify_token=_bytes(self.verify_token),
+            webhook_id=self.webhook_id,
+            url=self.url or built_url,
+            signature=None if own is None else SignatureSpec(**own.model_dump()),
+            api_keys=api_keys,
+            open_to_all=self.auth == "none",
+        )
+
+    @model_validator(mode="after")
+    def _can_be_verified(self) -> Any:
+        # Whether a public URL is known is a question for the whole file: a rule asks it.
+        if found := auth_problems(self.sender_auth("https://public.invalid", ())):
+            raise ValueError("; ".join(found))
+        return self
+
+
+def _bytes(secret: SecretStr | None) -> bytes:
+    return b"" if secret is None else secret.get_secret_value().encode()
+
+
+def needs_public_url(endpoint: dict[str, Any]) -> bool:
+    """Whether an endpoint, as plain values, has a signature that covers a URL it does not name."""
+    if endpoint.get("url") is not None or endpoint.get("auth") is not None:
+        return False
+    signature = endpoint.get("signature")
+    if isinstance(signature, dict):
+        return "{url}" in str(signature.get("template", ""))
+    provider = endpoint.get("provider")
+    if not isinstance(provider, str):
+        return False
+    return any("needs url" in sentence for sentence in auth_problems(Auth(provider=provider)))
