@@ -18,7 +18,7 @@ from pathlib import Path
 
 import uvloop
 from load import SLUG, Outcome, closed_loop, requests
-from machine import RefusedError, finish, print_facts, verdict
+from machine import RefusedError, finish, print_facts, verdict, warn_spread
 from seed import fill
 from servers import (
     DESTINATION,
@@ -140,6 +140,7 @@ def main() -> None:
     verdict("RSS after start", start_mb, START_MB, at_least=False, unit=" MB")
     verdict("peak RSS with the backlog", peak_mb, BACKLOG_MB, at_least=False, unit=" MB")
     verdict("first 202 with the backlog", first_s, FIRST_ACCEPTED_S, at_least=False, unit=" s")
+    warn_spread(ratios)
     verdict("ingest with the backlog (median)", ratio, MUST_RATIO, at_least=True)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 from load import Outcome, closed_loop
-from machine import RefusedError, finish, print_facts, verdict
+from machine import RefusedError, finish, print_facts, verdict, warn_spread
 from servers import (
     ceiling,
     daemon,
@@ -138,6 +138,7 @@ def main() -> None:
             show("relay", bare)
             show("daemon", kept)
         print("every acknowledged event arrived and is recorded as success")
+        warn_spread(ratios)
         verdict("end to end ratio (median)", statistics.median(ratios), MUST_RATIO, at_least=True)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 from load import Outcome, closed_loop
-from machine import RefusedError, finish, percentile, print_facts, verdict
+from machine import RefusedError, finish, percentile, print_facts, verdict, warn_spread
 from servers import ceiling, daemon, pin_load, require_stored, stored_ids
 
 MUST_RATIO = 0.40
@@ -70,6 +70,7 @@ def main() -> None:
             show("bare", bare)
             show("durable", durable)
         print("every acknowledged event is stored, and nothing else")
+        warn_spread(ratios)
         verdict("ingest ratio (median)", statistics.median(ratios), MUST_RATIO, at_least=True)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 SYNC_ROUNDS = 300
 SYNC_BYTES = 4096
+MAX_SPREAD = 1.25
 
 
 class RefusedError(Exception):
@@ -66,6 +67,12 @@ def verdict(name: str, value: float, bound: float, *, at_least: bool, unit: str 
     sign = ">=" if at_least else "<="
     print(f"{'ok  ' if met else 'MISS'} {name}: {value:.3g}{unit} (must be {sign} {bound:g}{unit})")
     return met
+
+
+def warn_spread(ratios: Sequence[float]) -> None:
+    """Rounds that disagree were disturbed: their median is no result to record."""
+    if max(ratios) > MAX_SPREAD * min(ratios):
+        print(f"warning   rounds from {min(ratios):.3f} to {max(ratios):.3f}: do not record these")
 
 
 def finish(run: Callable[[], None]) -> None:
