@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from dispatchd.config.fields import (
     EMPTY_MAPPING,
@@ -125,6 +125,13 @@ class SenderConfig(Part):
         default_factory=IdempotencyConfig,
         description="How duplicates are known: header or body, window, on_duplicate; or false.",
     )
+
+    @field_validator("secret", "public_key")
+    @classmethod
+    def _some_at_all(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not value:
+            raise ValueError("must hold at least one")
+        return value
 
     def sender_auth(self, built_url: str, api_keys: tuple[ApiKey, ...]) -> Auth:
         """Return how this endpoint's senders prove themselves, as the verifier takes it.
