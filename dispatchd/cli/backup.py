@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from dispatchd.cli.options import config_option, json_option
-from dispatchd.cli.storage import load_config, opened
+from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.text import size, to_json
 from dispatchd.errors import DispatchdError
 
 if TYPE_CHECKING:
-    from dispatchd.config import Config
+    from dispatchd.config import Outline
 
 COPY_MODE: Final = 0o600  # it holds every body that was received
 
@@ -34,7 +34,7 @@ def command(file: Path, config_path: str | None, as_json: bool) -> None:
     Example:
       dispatchd backup /var/backups/dispatchd.db
     """  # noqa: D301 - click reads the backspace itself
-    config = load_config(config_path)
+    config = load_outline(config_path)
     if os.path.lexists(file):
         raise DispatchdError(f"{file} exists already: a backup overwrites nothing")
     size_bytes = asyncio.run(_backup(config, file))
@@ -44,7 +44,7 @@ def command(file: Path, config_path: str | None, as_json: bool) -> None:
         click.echo(f"Wrote {file}, {size(size_bytes)}, checked.")
 
 
-async def _backup(config: "Config", file: Path) -> int:
+async def _backup(config: "Outline", file: Path) -> int:
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     async with opened(config) as store:
         try:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from dispatchd.cli.options import config_option, json_option, parse_event_id, parse_since, unknown
-from dispatchd.cli.storage import load_config, opened
+from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
 from dispatchd.cli.text import iso, size, span, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.model import DeliveryStatus, EventStatus
 
 if TYPE_CHECKING:
-    from dispatchd.config import Config
+    from dispatchd.config import Outline
     from dispatchd.store.base import EventQuery, EventSummary
 
 LIMIT_MAX: Final = 100_000  # of one listing; --before leads on
@@ -87,7 +87,7 @@ def command(
     """  # noqa: D301 - click reads the backspace itself
     from dispatchd.store.base import EventQuery  # noqa: PLC0415 - not for --help
 
-    config = load_config(config_path)
+    config = load_outline(config_path)
     query = EventQuery(
         endpoint=endpoint,
         event_type=event_type,
@@ -114,7 +114,7 @@ def command(
         click.echo(f"More may follow: --before {found[-1].id}", err=True)
 
 
-async def _find(config: "Config", query: "EventQuery") -> Sequence["EventSummary"]:
+async def _find(config: "Outline", query: "EventQuery") -> Sequence["EventSummary"]:
     async with opened(config) as store:
         return await store.find_events(query)
 

@@ -7,12 +7,12 @@ import click
 
 from dispatchd.cli.options import config_option, json_option, parse_duration
 from dispatchd.cli.progress import counted
-from dispatchd.cli.storage import load_config, opened
+from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.text import clock_time, iso, plural, to_json
 from dispatchd.clock import SystemClock
 
 if TYPE_CHECKING:
-    from dispatchd.config import Config
+    from dispatchd.config import Outline
 
 
 @click.command()
@@ -35,7 +35,7 @@ def command(config_path: str | None, older_than_ms: int | None, as_json: bool) -
     Example:
       dispatchd prune --older-than 30d
     """  # noqa: D301 - click reads the backspace itself
-    config = load_config(config_path)
+    config = load_outline(config_path)
     if older_than_ms is None:
         older_than_ms = round(config.storage.retention_s * 1000)
     before_ms = max(SystemClock().now_ms() - older_than_ms, 0)
@@ -46,6 +46,6 @@ def command(config_path: str | None, older_than_ms: int | None, as_json: bool) -
         click.echo(f"Pruned {plural(count, 'event')} received before {clock_time(before_ms)}.")
 
 
-async def _prune(config: "Config", before_ms: int) -> int:
+async def _prune(config: "Outline", before_ms: int) -> int:
     async with opened(config) as store:
         return await counted(store.prune(before_ms), "pruned", "event", None)

@@ -8,14 +8,14 @@ import click
 
 from dispatchd.cli.options import config_option, json_option, parse_event_id, parse_since, unknown
 from dispatchd.cli.progress import counted
-from dispatchd.cli.storage import load_config, opened
+from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.text import plural, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
 from dispatchd.model import DeliveryStatus
 
 if TYPE_CHECKING:
-    from dispatchd.config import Config
+    from dispatchd.config import Outline
     from dispatchd.store import Store
     from dispatchd.store.base import DestinationStats, ReplayQuery
 
@@ -61,7 +61,7 @@ def command(
     if bool(event_ids) == failed:
         raise click.UsageError("Name event ids or say --failed: one of the two.")
     query = ReplayQuery(tuple(dict.fromkeys(event_ids)), destination, since_ms)
-    count, held = asyncio.run(_replay(load_config(config_path), query, dry_run=dry_run))
+    count, held = asyncio.run(_replay(load_outline(config_path), query, dry_run=dry_run))
     if as_json:
         click.echo(to_json({"deliveries": count, "dry_run": dry_run, "held": held}))
         return
@@ -73,7 +73,7 @@ def command(
 
 
 async def _replay(
-    config: "Config", query: "ReplayQuery", *, dry_run: bool
+    config: "Outline", query: "ReplayQuery", *, dry_run: bool
 ) -> tuple[int, dict[str, str]]:
     """Return how many deliveries were replayed, and why some of them may wait."""
     async with opened(config) as store:
@@ -97,7 +97,7 @@ async def _replay(
 
 
 def _check_destination(
-    config: "Config", name: str | None, lanes: "dict[str, DestinationStats]"
+    config: "Outline", name: str | None, lanes: "dict[str, DestinationStats]"
 ) -> None:
     known = {*config.destinations, *lanes}
     if name is not None and name not in known:

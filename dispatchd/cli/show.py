@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from dispatchd.cli.options import config_option, json_option, parse_event_id
-from dispatchd.cli.storage import load_config, opened
+from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.text import (
     body_text,
     bytes_field,
@@ -25,7 +25,7 @@ from dispatchd.errors import DispatchdError
 from dispatchd.model import DeliveryStatus
 
 if TYPE_CHECKING:
-    from dispatchd.config import Config
+    from dispatchd.config import Outline
     from dispatchd.model import Attempt, Delivery, Event
     from dispatchd.store.base import EventStory
 
@@ -51,7 +51,7 @@ def command(event_id: str, config_path: str | None, only_body: bool, as_json: bo
     """  # noqa: D301 - click reads the backspace itself
     if only_body and as_json:
         raise click.UsageError("--body and --json exclude each other; --json holds the body.")
-    story = asyncio.run(_get(load_config(config_path), event_id))
+    story = asyncio.run(_get(load_outline(config_path), event_id))
     if story is None:
         raise DispatchdError(f"there is no event {event_id}; `dispatchd events` lists them")
     if only_body:
@@ -62,7 +62,7 @@ def command(event_id: str, config_path: str | None, only_body: bool, as_json: bo
         click.echo("\n".join(_lines(story, SystemClock().now_ms())))
 
 
-async def _get(config: "Config", event_id: str) -> "EventStory | None":
+async def _get(config: "Outline", event_id: str) -> "EventStory | None":
     async with opened(config) as store:
         return await store.get_event(event_id)
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from dispatchd.cli.options import config_option, json_option, parse_since
-from dispatchd.cli.storage import load_config, opened
+from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
 from dispatchd.cli.text import clock_time, distance, iso, plural, printable, size, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.model import DeliveryStatus, EventStatus
 
 if TYPE_CHECKING:
-    from dispatchd.config import Config
+    from dispatchd.config import Outline
     from dispatchd.store.base import DestinationStats, Stats
 
 COLUMNS: Final = (
@@ -45,7 +45,7 @@ def command(config_path: str | None, since_ms: int, as_json: bool) -> None:
     Example:
       dispatchd stats --since 7d
     """  # noqa: D301 - click reads the backspace itself
-    stats = asyncio.run(_stats(load_config(config_path), since_ms))
+    stats = asyncio.run(_stats(load_outline(config_path), since_ms))
     if as_json:
         click.echo(to_json(_fields(stats, since_ms)))
         return
@@ -65,7 +65,7 @@ def command(config_path: str | None, since_ms: int, as_json: bool) -> None:
             click.echo(f"{printable(lane.destination)} is held: {printable(lane.held)}")
 
 
-async def _stats(config: "Config", since_ms: int) -> "Stats":
+async def _stats(config: "Outline", since_ms: int) -> "Stats":
     async with opened(config) as store:
         return await store.stats(since_ms)
 

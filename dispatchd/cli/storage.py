@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from dispatchd.errors import DispatchdError
 
 if TYPE_CHECKING:
-    from dispatchd.config import Config
+    from dispatchd.config import Config, Outline
     from dispatchd.store import Store
 
 # A command waits where the daemon would rather answer 503: long batches of a prune or replay
@@ -23,8 +23,15 @@ def load_config(config_path: str | None) -> "Config":
     return load(find_config(config_path))
 
 
+def load_outline(config_path: str | None) -> "Outline":
+    """Find the config and read what needs no secret of it. Raises DispatchdError."""
+    from dispatchd.config import find_config, load_outline  # noqa: PLC0415 - not for --help
+
+    return load_outline(find_config(config_path))
+
+
 @asynccontextmanager
-async def opened(config: "Config") -> AsyncIterator["Store"]:
+async def opened(config: "Outline") -> AsyncIterator["Store"]:
     """Open the store of `config`, which must exist. Raises DispatchdError."""
     from dispatchd.store import store_from_url  # noqa: PLC0415 - not for --help
 

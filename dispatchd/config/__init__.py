@@ -1,6 +1,6 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
-from dispatchd.config.loading import find_config, load, parse
+from dispatchd.config.loading import Outline, find_config, load, load_outline, parse
 from dispatchd.config.model import (
     AdminConfig,
     ApiKeyConfig,
@@ -27,6 +27,7 @@ __all__ = [
     "IdempotencyConfig",
     "LinkConfig",
     "Listen",
+    "Outline",
     "Problem",
     "RetryConfig",
     "ServerConfig",
@@ -35,5 +36,6 @@ __all__ = [
     "find_config",
     "json_schema",
     "load",
+    "load_outline",
     "parse",
 ]

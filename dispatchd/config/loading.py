@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from dispatchd.config.document import read_document
 from dispatchd.config.explain import explain
-from dispatchd.config.model import Config
+from dispatchd.config.model import Config, StorageConfig
 from dispatchd.config.problems import ConfigProblems, Problem
 from dispatchd.config.rules import check_rules
 
@@ -46,8 +47,46 @@ def find_config(explicit: str | None, environ: Mapping[str, str] = os.environ) -
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What commands beside the daemon need of a config: no secret is read for it."""
+
+    storage: StorageConfig
+    endpoints: tuple[str, ...]
+    destinations: tuple[str, ...]
+
+
+def load_outline(path: Path, environ: Mapping[str, str] | None = None) -> Outline:
+    """Read the storage and the names from the config at `path`.
+
+    Secrets are often the daemon's alone (credentials of its unit, its environment): the store
+    must be readable without them, so only problems of the storage section count here.
+    Raises ConfigProblems.
+    """
+    document = read_document(_text(path), str(path), os.environ if environ is None else environ)
+    storage: StorageConfig | None = None
+    value = document.value if isinstance(document.value, dict) else {}
+    try:
+        storage = Config.model_validate({k: v for k, v in value.items() if k == "storage"}).storage
+    except ValidationError as error:
+        explain(error, document, Config)
+    found = [p for p in document.problems if not p.path or p.path.split(".")[0] == "storage"]
+    if storage is None or found:
+        raise ConfigProblems(found)
+
+    def names(key: str) -> tuple[str, ...]:
+        part = value.get(key)
+        return tuple(part) if isinstance(part, dict) else ()
+
+    return Outline(storage, names("endpoints"), names("destinations"))
+
+
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     """Read the config at `path`. Raises ConfigProblems with everything that is wrong."""
+    return parse(_text(path), str(path), environ)
+
+
+def _text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -57,11 +96,10 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     if len(raw) > FILE_MAX_BYTES:
         raise ConfigProblems([Problem(str(path), None, "", "is larger than 8 MiB: no config is")])
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigProblems([Problem(str(path), line, "", "is not UTF-8 text")]) from None
-    return parse(text, str(path), environ)
 
 
 def parse(text: str, file: str = "config.yaml", environ: Mapping[str, str] | None = None) -> Config:
