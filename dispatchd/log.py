@@ -39,7 +39,7 @@ class Log(Protocol):
 def make_log(log_format: LogFormat, *, level: str = "info", file: BinaryIO | None = None) -> Log:
     """Return a log that writes to `file` (standard error by default)."""
     stream = file or sys.stderr.buffer
-    log: Log = structlog.wrap_logger(
+    lazy = structlog.wrap_logger(
         _Sink(stream),
         processors=[
             _Stamp(),
@@ -47,8 +47,8 @@ def make_log(log_format: LogFormat, *, level: str = "info", file: BinaryIO | Non
             _render_json if log_format == "json" else _text_renderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        cache_logger_on_first_use=True,
     )
+    log: Log = lazy.bind()  # bound now: a lazy one looks its class up again for every line
     return log
 
 

@@ -175,7 +175,7 @@ class Lane:
         """Fetch due deliveries from the store."""
         self._more_in_store = False  # a push during the look may set it again
         limit = 1 if self._paced() else CLAIM_MAX
-        now_ms = self._tools.clock.now_ms()
+        now_ms, now_s = self._tools.clock.now_ms(), self._tools.clock.monotonic_s()
         due = await self._tools.store.claim_due(
             self._spec.destination, now_ms, limit, frozenset(self._in_hand)
         )
@@ -186,7 +186,7 @@ class Lane:
         wait_s = POLL_S
         if due.next_due_ms is not None:
             wait_s = min(wait_s, max(0.0, (due.next_due_ms - now_ms) / 1000))
-        self._look_at_s = self._tools.clock.monotonic_s() + wait_s
+        self._look_at_s = now_s + wait_s  # from when we asked: the answer took its time
 
     def _idle_s(self) -> float:
         """Return how long (s) `run` has nothing to do, unless it is woken."""

@@ -9,8 +9,6 @@ import os
 import sqlite3
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
-    Callable,
     Collection,
     Iterable,
     Mapping,
@@ -18,11 +16,11 @@ from collections.abc import (
 )
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 import aiosqlite
 
-from dispatchd.errors import AlreadyRunning, StoreUnavailable, StoreUnusable, WriteRejected
+from dispatchd.errors import AlreadyRunning, StoreUnavailable, StoreUnusable
 from dispatchd.model import (
     Attempt,
     Dead,
@@ -51,26 +49,22 @@ from dispatchd.store.rows import (
     event_from_row,
     event_to_row,
     from_key,
-    schema,
     statements,
     to_key,
 )
+from dispatchd.store.sqlite_connection import (
+    TRANSACTION,
+    Step,
+    Steps,
+    connect,
+    faults,
+    migrate,
+    scalar,
+)
 
-SCHEMA_VERSION: Final = 1
 CLAIM_MAX_BYTES: Final = 8 * 1024 * 1024  # bodies held by one claim; a single larger one still goes
 IDS_PER_QUERY: Final = 64
 BATCH_ROWS: Final = 500  # of replay and prune: keeps each hold of the write lock to milliseconds
-
-_REASONS: Final = {
-    sqlite3.SQLITE_FULL: "full",
-    sqlite3.SQLITE_BUSY: "locked",
-    sqlite3.SQLITE_LOCKED: "locked",
-    sqlite3.SQLITE_READONLY: "readonly",
-    sqlite3.SQLITE_PERM: "readonly",
-}
-
-
-_Step = tuple[str, Sequence[Any]]
 
 
 @dataclass(slots=True)
@@ -114,9 +108,9 @@ class SqliteStore:
         if not directory.is_dir():
             raise StoreUnusable(f"cannot open {self._path}: {directory} is not a directory")
         try:
-            self._writer = await self._connect()
-            await self._migrate(self._writer)
-            self._reader = await self._connect()
+            self._writer = await connect(self._path, self._busy_timeout_ms)
+            await migrate(self._writer, self._path)
+            self._reader = await connect(self._path, self._busy_timeout_ms)
             await self._reader.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
             await self.close()
@@ -124,42 +118,6 @@ class SqliteStore:
         except BaseException:
             await self.close()
             raise
-
-    async def _connect(self) -> aiosqlite.Connection:
-        connection = await aiosqlite.connect(self._path, isolation_level=None)
-        try:
-            await connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
-            if await _scalar(connection, "PRAGMA page_count") == 0:
-                # Works only where the file is new, and takes the write lock everywhere.
-                await connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            await connection.execute("PRAGMA journal_mode = WAL")
-            await connection.execute("PRAGMA synchronous = FULL")
-            await connection.execute("PRAGMA cache_size = -8192")  # KiB
-            await connection.execute("PRAGMA journal_size_limit = 67108864")
-        except BaseException:
-            await connection.close()
-            raise
-        return connection
-
-    async def _migrate(self, writer: aiosqlite.Connection) -> None:
-        version = await _scalar(writer, "PRAGMA user_version")
-        if version > SCHEMA_VERSION:
-            raise StoreUnusable(
-                f"{self._path} has schema version {version}, made by a newer dispatchd; "
-                f"this one knows up to {SCHEMA_VERSION}"
-            )
-        while version < SCHEMA_VERSION:
-            version += 1
-            try:
-                await writer.executescript(
-                    f"BEGIN IMMEDIATE; {schema(version)}; PRAGMA user_version = {version}; COMMIT;"
-                )
-            except sqlite3.Error:
-                if writer.in_transaction:
-                    await writer.rollback()
-                # Another process may have been first; then there is nothing left to do.
-                if await _scalar(writer, "PRAGMA user_version") < version:
-                    raise
 
     async def close(self) -> None:
         """Finish the writes under way and let go of the database."""
@@ -237,13 +195,13 @@ class SqliteStore:
     async def _commit(self, batch: Sequence[_Write]) -> None:
         """Make a batch durable: one statement per table, one COMMIT, one fsync."""
         if any(w.remember is not None for w in batch):
-            await self._transaction(lambda writer: self._fresh_steps(writer, batch))
+            await self._transaction(lambda connection: self._fresh_steps(connection, batch))
         else:
             await self._transaction(_steps(self._sql, batch))
 
-    async def _fresh_steps(
-        self, writer: aiosqlite.Connection, batch: Sequence[_Write]
-    ) -> Sequence[_Step]:
+    def _fresh_steps(
+        self, connection: sqlite3.Connection, batch: Sequence[_Write]
+    ) -> Sequence[Step]:
         """Leave out the duplicates: of an earlier event, or of one before them in the batch.
 
         Runs inside the transaction that inserts, so no second copy can slip between.
@@ -257,8 +215,8 @@ class SqliteStore:
                 continue
             name = write.remember[:2]
             if name not in taken:
-                found = list(await writer.execute_fetchall(self._sql["remembered"], name))
-                taken[name] = (found[0][0], found[0][1]) if found else (b"", 0)
+                found = connection.execute(self._sql["remembered"], name).fetchone()
+                taken[name] = found or (b"", 0)
             first, expires_ms = taken[name]
             if expires_ms > write.event[3]:
                 write.duplicate_of = first
@@ -273,7 +231,7 @@ class SqliteStore:
         """Return up to `limit` open deliveries due by `now_ms`, the longest due first."""
         reader = self._open_reader()
         asked = limit + len(exclude)
-        with _faults():
+        with faults():
             rows = list(
                 await reader.execute_fetchall(self._sql["claim_due"], (destination, now_ms, asked))
             )
@@ -301,7 +259,7 @@ class SqliteStore:
     async def open_lanes(self, destinations: Collection[str]) -> Sequence[str]:
         """Declare which destinations exist; return those that owe deliveries but are gone."""
         reader = self._open_reader()
-        with _faults():
+        with faults():
             known = await reader.execute_fetchall("SELECT destination FROM lanes")
             gone = [row[0] for row in known if row[0] not in destinations]
             await self._transaction(
@@ -318,7 +276,7 @@ class SqliteStore:
 
     async def shift_due(self, now_ms: int, by_ms: int) -> int:
         """Bring deliveries due after `now_ms` forward by `by_ms`: the clock was set back."""
-        with _faults():
+        with faults():
             lanes = await self._open_reader().execute_fetchall("SELECT destination FROM lanes")
         rows = [{"now_ms": now_ms, "by_ms": by_ms, "destination": row[0]} for row in lanes]
         return await self._transaction([(self._sql["shift_due"], rows)])
@@ -327,17 +285,17 @@ class SqliteStore:
 
     async def find_events(self, query: EventQuery) -> Sequence[EventSummary]:
         """List events, newest first."""
-        with _faults():
+        with faults():
             return await sqlite_reads.find_events(self._open_reader(), query)
 
     async def get_event(self, event_id: str) -> EventStory | None:
         """Return one event and everything that happened to it; None where there is none."""
-        with _faults():
+        with faults():
             return await sqlite_reads.get_event(self._open_reader(), event_id)
 
     async def stats(self, since_ms: int) -> Stats:
         """Count events and deliveries."""
-        with _faults():
+        with faults():
             return await sqlite_reads.stats(self._open_reader(), since_ms)
 
     # Maintenance
@@ -346,7 +304,7 @@ class SqliteStore:
         """Start deliveries afresh, in batches of one transaction each; yield each one's count."""
         batches = sqlite_reads.replayable(self._open_reader(), query, BATCH_ROWS)
         while True:
-            with _faults():
+            with faults():
                 keys = await anext(batches, None)
             if keys is None:
                 return
@@ -358,7 +316,7 @@ class SqliteStore:
         reader = self._open_reader()
         after = (-1, -1)
         while True:
-            with _faults():
+            with faults():
                 rows = list(
                     await reader.execute_fetchall(
                         self._sql["prunable"], (*after, before_ms, BATCH_ROWS)
@@ -381,46 +339,31 @@ class SqliteStore:
     async def backup(self, path: str) -> None:
         """Write a consistent copy of the database to `path` while it is in use."""
         self._open_reader()
-        with _faults():
+        with faults():
             # Not on the reader: it is query_only, and would keep every other read waiting.
             async with aiosqlite.connect(self._path, isolation_level=None) as connection:
                 await connection.execute("VACUUM INTO ?", (path,))
 
     async def ping(self) -> None:
         """Prove that the store answers reads and can write."""
-        with _faults():
-            await _scalar(self._open_reader(), "SELECT count(*) FROM lanes")
+        with faults():
+            await scalar(self._open_reader(), "SELECT count(*) FROM lanes")
         await self._transaction([(self._sql["probe"], [()])])
 
     # Plumbing
 
-    async def _transaction(
-        self,
-        steps: Sequence[_Step] | Callable[[aiosqlite.Connection], Awaitable[Sequence[_Step]]],
-    ) -> int:
+    async def _transaction(self, steps: Steps) -> int:
         """Run statements, each over its rows, in one transaction; return rows changed by the last.
 
-        `steps` may be a function that finds them out inside the transaction.
+        `steps` may be a function that finds them out inside the transaction, on its thread.
         Raises StoreUnavailable or WriteRejected with nothing changed.
         """
-        changed = 0
         async with self._write_lock:
-            writer = self._writer
-            if writer is None:
+            if self._writer is None:
                 raise StoreUnavailable("closed", "the store is closed")
-            with _faults():
-                try:
-                    await writer.execute("BEGIN IMMEDIATE")
-                    for sql, rows in await steps(writer) if callable(steps) else steps:
-                        if rows:
-                            cursor = await writer.executemany(sql, rows)
-                            changed = cursor.rowcount
-                    await writer.execute("COMMIT")
-                except BaseException:
-                    if writer.in_transaction:
-                        await writer.execute("ROLLBACK")
-                    raise
-        return changed
+            with faults():
+                cursor = await self._writer.executemany(TRANSACTION, cast("Any", steps))
+        return cursor.rowcount
 
     def _open_reader(self) -> aiosqlite.Connection:
         if self._reader is None:
@@ -428,7 +371,7 @@ class SqliteStore:
         return self._reader
 
 
-def _steps(sql: Mapping[str, str], batch: Sequence[_Write]) -> Sequence[_Step]:
+def _steps(sql: Mapping[str, str], batch: Sequence[_Write]) -> Sequence[Step]:
     return (
         (sql["add_event"], [w.event for w in batch if w.event is not None]),
         (sql["remember"], [w.remember for w in batch if w.remember is not None]),
@@ -463,34 +406,3 @@ def _settled(verdict: Verdict, due_ms: int) -> tuple[DeliveryStatus, int]:
             return DeliveryStatus.FAILED, due_ms
         case RetryAt(due_ms=next_ms):
             return DeliveryStatus.RETRYING, next_ms
-
-
-async def _scalar(connection: aiosqlite.Connection, sql: str) -> Any:
-    rows = list(await connection.execute_fetchall(sql))
-    return rows[0][0]
-
-
-class _faults:  # noqa: N801 - reads as a statement: `with _faults():`
-    """Turn SQLite's errors into the store's."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError, OverflowError)):
-            raise WriteRejected(str(error)) from error
-        if isinstance(error, sqlite3.Error):
-            code = getattr(error, "sqlite_errorcode", None)
-            if code is None:  # a misuse from our side, not the database speaking
-                raise WriteRejected(str(error)) from error
-            # The low byte is the primary code: https://www.sqlite.org/rescode.html
-            reason = _REASONS.get(code & 0xFF, "io")
-            raise StoreUnavailable(reason, f"the database is {_WORDS[reason]}: {error}") from error
-
-
-_WORDS: Final = {
-    "full": "on a full disk",
-    "locked": "locked by another process",
-    "readonly": "read-only",
-    "io": "not usable",
-}
