@@ -1,0 +1,285 @@
+"""What every backend of the store promises, through the protocol alone."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from nouns import NOW_MS, an_attempt, an_event
+
+from dispatchd.errors import AlreadyRunning, StoreUnavailable, WriteRejected
+from dispatchd.model import (
+    Dead,
+    Delivered,
+    Delivery,
+    DeliveryStatus,
+    ErrorClass,
+    Event,
+    EventStatus,
+    RetryAt,
+)
+from dispatchd.store import Store
+from dispatchd.store.base import Duplicate, EventQuery, Idempotency, ReplayQuery
+
+OpenStore = Callable[[], Awaitable[Store]]
+FAR_MS = NOW_MS + 10**9
+
+
+async def add(store: Store, event: Event, *destinations: str) -> list[Delivery]:
+    added = await store.add_event(event, destinations)
+    assert not isinstance(added, Duplicate)
+    return list(added)
+
+
+async def claimed(store: Store, now_ms: int = FAR_MS, limit: int = 100) -> list[Delivery]:
+    due = await store.claim_due("crm", now_ms, limit, frozenset())
+    return [delivery for delivery, _ in due.ready]
+
+
+async def replayed(store: Store, query: ReplayQuery, now_ms: int = FAR_MS) -> int:
+    return sum([count async for count in store.replay(query, now_ms)])
+
+
+async def test_an_event_comes_back_as_it_was(store: Store) -> None:
+    event = an_event(body=bytes(range(256)), headers=(("A", "1"), ("A", "2")), event_type=None)
+    deliveries = await add(store, event, "crm", "audit")
+    assert [(d.destination, d.status, d.attempts) for d in deliveries] == [
+        ("crm", "queued", 0),
+        ("audit", "queued", 0),
+    ]
+    due = await store.claim_due("crm", NOW_MS, 10, frozenset())
+    assert due.ready == [(deliveries[0], event)]
+    assert not due.more
+    story = await store.get_event(event.id)
+    assert story is not None
+    assert story.event == event
+    assert await store.get_event(an_event().id) is None
+
+
+async def test_the_longest_due_come_first_within_the_bounds(store: Store) -> None:
+    events = [an_event(received_ms=NOW_MS + n) for n in (3, 1, 2, 0)]
+    for event in events:
+        await add(store, event, "crm")
+    in_order = [events[3].id, events[1].id, events[2].id, events[0].id]
+    assert [d.event_id for d in await claimed(store)] == in_order
+    due = await store.claim_due("crm", FAR_MS, 2, frozenset(in_order[:1]))
+    assert [d.event_id for d, _ in due.ready] == in_order[1:3]
+    assert due.more
+    due = await store.claim_due("crm", NOW_MS + 1, 10, frozenset())
+    assert [d.event_id for d, _ in due.ready] == in_order[:2]
+    assert due.next_due_ms == NOW_MS + 2
+    assert (await store.claim_due("audit", FAR_MS, 10, frozenset())).ready == []
+
+
+async def test_a_claim_is_bounded_in_bytes_but_never_empty(store: Store) -> None:
+    for _ in range(3):
+        await add(store, an_event(body=b"x" * 9_000_000), "crm")
+    due = await store.claim_due("crm", FAR_MS, 10, frozenset())
+    assert (len(due.ready), due.more) == (1, True)
+
+
+async def test_each_verdict_settles_the_delivery(store: Store) -> None:
+    wanted = {
+        DeliveryStatus.SUCCESS: Delivered(),
+        DeliveryStatus.FAILED: Dead(),
+        DeliveryStatus.RETRYING: RetryAt(NOW_MS + 5000),
+    }
+    for status, verdict in wanted.items():
+        event = an_event()
+        (delivery,) = await add(store, event, "crm")
+        attempt = an_attempt(delivery, error=None if status == "success" else ErrorClass.HTTP)
+        await store.record(delivery, attempt, verdict)
+        story = await store.get_event(event.id)
+        assert story is not None
+        assert story.attempts == [attempt]
+        assert [(d.status, d.attempts) for d in story.deliveries] == [(status, 1)]
+    assert [d.due_ms for d in await claimed(store)] == [NOW_MS + 5000]
+    due = await store.claim_due("crm", NOW_MS, 10, frozenset())
+    assert (due.ready, due.next_due_ms) == ([], NOW_MS + 5000)
+
+
+async def test_an_attempt_number_is_written_once(store: Store) -> None:
+    (delivery,) = await add(store, an_event(), "crm")
+    await store.record(delivery, an_attempt(delivery), RetryAt(NOW_MS))
+    with pytest.raises(WriteRejected):
+        await store.record(delivery, an_attempt(delivery), Delivered())
+    (now,) = await claimed(store)
+    assert (now.status, now.attempts) == ("retrying", 1)
+
+
+async def test_a_replay_starts_the_schedule_afresh_and_numbers_go_on(store: Store) -> None:
+    event = an_event()
+    (delivery,) = await add(store, event, "crm")
+    await store.record(delivery, an_attempt(delivery, error=ErrorClass.HTTP), Dead())
+    assert await claimed(store) == []
+    assert await replayed(store, ReplayQuery([event.id])) == 1
+    (again,) = await claimed(store)
+    assert (again.status, again.attempts, again.attempts_before) == ("queued", 1, 1)
+    await store.record(again, an_attempt(again), Delivered())
+    story = await store.get_event(event.id)
+    assert story is not None
+    assert [a.number for a in story.attempts] == [1, 2]
+
+
+async def test_a_replay_wins_over_the_attempt_in_flight(store: Store) -> None:
+    event = an_event()
+    (in_flight,) = await add(store, event, "crm")
+    assert await replayed(store, ReplayQuery([event.id])) == 1
+    await store.record(in_flight, an_attempt(in_flight), Delivered())
+    (again,) = await claimed(store)
+    assert (again.status, again.attempts, again.attempts_before) == ("queued", 1, 1)
+
+
+async def test_replay_of_the_failed_is_narrowed(store: Store) -> None:
+    for n in range(1200):
+        event = an_event(received_ms=NOW_MS + n)
+        for delivery in await add(store, event, "crm", "audit") if n < 3 else ():
+            await store.record(delivery, an_attempt(delivery, error=ErrorClass.HTTP), Dead())
+    assert await replayed(store, ReplayQuery(destination="crm", since_ms=NOW_MS + 1)) == 2
+    assert await replayed(store, ReplayQuery(destination="gone")) == 0
+    assert await replayed(store, ReplayQuery()) == 4
+    assert await replayed(store, ReplayQuery()) == 0
+
+
+async def test_a_destination_that_left_holds_its_deliveries(store: Store) -> None:
+    event = an_event()
+    (owed,) = await add(store, event, "crm")
+    assert await store.open_lanes(["audit"]) == ["crm"]
+    story = await store.get_event(event.id)
+    assert story is not None
+    assert [d.status for d in story.deliveries] == ["held"]
+    assert story.held == {"crm": "not in the config"}
+    (summary,) = await store.find_events(EventQuery(delivery_status=DeliveryStatus.HELD))
+    assert summary.deliveries == {DeliveryStatus.HELD: 1}
+    assert await store.find_events(EventQuery(delivery_status=DeliveryStatus.QUEUED)) == []
+    assert await store.open_lanes(["crm", "audit"]) == []
+    assert await claimed(store) == [owed]
+
+
+async def test_events_are_found_newest_first(store: Store) -> None:
+    first = an_event(endpoint="a", event_type="x")
+    second = an_event(endpoint="b", status=EventStatus.FILTERED, received_ms=NOW_MS + 10)
+    await add(store, first, "crm")
+    await add(store, second)
+    queries = {
+        EventQuery(): [second.id, first.id],
+        EventQuery(limit=1): [second.id],
+        EventQuery(before_id=second.id): [first.id],
+        EventQuery(endpoint="a"): [first.id],
+        EventQuery(event_type="x"): [first.id],
+        EventQuery(status=EventStatus.FILTERED): [second.id],
+        EventQuery(destination="crm"): [first.id],
+        EventQuery(destination="audit"): [],
+        EventQuery(since_ms=NOW_MS + 5): [second.id],
+        EventQuery(delivery_status=DeliveryStatus.SUCCESS): [],
+    }
+    for query, ids in queries.items():
+        assert [s.id for s in await store.find_events(query)] == ids, query
+
+
+async def test_stats_count_what_is_open_and_what_ended(store: Store) -> None:
+    for n in range(3):
+        (delivery,) = await add(store, an_event(received_ms=NOW_MS + n), "crm")
+        if n:
+            await store.record(delivery, an_attempt(delivery), Delivered())
+    stats = await store.stats(NOW_MS)
+    assert stats.events == {EventStatus.RECEIVED: 3}
+    by_name = {d.destination: d for d in stats.destinations}
+    assert by_name["crm"].counts == {DeliveryStatus.QUEUED: 1, DeliveryStatus.SUCCESS: 2}
+    assert by_name["crm"].oldest_due_ms == NOW_MS
+    assert stats.database_bytes > 0
+
+
+async def test_prune_never_takes_what_is_owed(store: Store) -> None:
+    owed, done, young = an_event(), an_event(), an_event(received_ms=NOW_MS + 1000)
+    await add(store, owed, "crm")
+    (delivery,) = await add(store, done, "crm")
+    await store.record(delivery, an_attempt(delivery), Delivered())
+    await add(store, young)
+    assert sum([n async for n in store.prune(NOW_MS + 500)]) == 1
+    assert await store.get_event(done.id) is None
+    assert {s.id for s in await store.find_events(EventQuery())} == {owed.id, young.id}
+
+
+async def test_a_backup_is_whole(store: Store, tmp_path: Path) -> None:
+    await add(store, an_event(), "crm")
+    await store.backup(str(tmp_path / "copy.db"))
+    copy = sqlite3.connect(tmp_path / "copy.db")
+    assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert copy.execute("SELECT count(*) FROM events").fetchone() == (1,)
+    copy.close()
+
+
+async def test_due_times_are_brought_forward(store: Store) -> None:
+    for due_ms in (NOW_MS - 5, NOW_MS + 500, NOW_MS + 10_000):
+        await add(store, an_event(received_ms=due_ms), "crm")
+    assert await store.shift_due(NOW_MS, 5_000) >= 1
+    assert sorted(d.due_ms for d in await claimed(store)) == [NOW_MS - 5, NOW_MS, NOW_MS + 5_000]
+
+
+async def test_one_daemon_at_a_time(open_store: OpenStore) -> None:
+    first, second = await open_store(), await open_store()
+    first.lock()
+    with pytest.raises(AlreadyRunning, match="already serves"):
+        second.lock()
+    await first.close()
+    second.lock()
+
+
+async def test_many_writers_at_once(store: Store) -> None:
+    async def one() -> None:
+        for _ in range(10):
+            (delivery,) = await add(store, an_event(), "crm")
+            await store.record(delivery, an_attempt(delivery), Delivered())
+
+    await asyncio.gather(*(one() for _ in range(64)))
+    stats = await store.stats(0)
+    assert stats.events == {EventStatus.RECEIVED: 640}
+    assert {d.destination: d.counts for d in stats.destinations}["crm"] == {
+        DeliveryStatus.SUCCESS: 640
+    }
+
+
+async def test_a_bad_write_fails_alone(store: Store) -> None:
+    kept = an_event()
+    await add(store, kept)
+    batch = [an_event() for _ in range(20)]
+    batch[7] = an_event(id=kept.id)
+    results = await asyncio.gather(
+        *(store.add_event(event, ["crm"]) for event in batch), return_exceptions=True
+    )
+    assert [i for i, r in enumerate(results) if isinstance(r, BaseException)] == [7]
+    assert isinstance(results[7], WriteRejected)
+    assert len(await claimed(store)) == 19
+
+
+async def test_a_duplicate_is_decided_with_the_insert(store: Store) -> None:
+    remember = Idempotency("key-1", NOW_MS + 1000)
+    copies = await asyncio.gather(
+        *(store.add_event(an_event(), ["crm"], remember) for _ in range(64))
+    )
+    firsts = [c for c in copies if not isinstance(c, Duplicate)]
+    assert len(firsts) == 1
+    (first,) = await claimed(store)
+    assert {c.event_id for c in copies if isinstance(c, Duplicate)} == {first.event_id}
+    other = an_event(endpoint_id="7b0c0000-0000-4000-8000-000000000002")
+    assert not isinstance(await store.add_event(other, [], remember), Duplicate)
+    late = an_event(received_ms=NOW_MS + 1000)
+    assert not isinstance(
+        await store.add_event(late, [], Idempotency("key-1", NOW_MS + 9000)), Duplicate
+    )
+    again = await store.add_event(an_event(received_ms=NOW_MS + 2000), [], remember)
+    assert again == Duplicate(late.id)
+
+
+async def test_all_is_there_after_reopening(open_store: OpenStore) -> None:
+    store = await open_store()
+    event = an_event()
+    (delivery,) = await add(store, event, "crm")
+    await store.close()
+    with pytest.raises(StoreUnavailable):
+        await store.add_event(an_event(), [])
+    store = await open_store()
+    assert await claimed(store) == [delivery]
+    await store.ping()
