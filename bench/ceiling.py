@@ -1,6 +1,7 @@
 """The ceilings: the least an aiohttp program does for the same traffic, nothing kept.
 
 python bench/ceiling.py handler PORT
+python bench/ceiling.py raw PORT
 python bench/ceiling.py relay PORT SINK_URL WORKERS
 """
 
@@ -16,7 +17,10 @@ QUEUE_EVENTS = 1000
 
 
 async def serve(app: web.Application, port: int) -> None:
-    runner = web.AppRunner(app, access_log=None)
+    await listen(web.AppRunner(app, access_log=None), port)
+
+
+async def listen(runner: web.BaseRunner, port: int) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
     await asyncio.Event().wait()
@@ -38,6 +42,19 @@ async def handler(port: int) -> None:
     app.router.add_post("/hooks/{slug}", receive)
     app.router.add_get("/healthz", healthz)
     await serve(app, port)
+
+
+async def raw(port: int) -> None:
+    """The same without application and router: the least aiohttp can do."""
+    numbers = itertools.count()
+
+    async def receive(request: web.BaseRequest) -> web.Response:
+        if request.path == "/healthz":
+            return web.Response(text="ok")
+        await request.read()
+        return web.json_response({"event_id": str(next(numbers))}, status=202)
+
+    await listen(web.ServerRunner(web.Server(receive, access_log=None)), port)
 
 
 async def relay(port: int, url: str, workers: int) -> None:
@@ -71,6 +88,8 @@ def main() -> None:
     kind, port, *rest = sys.argv[1:]
     if kind == "handler":
         uvloop.run(handler(int(port)))
+    elif kind == "raw":
+        uvloop.run(raw(int(port)))
     else:
         uvloop.run(relay(int(port), rest[0], int(rest[1])))
 

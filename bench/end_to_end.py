@@ -1,145 +1,123 @@
 """Accepted, delivered, recorded: 64 connections in a closed loop, against a bare relay.
 
-    python bench/end_to_end.py [--rounds 3] [--seconds 6] [--directory DIR]
+    python bench/end_to_end.py [--rounds 3] [--seconds 6] [--in-flight 16] [--directory DIR]
 
 An event counts once its delivery is recorded, so the backlog left at the end of the load
 is part of the time: rate = events / (first send until the last is recorded).
 """
 
 import argparse
-import asyncio
 import statistics
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
-from load import Outcome, closed_loop
-from machine import RefusedError, finish, print_facts, verdict, warn_spread
-from servers import (
-    ceiling,
-    daemon,
-    delivery_counts,
-    pin_load,
-    require_stored,
-    unfinished,
-)
+from figures import END_TO_END, ceiling_doubts, judge, rounds_doubts
+from load import CONNECTIONS, WARM_UP_S, Outcome, closed_loop
+from machine import finish, print_facts
+from options import endpoint_lines, load_doubts, load_text, parser
+from proof import arrived, recorded, require_delivered
+from quiet import Watch, watch
+from servers import Server, ceiling, daemon, pin_load
 from sink import Sink
 
-MUST_RATIO = 0.50
-CONNECTIONS = 64
 MAX_IN_FLIGHT = 16
-WARM_UP_S = 1.0
-DRAIN_S = 120.0
-POLL_S = 0.05
 
 
 @dataclass
 class Run:
     outcome: Outcome
+    seen: Watch
     seconds: float
     backlog: int  # events accepted and not yet arrived when the load ended
+    again: int  # arrivals of an event that had arrived before
 
     @property
     def rate(self) -> float:
         return len(self.outcome.acked) / self.seconds
 
 
-async def arrived(sink: Sink, acked: set[str]) -> None:
-    end = time.monotonic() + DRAIN_S
-    while acked - sink.arrived.keys():
-        if time.monotonic() > end:
-            missing = len(acked - sink.arrived.keys())
-            raise RefusedError(f"{missing} acknowledged events never arrived")
-        await asyncio.sleep(POLL_S)
-
-
-async def recorded(database: Path) -> float:
-    """When nothing is owed any more. Asking is cheap: the due index is then empty."""
-    end = time.monotonic() + DRAIN_S
-    while await asyncio.to_thread(unfinished, database):
-        if time.monotonic() > end:
-            raise RefusedError(f"deliveries not recorded as success: {delivery_counts(database)}")
-        await asyncio.sleep(POLL_S)
-    return time.monotonic()
-
-
-async def measure(port: int, sink: Sink, seconds: float, database: Path | None) -> Run:
+async def measure(
+    server: Server, sink: Sink, seconds: float, database: Path | None, provider: str
+) -> Run:
     sink.reset()
-    outcome = await closed_loop(port, seconds=seconds, connections=CONNECTIONS)
-    outcome.require_clean()
-    acked = {one.event_id for one in outcome.acked}
-    backlog = len(acked - sink.arrived.keys())
-    await arrived(sink, acked)
-    end = sink.last if database is None else await recorded(database)
-    return Run(outcome, end - outcome.started, backlog)
+    with watch(server) as seen:
+        outcome = await closed_loop(server.port, seconds=seconds, provider=provider)
+        outcome.require_clean()
+        backlog = len(outcome.ids - sink.arrived.keys())
+        await arrived(sink, outcome.ids)
+        end = sink.last if database is None else await recorded(database)
+    again = sink.requests - len(sink.arrived)
+    return Run(outcome, seen, end - outcome.started, backlog, again)
 
 
-async def relay_round(directory: Path, seconds: float) -> Run:
+async def relay_round(directory: Path, arguments: argparse.Namespace) -> Run:
     sink = Sink()
     await sink.start()
     url = f"http://127.0.0.1:{sink.port}/in"
-    with ceiling(directory, "relay", url, str(MAX_IN_FLIGHT)) as server:
-        await measure(server.port, sink, WARM_UP_S, None)
-        run = await measure(server.port, sink, seconds, None)
+    with ceiling(directory, "relay", url, str(arguments.in_flight)) as server:
+        await measure(server, sink, WARM_UP_S, None, arguments.provider)
+        run = await measure(server, sink, arguments.seconds, None, arguments.provider)
     sink.close()
     return run
 
 
-async def daemon_round(directory: Path, seconds: float) -> Run:
+async def daemon_round(directory: Path, arguments: argparse.Namespace) -> Run:
     sink = Sink()
     await sink.start()
     database = directory / "bench.db"
-    lines = [f"max_in_flight: {MAX_IN_FLIGHT}"]
-    url = f"http://127.0.0.1:{sink.port}/in"
-    with daemon(directory, url=url, destination_lines=lines) as server:
-        warm = await measure(server.port, sink, WARM_UP_S, database)
-        run = await measure(server.port, sink, seconds, database)
+    with daemon(
+        directory,
+        url=f"http://127.0.0.1:{sink.port}/in",
+        endpoint_lines=endpoint_lines(arguments),
+        destination_lines=[f"max_in_flight: {arguments.in_flight}"],
+    ) as server:
+        warm = await measure(server, sink, WARM_UP_S, database, arguments.provider)
+        run = await measure(server, sink, arguments.seconds, database, arguments.provider)
     sink.close()
-    acked = {one.event_id for one in warm.outcome.acked + run.outcome.acked}
-    require_stored(database, acked)
-    counts = delivery_counts(database)
-    if counts != {"success": len(acked)}:
-        raise RefusedError(f"{len(acked)} events acknowledged, deliveries by status: {counts}")
+    require_delivered(database, warm.outcome.ids | run.outcome.ids)
     return run
 
 
 def show(name: str, run: Run) -> None:
     print(
         f"  {name:<8} {run.rate:8.0f} events/s over {run.seconds:.1f} s, "
-        f"{run.backlog} still on their way when the load ended; {run.outcome.generator()}",
+        f"{run.backlog} still on their way when the load ended, {run.again} arrived again; "
+        f"{run.outcome.generator()}  {run.seen.text()}",
         flush=True,
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--directory", help="where the databases go; default: the system's temp")
-    arguments = parser.parse_args()
+    options = parser(__doc__, seconds=6.0)
+    options.add_argument(
+        "--in-flight", type=int, default=MAX_IN_FLIGHT, help="of the destination and the relay"
+    )
+    arguments = options.parse_args()
     pin_load()
     with tempfile.TemporaryDirectory(dir=arguments.directory) as base:
         print_facts(
             base,
-            f"closed loop, {CONNECTIONS} connections, 1 KB bodies, HMAC, one destination with "
-            f"max_in_flight {MAX_IN_FLIGHT}; {arguments.rounds} alternating rounds of "
-            f"{arguments.seconds:g} s plus draining, new database each",
+            f"closed loop, {CONNECTIONS} connections, {load_text(arguments)}, one destination with "
+            f"max_in_flight {arguments.in_flight}, as many relay workers; {arguments.rounds} "
+            f"alternating rounds of {arguments.seconds:g} s plus draining, new database each",
         )
-        ratios = []
+        ratios, disturbed, doubts = [], 0, load_doubts(arguments)
         for number in range(arguments.rounds):
             directory = Path(base) / str(number)
             directory.mkdir()
-            bare = uvloop.run(relay_round(directory, arguments.seconds))
-            kept = uvloop.run(daemon_round(directory, arguments.seconds))
+            bare = uvloop.run(relay_round(directory, arguments))
+            kept = uvloop.run(daemon_round(directory, arguments))
             ratios.append(kept.rate / bare.rate)
             print(f"round {number + 1}: ratio {ratios[-1]:.3f}")
             show("relay", bare)
             show("daemon", kept)
-        print("every acknowledged event arrived and is recorded as success")
-        warn_spread(ratios)
-        verdict("end to end ratio (median)", statistics.median(ratios), MUST_RATIO, at_least=True)
+            disturbed += bare.seen.disturbed or kept.seen.disturbed
+            doubts += bare.outcome.doubts + kept.outcome.doubts
+    print("every acknowledged event arrived and is recorded as success")
+    doubts += rounds_doubts(ratios, disturbed) + ceiling_doubts(ratios)
+    print(judge(END_TO_END, statistics.median(ratios), doubts))
 
 
 if __name__ == "__main__":

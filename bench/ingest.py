@@ -6,72 +6,86 @@ python bench/ingest.py [--rounds 3] [--seconds 6] [--directory DIR]
 import argparse
 import statistics
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
-from load import Outcome, closed_loop
-from machine import RefusedError, finish, percentile, print_facts, verdict, warn_spread
-from servers import ceiling, daemon, pin_load, require_stored, stored_ids
+from figures import INGEST, ceiling_doubts, judge, rounds_doubts
+from load import CONNECTIONS, WARM_UP_S, Outcome, closed_loop
+from machine import finish, percentile, print_facts
+from options import endpoint_lines, load_doubts, load_text, parser
+from proof import require_no_more, require_stored
+from quiet import Watch, watch
+from servers import Server, ceiling, daemon, pin_load
 
-MUST_RATIO = 0.40
-CONNECTIONS = 64
-WARM_UP_S = 1.0
+
+@dataclass
+class Run:
+    outcome: Outcome
+    seen: Watch
+    warm: set[str]  # events of the warm-up: not counted, but owed like any other
+
+    @property
+    def rate(self) -> float:
+        return self.outcome.rate
 
 
-def show(name: str, outcome: Outcome) -> None:
-    waits = [(one.acked - one.sent) * 1000 for one in outcome.acked]
+def measure(server: Server, seconds: float, provider: str) -> Run:
+    warm = uvloop.run(closed_loop(server.port, seconds=WARM_UP_S, provider=provider))
+    with watch(server) as seen:
+        outcome = uvloop.run(closed_loop(server.port, seconds=seconds, provider=provider))
+    warm.require_clean()
+    outcome.require_clean()
+    return Run(outcome, seen, warm.ids)
+
+
+def show(name: str, run: Run) -> None:
+    waits = [(one.acked - one.sent) * 1000 for one in run.outcome.acked]
     p50, p90, p99 = (percentile(waits, share) for share in (0.5, 0.9, 0.99))
     print(
-        f"  {name:<8} {outcome.rate:8.0f} events/s  202 p50 {p50:.1f} p90 {p90:.1f} "
-        f"p99 {p99:.1f} max {max(waits):.1f} ms  {outcome.generator()}",
+        f"  {name:<8} {run.rate:8.0f} events/s  202 p50 {p50:.1f} p90 {p90:.1f} "
+        f"p99 {p99:.1f} max {max(waits):.1f} ms  {run.outcome.generator()}  {run.seen.text()}",
         flush=True,
     )
 
 
-def one_round(directory: Path, seconds: float) -> tuple[Outcome, Outcome]:
+def one_round(directory: Path, arguments: argparse.Namespace) -> tuple[Run, Run, Run]:
+    with ceiling(directory, "raw") as server:
+        raw = measure(server, arguments.seconds, arguments.provider)
     with ceiling(directory, "handler") as server:
-        uvloop.run(closed_loop(server.port, seconds=WARM_UP_S, connections=CONNECTIONS))
-        bare = uvloop.run(closed_loop(server.port, seconds=seconds, connections=CONNECTIONS))
-    bare.require_clean()
-    with daemon(directory) as server:
-        warm = uvloop.run(closed_loop(server.port, seconds=WARM_UP_S, connections=CONNECTIONS))
-        durable = uvloop.run(closed_loop(server.port, seconds=seconds, connections=CONNECTIONS))
-    warm.require_clean()
-    durable.require_clean()
-    database = directory / "bench.db"
-    acked = {one.event_id for one in warm.acked + durable.acked}
-    require_stored(database, acked)
-    extra = len(stored_ids(database)) - len(acked)
-    if extra:
-        raise RefusedError(f"{extra} events are stored that nobody was told of")
-    return bare, durable
+        bare = measure(server, arguments.seconds, arguments.provider)
+    with daemon(directory, endpoint_lines=endpoint_lines(arguments)) as server:
+        durable = measure(server, arguments.seconds, arguments.provider)
+    acked = durable.warm | durable.outcome.ids
+    require_stored(directory / "bench.db", acked)
+    require_no_more(directory / "bench.db", len(durable.warm) + len(durable.outcome.acked))
+    return raw, bare, durable
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--directory", help="where the databases go; default: the system's temp")
-    arguments = parser.parse_args()
+    arguments = parser(__doc__, seconds=6.0).parse_args()
     pin_load()
     with tempfile.TemporaryDirectory(dir=arguments.directory) as base:
         print_facts(
             base,
-            f"closed loop, {CONNECTIONS} connections, 1 KB bodies, HMAC, no destination; "
+            f"closed loop, {CONNECTIONS} connections, {load_text(arguments)}, no destination; "
             f"{arguments.rounds} alternating rounds of {arguments.seconds:g} s, new database each",
         )
-        ratios = []
+        ratios, disturbed, doubts = [], 0, load_doubts(arguments)
         for number in range(arguments.rounds):
             directory = Path(base) / str(number)
             directory.mkdir()
-            bare, durable = one_round(directory, arguments.seconds)
+            raw, bare, durable = one_round(directory, arguments)
             ratios.append(durable.rate / bare.rate)
-            print(f"round {number + 1}: ratio {ratios[-1]:.3f}")
+            print(f"round {number + 1}: ratio {ratios[-1]:.3f} ({durable.rate / raw.rate:.3f} raw)")
+            show("raw", raw)
             show("bare", bare)
             show("durable", durable)
-        print("every acknowledged event is stored, and nothing else")
-        warn_spread(ratios)
-        verdict("ingest ratio (median)", statistics.median(ratios), MUST_RATIO, at_least=True)
+            disturbed += bare.seen.disturbed or durable.seen.disturbed
+            doubts += bare.outcome.doubts + durable.outcome.doubts
+    print("every acknowledged event is stored, and nothing else")
+    doubts += rounds_doubts(ratios, disturbed) + ceiling_doubts(ratios)
+    print(judge(INGEST, statistics.median(ratios), doubts))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from machine import RefusedError
 SECRET = "bench-secret"
 SLUG = "bench"
 BODIES = 256
+CONNECTIONS = 64
+WARM_UP_S = 1.0
 BODY_BYTES = 1024
 SATURATED = 0.9  # of a core: above this the generator may be what was measured
 
@@ -45,14 +47,29 @@ class Outcome:
         return len(self.acked) / (self.ended - self.started)
 
     def generator(self) -> str:
-        note = " SATURATED: the figure may be the generator's" if self.cpu_share > SATURATED else ""
+        note = " SATURATED" if self.saturated else ""
         return f"generator CPU {self.cpu_share:.0%}{note}"
+
+    @property
+    def saturated(self) -> bool:
+        return self.cpu_share > SATURATED
+
+    @property
+    def doubts(self) -> list[str]:
+        return ["the generator was saturated, so it was measured"] if self.saturated else []
+
+    @property
+    def ids(self) -> set[str]:
+        return {one.event_id for one in self.acked}
 
     def require_clean(self) -> None:
         if self.refused:
             raise RefusedError(f"answers other than 202, by status: {self.refused}")
         if not self.acked:
             raise RefusedError("nothing was acknowledged")
+        if len(self.ids) < len(self.acked):
+            again = len(self.acked) - len(self.ids)
+            raise RefusedError(f"{again} answers named an event that another had named")
 
 
 def bodies() -> list[bytes]:
@@ -72,16 +89,21 @@ def bodies() -> list[bytes]:
     return made
 
 
-def requests(port: int) -> list[bytes]:
+def requests(port: int, provider: str = "generic") -> list[tuple[bytes, bytes]]:
+    """Each in two parts: where the second is not empty, a delivery id goes between them."""
     made = []
     for body in bodies():
         signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
         head = (
             f"POST /hooks/{SLUG} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-            f"X-Hub-Signature-256: sha256={signature}\r\nUser-Agent: bench\r\n\r\n"
-        )
-        made.append(head.encode() + body)
+            f"X-Hub-Signature-256: sha256={signature}\r\nUser-Agent: bench\r\n"
+        ).encode()
+        if provider == "github":
+            before = head + b"X-GitHub-Event: issues\r\nX-GitHub-Delivery: "
+            made.append((before, b"\r\n\r\n" + body))
+        else:
+            made.append((head + b"\r\n" + body, b""))
     return made
 
 
@@ -140,12 +162,13 @@ class _Connection(asyncio.Protocol):
 class _Load:
     """A pool of connections. A lost connection with a request on its way spoils the run."""
 
-    def __init__(self, port: int, connections: int) -> None:
+    def __init__(self, port: int, connections: int, provider: str) -> None:
         self.outcome = Outcome()
         self._port = port
         self._count = connections
-        self._requests = requests(port)
+        self._requests = requests(port, provider)
         self._next = 0
+        self._first_id = time.time_ns()  # no two loads on one database share a delivery id
         self._on_way = 0
         self._closing = False
         self._done = asyncio.Event()
@@ -160,7 +183,9 @@ class _Load:
             self._pool.append(peer)
 
     def give(self, connection: _Connection, scheduled: float | None = None) -> None:
-        request = self._requests[self._next % BODIES]
+        request, rest = self._requests[self._next % BODIES]
+        if rest:
+            request = b"%s%d%s" % (request, self._first_id + self._next, rest)
         self._next += 1
         self._on_way += 1
         connection.send(request, scheduled)
@@ -208,8 +233,8 @@ class _Closed(_Load):
 class _Open(_Load):
     """Requests leave on schedule; one without a free connection waits, and its wait counts."""
 
-    def __init__(self, port: int, connections: int) -> None:
-        super().__init__(port, connections)
+    def __init__(self, port: int, connections: int, provider: str) -> None:
+        super().__init__(port, connections, provider)
         self._free: deque[_Connection] = deque()
         self._waiting: deque[float] = deque()
 
@@ -235,9 +260,11 @@ class _Open(_Load):
                 await asyncio.sleep(0.01)
 
 
-async def closed_loop(port: int, *, seconds: float, connections: int = 64) -> Outcome:
+async def closed_loop(
+    port: int, *, seconds: float, connections: int = CONNECTIONS, provider: str = "generic"
+) -> Outcome:
     """Every connection sends its next request as soon as the last was answered."""
-    load = _Closed(port, connections)
+    load = _Closed(port, connections, provider)
     await load.connect()
     cpu = time.process_time()
     load.outcome.started = time.monotonic()
@@ -247,9 +274,16 @@ async def closed_loop(port: int, *, seconds: float, connections: int = 64) -> Ou
     return await load.finish(cpu)
 
 
-async def open_loop(port: int, *, rate: float, seconds: float, connections: int = 64) -> Outcome:
+async def open_loop(
+    port: int,
+    *,
+    rate: float,
+    seconds: float,
+    connections: int = CONNECTIONS,
+    provider: str = "generic",
+) -> Outcome:
     """One request every 1/rate s whatever the answers do; late ones count from their time."""
-    load = _Open(port, connections)
+    load = _Open(port, connections, provider)
     await load.connect()
     load.start()
     cpu = time.process_time()

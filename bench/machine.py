@@ -1,6 +1,7 @@
 """What the figures were measured on: machine, versions, fdatasync time; and percentiles."""
 
 import importlib.metadata
+import math
 import os
 import platform
 import re
@@ -12,7 +13,6 @@ from pathlib import Path
 
 SYNC_ROUNDS = 300
 SYNC_BYTES = 4096
-MAX_SPREAD = 1.25
 
 
 class RefusedError(Exception):
@@ -24,7 +24,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     ordered = sorted(values)
     if not ordered:
         return float("nan")
-    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def fdatasync_ms(directory: str) -> tuple[float, float]:
@@ -59,20 +59,8 @@ def print_facts(directory: str, method: str) -> None:
     print(f"method    {method}", flush=True)
     if load_1m > 0.5:
         print("warning   the machine was not quiet at the start; do not record these figures")
-
-
-def verdict(name: str, value: float, bound: float, *, at_least: bool, unit: str = "") -> bool:
-    """Print one figure against what it must reach."""
-    met = value >= bound if at_least else value <= bound
-    sign = ">=" if at_least else "<="
-    print(f"{'ok  ' if met else 'MISS'} {name}: {value:.3g}{unit} (must be {sign} {bound:g}{unit})")
-    return met
-
-
-def warn_spread(ratios: Sequence[float]) -> None:
-    """Rounds that disagree were disturbed: their median is no result to record."""
-    if max(ratios) > MAX_SPREAD * min(ratios):
-        print(f"warning   rounds from {min(ratios):.3f} to {max(ratios):.3f}: do not record these")
+    if _filesystem(directory) in ("tmpfs", "ramfs"):
+        raise RefusedError(f"{directory} is in memory, where a sync costs nothing; --directory DIR")
 
 
 def finish(run: Callable[[], None]) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -86,10 +85,6 @@ class Server:
         finally:
             os.sched_setaffinity(0, {LOAD_CORE})
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def wait_ready(self) -> None:
         url = f"http://127.0.0.1:{self.port}/healthz"
         while time.monotonic() < self.started + START_S:
@@ -106,15 +101,11 @@ class Server:
         raise RefusedError(f"the server was not ready within {START_S:g} s; see {self._log}")
 
     def memory_mb(self, key: str = "VmRSS") -> float:
-        """VmRSS or VmHWM in MB (10^6 bytes)."""
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith(key + ":"):
-                return int(line.split()[1]) * 1024 / 1e6
-        return float("nan")
+        """VmRSS or VmHWM in MB (10^6 bytes), its own processes included."""
+        return sum(_memory_bytes(pid, key) for pid in _family(self._process.pid)) / 1e6
 
     def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return sum(_cpu_s(pid) for pid in _family(self._process.pid))
 
     def stop(self) -> None:
         if self._process.poll() is None:
@@ -156,7 +147,7 @@ def daemon(
 
 @contextlib.contextmanager
 def ceiling(directory: Path, kind: str, *arguments: str) -> Iterator[Server]:
-    """`handler`, or `relay SINK_URL WORKERS`."""
+    """`handler`, `raw`, or `relay SINK_URL WORKERS`."""
     port = free_port()
     command = [sys.executable, str(HERE / "ceiling.py"), kind, str(port), *arguments]
     with _running(command, port, directory / "ceiling.log", ready=True) as made:
@@ -174,38 +165,22 @@ def _running(command: Sequence[str], port: int, log: Path, *, ready: bool) -> It
         server.stop()
 
 
-def stored_ids(database: Path) -> set[str]:
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        return {_uuid(row[0]) for row in connection.execute("SELECT id FROM events")}
+def _family(pid: int) -> list[int]:
+    """The process and those it started, which count as it."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # gone, or a kernel that does not list them
+        children = []
+    return [pid, *(one for child in children for one in _family(int(child)))]
 
 
-def delivery_counts(database: Path) -> dict[str, int]:
-    """Deliveries by status."""
-    with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection:
-        return dict(
-            connection.execute("SELECT status, count(*) FROM deliveries GROUP BY status").fetchall()
-        )
+def _memory_bytes(pid: int, key: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) * 1024
+    raise RefusedError(f"no {key} for process {pid}")
 
 
-def unfinished(database: Path) -> int:
-    """Deliveries still owed: read from the due index, so it is cheap to ask often."""
-    with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection:
-        sql = "SELECT count(*) FROM deliveries WHERE status IN ('queued', 'retrying')"
-        return int(connection.execute(sql).fetchone()[0])
-
-
-def require_stored(database: Path, acked: set[str]) -> None:
-    """Look each acknowledged id up."""
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        sql = "SELECT 1 FROM events WHERE id = ?"
-        missing = sum(
-            connection.execute(sql, (bytes.fromhex(one.replace("-", "")),)).fetchone() is None
-            for one in acked
-        )
-    if missing:
-        raise RefusedError(f"{missing} acknowledged events are not in the database")
-
-
-def _uuid(raw: bytes) -> str:
-    text = raw.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,70 @@
+"""Every figure with what it must reach, and the only place that says whether a run did.
+
+The README's table is held to this list by a test.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MAX_SPREAD = 1.25  # of the rounds' ratios: more, and their median is no result
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    script: str
+    name: str
+    sign: str
+    bound: float
+    unit: str = ""
+
+    @property
+    def must(self) -> str:
+        return f"{self.sign} {self.bound:g}{self.unit}"
+
+    def met(self, value: float) -> bool:
+        return value >= self.bound if self.sign == ">=" else value <= self.bound
+
+
+INGEST = Figure("ingest", "durable ingest / bare handler", ">=", 0.40)
+END_TO_END = Figure("end_to_end", "end to end / bare relay", ">=", 0.50)
+ACCEPTED_P99 = Figure("latency", "202 at 500 events/s, p99", "<=", 10, " ms")
+ARRIVAL_P50 = Figure("latency", "arrival at 500 events/s, p50", "<=", 5, " ms")
+ARRIVAL_P99 = Figure("latency", "arrival at 500 events/s, p99", "<=", 25, " ms")
+START_MB = Figure("backlog", "RSS after start", "<=", 80, " MB")
+BACKLOG_MB = Figure("backlog", "peak RSS with 1,000,000 queued", "<=", 150, " MB")
+FIRST_S = Figure("backlog", "start to first 202 with 1,000,000 queued", "<=", 2, " s")
+BACKLOG_INGEST = Figure("backlog", "ingest with 1,000,000 queued / empty", ">=", 0.9)
+
+FIGURES = (
+    INGEST,
+    END_TO_END,
+    ACCEPTED_P99,
+    ARRIVAL_P50,
+    ARRIVAL_P99,
+    START_MB,
+    BACKLOG_MB,
+    FIRST_S,
+    BACKLOG_INGEST,
+)
+
+
+def judge(figure: Figure, value: float, doubts: Sequence[str] = ()) -> str:
+    """The line for one figure. A doubt makes it VOID, whichever way it would have gone."""
+    word = "VOID" if doubts else "ok  " if figure.met(value) else "MISS"
+    why = f" - {'; '.join(doubts)}" if doubts else ""
+    return f"{word} {figure.name}: {value:.3g}{figure.unit} (must be {figure.must}){why}"
+
+
+def rounds_doubts(ratios: Sequence[float], disturbed: int) -> list[str]:
+    """Why rounds do not make a result: they disagree, or others used the cores."""
+    doubts = []
+    if max(ratios) > MAX_SPREAD * min(ratios):
+        doubts.append(f"rounds disagree, {min(ratios):.3f} to {max(ratios):.3f}")
+    if 2 * disturbed >= len(ratios):
+        doubts.append(f"{disturbed} of {len(ratios)} rounds were disturbed")
+    return doubts
+
+
+def ceiling_doubts(ratios: Sequence[float]) -> list[str]:
+    """A ceiling does strictly less, so a program above it says that the ceiling was held up."""
+    return ["faster than its ceiling, which cannot be"] if max(ratios) > 1 else []

@@ -1,0 +1,49 @@
+"""The options the benchmarks share, and what they put into the daemon's config."""
+
+import argparse
+import json
+
+PROVIDERS = ("generic", "github")
+STATED_PROVIDER = "generic"
+
+
+def parser(
+    description: str | None, *, seconds: float, rounds: int | None = 3
+) -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if rounds is not None:
+        made.add_argument("--rounds", type=int, default=rounds)
+    made.add_argument("--seconds", type=float, default=seconds, help="of each measurement")
+    made.add_argument("--directory", help="where the databases go; default: the system's temp")
+    made.add_argument(
+        "--provider",
+        choices=PROVIDERS,
+        default=STATED_PROVIDER,
+        help="github adds a delivery id to each request, which the daemon remembers",
+    )
+    made.add_argument("--filter", help="JSONata filter on the endpoint; it must let everything in")
+    return made
+
+
+def endpoint_lines(arguments: argparse.Namespace) -> list[str]:
+    lines = [f"provider: {arguments.provider}"]
+    if arguments.filter is not None:
+        lines.append(f"filter: {json.dumps(arguments.filter)}")  # a JSON string is a YAML one
+    return lines
+
+
+def load_doubts(arguments: argparse.Namespace) -> list[str]:
+    """A figure's bound holds for the load it was stated for."""
+    other = []
+    if arguments.provider != STATED_PROVIDER:
+        other.append(f"provider {arguments.provider}")
+    if arguments.filter is not None:
+        other.append("a filter")
+    return [f"not the stated load: {', '.join(other)}"] if other else []
+
+
+def load_text(arguments: argparse.Namespace) -> str:
+    extra = f", filter {arguments.filter}" if arguments.filter is not None else ""
+    return f"1 KB bodies, HMAC, provider {arguments.provider}{extra}"

@@ -1,0 +1,80 @@
+"""Every benchmark in turn, as Markdown: the figures first, then what each command printed.
+
+python bench/run_all.py [--quick] [--directory DIR] > results.md
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from figures import FIGURES
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = ("ingest", "end_to_end", "latency", "backlog")
+QUICK = {
+    "ingest": ["--rounds", "1", "--seconds", "2"],
+    "end_to_end": ["--rounds", "1", "--seconds", "2"],
+    "latency": ["--seconds", "5"],
+    "backlog": ["--rounds", "1", "--seconds", "2", "--deliveries", "50000"],
+}
+WORDS = ("ok", "MISS", "VOID")
+
+
+def measured(output: str) -> dict[str, str]:
+    """Each figure's cell: the word and the value, from the lines `judge` wrote."""
+    cells = {}
+    for line in output.splitlines():
+        word, _, rest = line.partition(" ")
+        if word in WORDS:
+            # A name may hold a colon of its own, the value cannot.
+            name, _, value = rest.strip().split(" (must be ")[0].rpartition(": ")
+            cells[name] = value if word == "ok" else f"{value} {word}"
+    return cells
+
+
+def table(cells: dict[str, str]) -> str:
+    lines = ["| figure | must reach | measured |", "|---|---|---|"]
+    lines += [
+        f"| {figure.name} | {figure.must} | {cells.get(figure.name, 'none: see below')} |"
+        for figure in FIGURES
+    ]
+    return "\n".join(lines)
+
+
+def run(script: str, arguments: list[str]) -> tuple[str, str]:
+    """The command as a person would type it, and all it printed."""
+    print(f"{script} ...", file=sys.stderr, flush=True)
+    done = subprocess.run(
+        [sys.executable, str(HERE / f"{script}.py"), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    ending = f"exit status {done.returncode}\n" if done.returncode else ""
+    return " ".join(["python", f"bench/{script}.py", *arguments]), done.stdout + ending
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="does it work; figures mean little")
+    parser.add_argument("--directory", help="where the databases go; default: the system's temp")
+    options = parser.parse_args()
+    where = ["--directory", options.directory] if options.directory else []
+    date = time.strftime("%Y-%m-%d")
+    outputs = [run(one, [*(QUICK[one] if options.quick else []), *where]) for one in SCRIPTS]
+    cells = {name: cell for _, output in outputs for name, cell in measured(output).items()}
+    print(f"Measured on {date}{' (quick: do not record)' if options.quick else ''}.\n")
+    print(table(cells))
+    for command, output in outputs:
+        print(f"\n```\n$ {command}\n{output.rstrip()}\n```")
+    if len(cells) < len(FIGURES):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

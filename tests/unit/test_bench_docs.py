@@ -1,0 +1,169 @@
+"""bench/README.md says what the benchmarks do, and a figure means what its word says."""
+
+import ast
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).parents[2] / "bench"
+TEXT = (BENCH / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^python bench/(\w+)\.py", TEXT, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """Import a benchmark's module by name, and forget them all afterwards."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if (BENCH / f"{name}.py").exists():
+            del sys.modules[name]
+
+
+def table(after: str) -> list[list[str]]:
+    """The cells of the first table after a line of text, without its head."""
+    rows = re.search(r"(?:^\|.*\n)+", TEXT[TEXT.index(after) :], flags=re.MULTILINE)[0]
+    return [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows.splitlines()[2:]]
+
+
+def options(script: str) -> set[str]:
+    """Every option that a script, or the parser it shares, adds."""
+    tree = ast.parse((BENCH / f"{script}.py").read_text(encoding="utf-8"))
+    return {
+        node.args[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "add_argument"
+    }
+
+
+def test_the_commands_are_the_scripts(bench):
+    runner = bench("run_all")
+    assert [*runner.SCRIPTS, "run_all"] == COMMANDS
+    mains = {
+        path.stem
+        for path in BENCH.glob("*.py")
+        if "finish(main)" in path.read_text(encoding="utf-8")
+    }
+    assert mains == set(runner.SCRIPTS)
+
+
+def test_the_options_are_those_that_exist():
+    documented = {
+        option for row in table("Options:") for option in re.findall(r"--[a-z-]+", row[0])
+    }
+    existing = set().union(*map(options, ["options", *COMMANDS]))
+    assert documented == existing - {"--quick"}
+    assert "`run_all.py --quick`" in TEXT
+
+
+def test_the_results_are_of_every_figure_and_its_bound(bench):
+    figures = bench("figures").FIGURES
+    assert [row[:2] for row in table("<!-- results: begin -->")] == [
+        [figure.name, figure.must] for figure in figures
+    ]
+    assert {figure.script for figure in figures} == set(bench("run_all").SCRIPTS)
+    assert "Nine figures, four commands" in TEXT
+    assert (len(figures), len(bench("run_all").SCRIPTS)) == (9, 4)
+
+
+def test_every_figure_is_judged_by_its_script(bench):
+    figures = bench("figures")
+    for constant, figure in vars(figures).items():
+        if isinstance(figure, figures.Figure):
+            source = (BENCH / f"{figure.script}.py").read_text(encoding="utf-8")
+            assert f"judge({constant}," in source
+
+
+def test_the_method_has_the_numbers_of_the_code(bench):
+    load, figures = bench("load"), bench("figures")
+    assert f"{load.CONNECTIONS} kept connections: {load.BODIES}" in TEXT
+    assert {len(body) for body in load.bodies()} == {1024}
+    assert len(set(load.bodies())) == load.BODIES
+    assert f"above {load.SATURATED * 100:g} %" in TEXT
+    assert "more than a quarter" in TEXT
+    assert figures.MAX_SPREAD == 1.25
+    quiet = bench_constants("quiet")
+    assert f"more than {quiet['MAX_OTHERS'] * 100:g} % of a core to `others`" in TEXT
+    assert f"more than {quiet['MAX_STOLEN'] * 100:g} % of either core `stolen`" in TEXT
+    assert f"`asyncio.Queue` ({bench_constants('ceiling')['QUEUE_EVENTS']})" in TEXT
+    assert f"{bench_constants('end_to_end')['MAX_IN_FLIGHT']} workers" in TEXT
+
+
+def bench_constants(script: str) -> dict[str, object]:
+    """The literals a module names; read, for importing it would want its packages."""
+    tree = ast.parse((BENCH / f"{script}.py").read_text(encoding="utf-8"))
+    return {
+        node.targets[0].id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "expected"),
+    [
+        ([3, 1, 2], 0.5, 2),
+        ([1, 2, 3, 4, 5, 6], 0.5, 3),
+        (range(1, 101), 0.99, 99),
+        (range(1, 301), 0.99, 297),
+        ([7], 0.99, 7),
+        ([1, 2, 3, 4, 5], 0.5, 3),
+        (range(1, 152), 0.99, 150),
+    ],
+)
+def test_a_percentile_is_the_nearest_rank(bench, values, share, expected):
+    assert bench("machine").percentile(values, share) == expected
+
+
+def test_a_figure_is_ok_at_its_bound_and_void_with_a_doubt(bench):
+    figures = bench("figures")
+    at_least, at_most = figures.INGEST, figures.ACCEPTED_P99
+    assert figures.judge(at_least, 0.40).startswith("ok ")
+    assert figures.judge(at_least, 0.399).startswith("MISS ")
+    assert figures.judge(at_most, 10).startswith("ok ")
+    assert figures.judge(at_most, 10.1).startswith("MISS ")
+    for value in (0.1, 0.9):
+        assert figures.judge(at_least, value, ["a doubt"]).startswith("VOID ")
+
+
+def test_rounds_that_make_no_result_are_doubted(bench):
+    figures = bench("figures")
+    assert figures.rounds_doubts([0.5, 0.5, 0.6], disturbed=1) == []
+    assert figures.rounds_doubts([0.5, 0.5, 0.5], disturbed=2)
+    assert figures.rounds_doubts([0.4, 0.5, 0.6], disturbed=0)
+    assert figures.ceiling_doubts([0.5, 9.15])
+    assert figures.ceiling_doubts([0.5, 0.6]) == []
+
+
+def test_an_event_acknowledged_twice_gives_no_figure(bench):
+    load, machine = bench("load"), bench("machine")
+    acked = [load.Acked(one, 0.0, 0.0, 0.0) for one in "ab"]
+    load.Outcome(acked).require_clean()
+    with pytest.raises(machine.RefusedError, match="1 answers named an event"):
+        load.Outcome([*acked, acked[0]]).require_clean()
+    with pytest.raises(machine.RefusedError, match="other than 202"):
+        load.Outcome(acked, {503: 1}).require_clean()
+    with pytest.raises(machine.RefusedError, match="nothing"):
+        load.Outcome().require_clean()
+
+
+def test_the_table_of_a_run_says_what_was_void_and_what_is_missing(bench):
+    figures, runner = bench("figures"), bench("run_all")
+    printed = "\n".join(
+        [
+            figures.judge(figures.INGEST, 0.43),
+            figures.judge(figures.ACCEPTED_P99, 12.3),
+            figures.judge(figures.END_TO_END, 0.6, ["1 of 1 rounds were disturbed"]),
+        ]
+    )
+    text = runner.table(runner.measured(printed))
+    assert "| durable ingest / bare handler | >= 0.4 | 0.43 |" in text
+    assert "| 202 at 500 events/s, p99 | <= 10 ms | 12.3 ms MISS |" in text
+    assert "| end to end / bare relay | >= 0.5 | 0.6 VOID |" in text
+    assert text.count("none: see below") == len(figures.FIGURES) - 3
