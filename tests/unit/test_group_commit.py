@@ -1,0 +1,132 @@
+"""Group commit: a batch forms while the previous one commits; one bad write fails alone."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from dispatchd.errors import StoreUnavailable, WriteRejected
+from dispatchd.store.group_commit import GroupCommit, Limits
+
+
+class Disk:
+    """Commits batches when told to."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.free = asyncio.Event()
+        self.free.set()
+        self.begun = asyncio.Event()
+        self.broken = False
+
+    async def commit(self, batch: Sequence[str]) -> None:
+        self.begun.set()
+        await self.free.wait()
+        if self.broken:
+            raise StoreUnavailable("full", "full")
+        if "bad" in batch:
+            raise WriteRejected("bad")
+        self.batches.append(list(batch))
+
+
+async def waiting(group: GroupCommit[str], disk: Disk, *writes: str) -> list[asyncio.Task[None]]:
+    """Hold the disk with one write and queue the others behind it."""
+    disk.free.clear()
+    disk.begun.clear()
+    tasks = [asyncio.create_task(group.write("first", 1))]
+    await disk.begun.wait()
+    tasks += [asyncio.create_task(group.write(write, 1)) for write in writes]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_a_lone_write_waits_for_nothing() -> None:
+    disk = Disk()
+    await GroupCommit(disk.commit).write("a", 1)
+    assert disk.batches == [["a"]]
+
+
+async def test_a_batch_forms_while_the_previous_one_commits() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.commit)
+    tasks = await waiting(group, disk, "a", "b", "c")
+    assert disk.batches == []
+    disk.free.set()
+    await asyncio.gather(*tasks)
+    assert disk.batches == [["first"], ["a", "b", "c"]]
+
+
+async def test_one_bad_write_fails_alone() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.commit)
+    tasks = await waiting(group, disk, "a", "bad", "b", "bad", "c")
+    disk.free.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(r, WriteRejected) for r in results] == [0, 0, 1, 0, 1, 0]
+    assert sorted(w for b in disk.batches for w in b) == ["a", "b", "c", "first"]
+
+
+async def test_bounds_of_the_queue() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.commit, Limits(waiting=2, waiting_bytes=100))
+    tasks = await waiting(group, disk, "a", "b")
+    with pytest.raises(StoreUnavailable) as caught:
+        await group.write("c", 1)
+    assert caught.value.reason == "overloaded"
+    must = asyncio.create_task(group.write("result", 1, must_queue=True))
+    await asyncio.sleep(0)
+    disk.free.set()
+    await asyncio.gather(*tasks, must)
+    with pytest.raises(StoreUnavailable):
+        await group.write("huge", 101)
+    assert disk.batches[-1] == ["a", "b", "result"]
+
+
+async def test_a_batch_is_bounded_but_a_large_write_still_goes() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.commit, Limits(batch=2, batch_bytes=10))
+    tasks = await waiting(group, disk, "a", "b", "c")
+    large = asyncio.create_task(group.write("large", 50))
+    await asyncio.sleep(0)
+    disk.free.set()
+    await asyncio.gather(*tasks, large)
+    assert disk.batches == [["first"], ["a", "b"], ["c"], ["large"]]
+
+
+async def test_an_unavailable_store_tells_everyone_and_recovers() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.commit)
+    tasks = await waiting(group, disk, "a", "b")
+    disk.broken = True
+    disk.free.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(r, StoreUnavailable) for r in results)
+    disk.broken = False
+    await group.write("later", 1)
+    assert disk.batches == [["later"]]
+
+
+async def test_a_caller_that_left_disturbs_nobody() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.commit)
+    tasks = await waiting(group, disk, "a", "b")
+    tasks[1].cancel()
+    await asyncio.sleep(0)
+    disk.free.set()
+    await asyncio.gather(tasks[0], tasks[2])
+    assert tasks[1].cancelled()
+    assert disk.batches[-1] == ["a", "b"]  # it was on its way: kept, though nobody waits
+
+
+async def test_close_answers_those_under_way() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.commit)
+    tasks = await waiting(group, disk, "a")
+    closing = asyncio.create_task(group.close())
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable) as caught:
+        await group.write("late", 1)
+    assert caught.value.reason == "closed"
+    disk.free.set()
+    await asyncio.gather(closing, *tasks)
+    assert disk.batches == [["first"], ["a"]]

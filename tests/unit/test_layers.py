@@ -1,0 +1,62 @@
+"""A module imports only lower layers; siblings never import each other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "dispatchd"
+LAYERS = {
+    "__init__": 0,
+    "model": 0,
+    "errors": 0,
+    "clock": 0,
+    "verify": 1,
+    "match": 1,
+    "filters": 1,
+    "limits": 1,
+    "transform": 1,
+    "retry": 1,
+    "config": 2,
+    "store": 2,
+    "send": 2,
+    "certificates": 2,
+    "expressions": 2,
+    "listen": 2,
+    "log": 2,
+    "systemd": 2,
+    "receive": 3,
+    "deliver": 3,
+    "app": 4,
+    "cli": 5,
+    "__main__": 6,
+}
+IMPURE = {"asyncio", "aiohttp", "aiosqlite", "sqlite3", "time", "random", "os", "logging"}
+MODULES = sorted(path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse((PACKAGE / path).with_suffix(".py").read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_imports_go_down(module: Path) -> None:
+    own = module.parts[0]
+    assert own in LAYERS, f"{own} has no layer: give it one here and in docs/architecture.md"
+    for name in imported(module):
+        parts = name.split(".")
+        if parts[0] == "dispatchd" and parts[1:2] and parts[1] in LAYERS and parts[1] != own:
+            assert LAYERS[parts[1]] < LAYERS[own], f"{module} imports {name}"
+        if LAYERS[own] == 1:
+            assert parts[0] not in IMPURE, f"{module} is pure and imports {name}"
+
+
+def test_every_layer_names_a_module() -> None:
+    present = {path.parts[0] for path in MODULES}
+    assert {name for name in LAYERS if name not in present} <= {"filters", "limits"}
