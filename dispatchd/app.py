@@ -80,6 +80,7 @@ class App:
         self._receiver = Receiver(
             compile_routes(config, certificates),
             certificates=certificates,
+            expressions=expressions,
             store=store,
             health=self._health,
             clock=self._clock,

@@ -40,6 +40,7 @@ from dispatchd.config.values import (
     check_url,
     safe_url,
 )
+from dispatchd.match import compile_filter
 from dispatchd.retry import RetryPolicy
 from dispatchd.transform import expression_problem
 
@@ -157,6 +158,16 @@ class ApiKeyConfig(Part):
         return bytes.fromhex(self.hash.removeprefix("sha256:"))
 
 
+def check_filter(value: Any) -> Any:
+    """Refuse a filter that cannot work; the compiled one is made by whoever asks it."""
+    if isinstance(value, str):
+        if (problem := expression_problem(value)) is not None:
+            raise Unquotable("is not a valid JSONata expression", problem)
+    else:
+        compile_filter(value)
+    return value
+
+
 class LinkConfig(Part):
     """Endpoint to destination."""
 
@@ -173,6 +184,8 @@ class LinkConfig(Part):
     on_transform_error: Literal["send", "fail"] = Field(
         "send", description="When the transform fails: send the original, or fail the delivery."
     )
+
+    _filter_compiles = field_validator("filter")(check_filter)
 
     @field_validator("transform")
     @classmethod
@@ -207,6 +220,8 @@ class EndpointConfig(SenderConfig):
     destinations: Annotated[tuple[Link, ...], EMPTY_LIST] = Field(
         (), description="Where its events go: a name, or a link with to, event_types, transform."
     )
+
+    _filter_compiles = field_validator("filter")(check_filter)
 
     @field_validator("id")
     @classmethod

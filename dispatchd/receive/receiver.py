@@ -8,12 +8,14 @@ from aiohttp import web
 
 from dispatchd.clock import Clock, new_id
 from dispatchd.errors import StoreUnavailable, WriteRejected
+from dispatchd.expressions.pool import Expressions
 from dispatchd.log import Log
-from dispatchd.match import event_type
+from dispatchd.match import Subject, event_type
 from dispatchd.model import Delivery, Event, EventStatus
 from dispatchd.receive.answers import Refusal, accepted, refused, unavailable
 from dispatchd.receive.body import BodyBudget, NoRoom, Reservation, TooLarge, read_body
 from dispatchd.receive.content import Content, read_content
+from dispatchd.receive.decide import decide
 from dispatchd.receive.document import NotJson
 from dispatchd.receive.routes import Route, Routes
 from dispatchd.store.base import Duplicate, Idempotency, Store
@@ -41,6 +43,7 @@ class Receiver:
         routes: Routes,
         *,
         certificates: CertificateSource,
+        expressions: Expressions,
         store: Store,
         health: StoreHealth,
         clock: Clock,
@@ -50,6 +53,7 @@ class Receiver:
         self.routes = routes
         self.stopping = False
         self._certificates = certificates
+        self._expressions = expressions
         self._store = store
         self._health = health
         self._clock = clock
@@ -133,9 +137,13 @@ class Receiver:
         kind = event_type(headers, document, route.event_type_path, own)
         rule = route.idempotency
         idempotency = None if rule is None else rule.of(headers, document, verifier, now_ms)
-        destinations = [link.destination for link in route.links if link.wants(kind)]
-        turned_away = bool(route.links) and not destinations
-        del document  # a large one should not wait for the disk with its body
+        subject = Subject(kind, headers, document, source_ip)
+        decision = await decide(route, subject, self._expressions)
+        if decision.notes:
+            fields["notes"] = list(decision.notes)
+        destinations = decision.destinations
+        filtered_by = decision.filtered_by
+        del document, subject  # a large one should not wait for the disk with its body
         event = Event(
             id=new_id(),
             endpoint=slug,
@@ -143,8 +151,8 @@ class Receiver:
             received_ms=now_ms,
             event_type=kind,
             source_ip=source_ip,
-            status=EventStatus.FILTERED if turned_away else EventStatus.RECEIVED,
-            filtered_by="event_types" if turned_away else None,
+            status=EventStatus.RECEIVED if filtered_by is None else EventStatus.FILTERED,
+            filtered_by=filtered_by,
             content_type=content.content_type,
             headers=storable_headers(headers),
             body=body,
@@ -152,6 +160,8 @@ class Receiver:
         )
         fields["event_id"] = event.id
         fields["event_type"] = kind
+        if filtered_by is not None:
+            fields["filtered_by"] = filtered_by
         fields["destinations"] = len(destinations)
         return await self._keep(event, destinations, idempotency, route, fields)
 
@@ -186,7 +196,7 @@ class Receiver:
     async def _keep(
         self,
         event: Event,
-        destinations: list[str],
+        destinations: Sequence[str],
         idempotency: Idempotency | None,
         route: Route,
         fields: dict[str, Any],

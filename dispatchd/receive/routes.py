@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dispatchd.config import Config, DestinationConfig, IdempotencyConfig, LinkConfig
-from dispatchd.match import Matcher, compile_event_types, split_path
+from dispatchd.match import Filter, Matcher, compile_event_types, compile_filter, split_path
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.content import Bodies
 from dispatchd.receive.idempotency import IdempotencyRule
@@ -18,6 +18,7 @@ class LinkRoute:
 
     destination: str
     wants: Matcher
+    filter: Filter | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Route:
     bodies: Bodies
     event_type_path: tuple[str, ...]
     idempotency: IdempotencyRule | None
+    filter: Filter | None
     links: Sequence[LinkRoute]
 
 
@@ -75,8 +77,13 @@ def _route(
         bodies="form" if verifier.forms and endpoint.body == "json" else endpoint.body,
         event_type_path=split_path(endpoint.event_type_path),
         idempotency=_idempotency(endpoint.idempotency),
+        filter=compile_filter(endpoint.filter),
         links=tuple(
-            LinkRoute(link.to, _wants(link, config.destinations[link.to]))
+            LinkRoute(
+                link.to,
+                _wants(link, config.destinations[link.to]),
+                compile_filter(link.filter),
+            )
             for link in endpoint.destinations
         ),
     )

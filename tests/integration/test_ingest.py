@@ -224,7 +224,7 @@ async def test_an_event_nobody_wants_is_stored_as_filtered(
 ) -> None:
     daemon = await start_daemon(simple_config(sink, ", event_types: [closed]"))
     story = await daemon.story(await daemon.accepted(BODY))
-    assert (story.event.status, story.event.filtered_by) == ("filtered", "event_types")
+    assert (story.event.status, story.event.filtered_by) == ("filtered", "crm: event_types")
     assert story.deliveries == []
     closed = await daemon.story(await daemon.accepted(b'{"action":"closed"}'))
     assert closed.event.status == "received"

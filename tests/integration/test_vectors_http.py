@@ -67,6 +67,7 @@ async def test_vectors_over_http(provider: str, tmp_path: Path) -> None:
                 bodies="any",
                 event_type_path=(),
                 idempotency=None,
+                filter=None,
                 links=(),
             )
             app._receiver.routes = type(routes)(

@@ -1,4 +1,4 @@
-"""What kind of event is this, and who wants it? Compile once, evaluate often. Pure."""
+"""Event types: where they stand, and the globs that choose among them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final

@@ -1,0 +1,39 @@
+"""What kind of event is this, and who wants it? Compile once, evaluate often. Pure."""
+
+from dispatchd.match.event_types import (
+    EVENT_TYPE_HEADERS,
+    EVENT_TYPE_MAX_CHARS,
+    Matcher,
+    at_path,
+    compile_event_types,
+    event_type,
+    glob_match,
+    split_path,
+)
+from dispatchd.match.filters import (
+    Filter,
+    JsonataFilter,
+    PlainFilter,
+    Subject,
+    compile_filter,
+    subject_json,
+    verdict_of,
+)
+
+__all__ = [
+    "EVENT_TYPE_HEADERS",
+    "EVENT_TYPE_MAX_CHARS",
+    "Filter",
+    "JsonataFilter",
+    "Matcher",
+    "PlainFilter",
+    "Subject",
+    "at_path",
+    "compile_event_types",
+    "compile_filter",
+    "event_type",
+    "glob_match",
+    "split_path",
+    "subject_json",
+    "verdict_of",
+]

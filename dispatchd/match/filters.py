@@ -1,0 +1,122 @@
+"""Which events go on: the plain filter, and what a JSONata filter is shown and may say. Pure.
+
+A filter sees `{event_type, headers, body, source_ip}`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from dispatchd.match.event_types import at_path, glob_match
+
+ROOTS: Final = ("event_type", "headers", "body", "source_ip")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a filter judges. `headers` is a case-insensitive mapping."""
+
+    event_type: str | None
+    headers: Mapping[str, str]
+    body: Any
+    source_ip: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One line of a plain filter: what stands at a path, and the values it may have."""
+
+    key: str
+    wanted: tuple[Any, ...]
+
+    def actual(self, subject: Subject) -> Any:
+        """Return what stands at the path; None where it leads nowhere."""
+        root, _, rest = self.key.partition(".")
+        if root == "headers":
+            return subject.headers.get(rest)
+        value = getattr(subject, root)
+        return at_path(value, tuple(rest.split("."))) if rest else value
+
+    def holds(self, subject: Subject) -> bool:
+        """Whether one of the values is there."""
+        actual = self.actual(subject)
+        return any(_same(wanted, actual) for wanted in self.wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFilter:
+    """Paths with values, all of which must hold."""
+
+    conditions: tuple[Condition, ...]
+
+    def lets_through(self, subject: Subject) -> bool:
+        """Whether every condition holds."""
+        return all(condition.holds(subject) for condition in self.conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonataFilter:
+    """An expression that yields true or false; evaluated elsewhere, within bounds."""
+
+    expression: str
+
+
+Filter = PlainFilter | JsonataFilter
+
+
+def compile_filter(given: str | Mapping[str, Any] | None) -> Filter | None:
+    """Compile a filter as the config writes it. Raises ValueError that says what is wrong."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return JsonataFilter(given)
+    if not given:
+        raise ValueError("has no condition; remove it, or give it one")
+    return PlainFilter(tuple(_condition(key, value) for key, value in given.items()))
+
+
+def _condition(key: str, value: Any) -> Condition:
+    root, dot, rest = key.partition(".")
+    if root not in ROOTS:
+        raise ValueError(
+            f'"{key}" is no path; it begins with event_type, headers., body. or source_ip'
+        )
+    if (root == "headers" and not rest) or (dot and not all(rest.split("."))):
+        raise ValueError(f'"{key}" is no path; write headers.X-Name or body.key')
+    if root in ("event_type", "source_ip") and dot:
+        raise ValueError(f'"{key}" leads nowhere: {root} is text')
+    wanted = tuple(value) if isinstance(value, list) else (value,)
+    if not wanted or any(isinstance(item, (list, dict)) for item in wanted):
+        raise ValueError(f'"{key}" needs a value or a list of them: text, numbers, true, null')
+    return Condition(key, wanted)
+
+
+def _same(wanted: Any, actual: Any) -> bool:
+    """Compare as JSON does: 1 is 1.0 and no true; text may be a glob."""
+    if isinstance(wanted, str):
+        return isinstance(actual, str) and glob_match(wanted, actual)
+    if isinstance(wanted, bool) or isinstance(actual, bool) or wanted is None or actual is None:
+        return wanted is actual
+    return bool(wanted == actual)
+
+
+def subject_json(subject: Subject) -> bytes:
+    """Spell the subject for a JSONata filter; header names as they came, the first of a name."""
+    headers: dict[str, str] = {}  # plain text: a name may come as a subclass of str
+    for name, value in subject.headers.items():
+        headers.setdefault(str(name), value.encode("utf-8", "replace").decode())
+    return orjson.dumps(
+        {
+            "event_type": subject.event_type,
+            "headers": headers,
+            "body": subject.body,
+            "source_ip": subject.source_ip,
+        }
+    )
+
+
+def verdict_of(result: bytes) -> bool | None:
+    """Read what a JSONata filter yielded; None for anything but true and false."""
+    return {b"true": True, b"false": False}.get(result)

@@ -1,0 +1,84 @@
+"""Where an event goes: the endpoint's filter, then each link's event types and filter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dispatchd.expressions.pool import Expressions, NoResult
+from dispatchd.match import Filter, PlainFilter, Subject, subject_json, verdict_of
+from dispatchd.receive.routes import LinkRoute, Route
+
+TurnedAwayBy = Literal["event_types", "filter"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkVerdict:
+    """What one link said: `turned_away_by` names what refused the event, None when it goes on."""
+
+    destination: str
+    turned_away_by: TurnedAwayBy | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where an event goes; `filtered_by` says what kept it from going anywhere.
+
+    `notes` are filters that failed, and therefore let the event through.
+    """
+
+    destinations: Sequence[str]
+    filtered_by: str | None
+    links: Sequence[LinkVerdict]
+    notes: Sequence[str]
+
+
+async def decide(route: Route, subject: Subject, expressions: Expressions) -> Decision:
+    """Judge an event. Waits only where a filter is JSONata."""
+    notes: list[str] = []
+    if route.filter is not None and not await _lets_through(
+        route.filter, subject, expressions, "the endpoint's filter", notes
+    ):
+        return Decision((), "filter", (), notes)
+    verdicts = [
+        LinkVerdict(link.destination, await _turned_away_by(link, subject, expressions, notes))
+        for link in route.links
+    ]
+    destinations = [v.destination for v in verdicts if v.turned_away_by is None]
+    filtered_by = None
+    if verdicts and not destinations:
+        filtered_by = ", ".join(f"{v.destination}: {v.turned_away_by}" for v in verdicts)
+    return Decision(destinations, filtered_by, verdicts, notes)
+
+
+async def _turned_away_by(
+    link: LinkRoute, subject: Subject, expressions: Expressions, notes: list[str]
+) -> TurnedAwayBy | None:
+    if not link.wants(subject.event_type):
+        return "event_types"
+    if link.filter is None:
+        return None
+    name = f"the filter of the link to {link.destination}"
+    passes = await _lets_through(link.filter, subject, expressions, name, notes)
+    return None if passes else "filter"
+
+
+async def _lets_through(
+    chosen: Filter, subject: Subject, expressions: Expressions, name: str, notes: list[str]
+) -> bool:
+    """Ask one filter; one that fails lets the event through and says so in `notes`."""
+    if isinstance(chosen, PlainFilter):
+        return chosen.lets_through(subject)
+    try:
+        data = subject_json(subject)
+    except (TypeError, ValueError):
+        notes.append(f"{name} failed: the body holds what JSON cannot carry on")
+        return True
+    result = await expressions.evaluate(chosen.expression, data)
+    if isinstance(result, NoResult):
+        notes.append(f"{name} failed: {result.reason}")
+        return True
+    verdict = verdict_of(result.json)
+    if verdict is None:
+        notes.append(f"{name} failed: it yielded neither true nor false")
+        return True
+    return verdict
