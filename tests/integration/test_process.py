@@ -1,0 +1,174 @@
+"""The process around it all: listeners, signals, systemd, what it says when it cannot start."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import aiohttp
+import pytest
+from rig import RecordingLog, signature
+
+from dispatchd.app import App
+from dispatchd.config import parse
+from dispatchd.errors import DispatchdError
+from dispatchd.systemd import Notifier
+
+BODY = b'{"action":"opened"}'
+
+
+def config_text(tmp_path: Path, listen: str = "127.0.0.1:0") -> str:
+    return textwrap.dedent(f"""
+    server: {{listen: '{listen}'}}
+    storage: {{url: 'sqlite:///{tmp_path}/d.db'}}
+    endpoints: {{my-slug: {{secret: a-secret}}}}
+    """)
+
+
+async def post_over(path: str) -> int:
+    connector = aiohttp.UnixConnector(path=path)
+    headers = {"X-Dispatch-Signature": signature(BODY, "a-secret")}
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.post("http://localhost/hooks/my-slug", data=BODY, headers=headers) as response,
+    ):
+        return response.status
+
+
+async def test_a_unix_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "hooks.sock")
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(path)  # what a killed process leaves behind
+    dead.close()
+    app = App(parse(config_text(tmp_path, f"unix:{path}")), RecordingLog())
+    await app.start()
+    try:
+        assert stat.S_IMODE(Path(path).stat().st_mode) == 0o660
+        assert await post_over(path) == 202
+        other = tmp_path / "other"
+        other.mkdir()
+        second = App(parse(config_text(other, f"unix:{path}")), RecordingLog())
+        with pytest.raises(DispatchdError, match="another process does"):
+            await second.start()
+    finally:
+        await app.stop()
+
+
+async def test_a_file_in_the_sockets_place_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("data")
+    app = App(parse(config_text(tmp_path, f"unix:{path}")), RecordingLog())
+    with pytest.raises(DispatchdError, match="not a socket"):
+        await app.start()
+    assert path.read_text() == "data"
+
+
+async def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        app = App(parse(config_text(tmp_path, f"127.0.0.1:{port}")), RecordingLog())
+        with pytest.raises(DispatchdError, match=f"127.0.0.1:{port}: Address already in use"):
+            await app.start()
+
+
+async def serving(config: Path, env: dict[str, str], *options: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "dispatchd", "serve", "--config", str(config), *options),
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **env},
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_tells_systemd_and_ends_with_0(tmp_path: Path, number: int) -> None:
+    loop = asyncio.get_running_loop()
+    address = str(tmp_path / "notify")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(address)
+    manager.setblocking(False)  # noqa: FBT003 - the socket's own signature
+    config = tmp_path / "config.yaml"
+    config.write_text(config_text(tmp_path))
+    env = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "200000"}
+    process = await serving(config, env, "--log-format", "json")
+    async with asyncio.timeout(20):
+        assert await loop.sock_recv(manager, 100) == b"READY=1"
+        for _ in range(3):
+            assert await loop.sock_recv(manager, 100) == b"WATCHDOG=1"
+        process.send_signal(number)
+        while (state := await loop.sock_recv(manager, 100)) == b"WATCHDOG=1":
+            pass
+        assert state == b"STOPPING=1"
+        _, err = await process.communicate()
+    manager.close()
+    assert process.returncode == 0
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert [line["event"] for line in lines] == ["config", "started", "stopping", "stopped"]
+    assert all(set(line) >= {"event", "level", "time"} for line in lines)
+
+
+async def test_the_watchdog_belongs_to_its_process_only() -> None:
+    assert Notifier({"WATCHDOG_USEC": "30000000"}).watchdog_interval_s == 15
+    assert Notifier({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}).watchdog_interval_s is None
+    assert Notifier({}).watchdog_interval_s is None
+    Notifier({"NOTIFY_SOCKET": "@nobody-listens-here"}).ready()
+
+
+def test_a_config_with_problems_is_exit_2_and_no_traceback(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("server: {listen: nowhere}\nendpoints: {a: {destinations: [b]}}\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "dispatchd", "serve", "--config", str(config)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert len(ran.stderr.splitlines()) == 3
+    assert "Traceback" not in ran.stderr
+
+
+async def test_text_logs_escape_what_senders_write(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    text = config_text(tmp_path).replace("{secret: a-secret}", "{auth: none, event_type_path: t}")
+    config.write_text(text)
+    process = await serving(config, {}, "--log-format", "text")
+    assert process.stderr is not None
+    port = 0
+    async with asyncio.timeout(20):
+        while not port:
+            line = (await process.stderr.readline()).decode()
+            port = int(line.partition("port=")[2].split()[0]) if "port=" in line else 0
+        body = json.dumps({"t": "\x1b[31mred\r\nforged line"}).encode()
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(f"http://127.0.0.1:{port}/hooks/my-slug", data=body) as response,
+        ):
+            assert response.status == 202
+        line = (await process.stderr.readline()).decode()
+        process.terminate()
+        await process.communicate()
+    assert "red" in line
+    assert "forged line" in line
+    assert "\x1b[31mred" not in line
+
+
+async def test_healthz_while_draining(tmp_path: Path) -> None:
+    app = App(parse(config_text(tmp_path)), RecordingLog())
+    await app.start()
+    app._receiver.stopping = True
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"http://127.0.0.1:{app.port}/healthz") as response:
+            assert (response.status, await response.json()) == (503, {"status": "unavailable"})
+        headers = {"X-Dispatch-Signature": signature(BODY, "a-secret")}
+        url = f"http://127.0.0.1:{app.port}/hooks/my-slug"
+        async with http.post(url, data=BODY, headers=headers) as response:
+            assert response.status == 503
+            assert int(response.headers["Retry-After"]) >= 1
+    await app.stop()
