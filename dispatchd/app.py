@@ -13,7 +13,7 @@ from dispatchd import __version__
 from dispatchd.certificates import FetchedCertificates
 from dispatchd.clock import Clock, SystemClock
 from dispatchd.config import Config
-from dispatchd.deliver import Deliverer, LaneTools, lane_specs
+from dispatchd.deliver import Deliverer, LaneTools, ReadyBytes, lane_specs
 from dispatchd.errors import StoreUnavailable
 from dispatchd.expressions.pool import Expressions
 from dispatchd.listen import bind_tcp, bind_unix
@@ -74,7 +74,16 @@ class App:
         self._exit.push_async_callback(expressions.close)
         sender = await self._exit.enter_async_context(Sender())
         roll = random.Random().random  # noqa: S311 - jitter is no secret, and rolled per attempt
-        tools = LaneTools(store, self._health, sender, expressions, self._clock, log, roll)
+        tools = LaneTools(
+            store=store,
+            health=self._health,
+            sender=sender,
+            expressions=expressions,
+            clock=self._clock,
+            log=log,
+            roll=roll,
+            ready=ReadyBytes(),
+        )
         deliverer = Deliverer(lane_specs(config), tools)
         certificates = FetchedCertificates()
         self._receiver = Receiver(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from dispatchd.deliver.lane import Lane, LaneSpec, LaneTools
+from dispatchd.deliver.lane import Lane, LaneSpec, LaneTools, ReadyBytes
 from dispatchd.deliver.specs import lane_specs
 from dispatchd.model import Delivery, Event
 
@@ -37,4 +37,4 @@ class Deliverer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-__all__ = ["Deliverer", "LaneTools", "lane_specs"]
+__all__ = ["Deliverer", "LaneTools", "ReadyBytes", "lane_specs"]

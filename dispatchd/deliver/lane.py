@@ -37,8 +37,9 @@ from dispatchd.store.health import StoreHealth
 from dispatchd.transform import Target, outgoing
 
 POLL_S: Final = 1.0  # the longest a change made by another process goes unnoticed
-READY_MAX: Final = 1024  # deliveries waiting in memory; the rest wait in the store
-READY_MAX_BYTES: Final = 4 * 1024 * 1024
+READY_MAX: Final = 8192  # deliveries of one lane waiting in memory; the rest wait in the store
+READY_MAX_BYTES: Final = 32 * 1024 * 1024  # of all lanes together
+READY_EACH_BYTES: Final = 2048  # what a waiting delivery takes beside its body
 CLAIM_MAX: Final = 256  # deliveries fetched at once
 UNRECORDED_MAX: Final = 256  # exchanges ended but not yet written, before new ones wait
 # A destination that only fails is probed at this pace, so that a backlog for it costs next to
@@ -82,6 +83,14 @@ class LaneTools:
     clock: Clock
     log: Log
     roll: Callable[[], float]
+    ready: "ReadyBytes"
+
+
+@dataclass(slots=True)
+class ReadyBytes:
+    """How much the deliveries waiting in memory take, over all lanes."""
+
+    used: int = 0
 
 
 _RESULTS: Final[Mapping[type[Verdict], str]] = {
@@ -103,7 +112,6 @@ class Lane:
         self._tools = tools
         self._wake = asyncio.Event()
         self._ready: deque[tuple[Delivery, Event]] = deque()
-        self._ready_bytes = 0
         self._in_hand: set[str] = set()  # event ids ready, in flight or not yet recorded
         self._tasks: set[asyncio.Task[None]] = set()
         self._exchanges = 0  # under way now
@@ -120,7 +128,7 @@ class Lane:
         if (
             self._more_in_store  # older ones wait there: let them go first
             or len(self._ready) >= READY_MAX
-            or self._ready_bytes + len(event.body) > READY_MAX_BYTES
+            or self._tools.ready.used + _size_bytes(event) > READY_MAX_BYTES
         ):
             self._more_in_store = True
         else:
@@ -202,7 +210,7 @@ class Lane:
     def _take(self, delivery: Delivery, event: Event) -> None:
         self._in_hand.add(event.id)
         self._ready.append((delivery, event))
-        self._ready_bytes += len(event.body)
+        self._tools.ready.used += _size_bytes(event)
 
     def _room(self) -> bool:
         return (
@@ -231,7 +239,7 @@ class Lane:
                     break
                 self._start_at_s = now_s + PACED_GAP_S
             delivery, event = self._ready.popleft()
-            self._ready_bytes -= len(event.body)
+            self._tools.ready.used -= _size_bytes(event)
             self._exchanges += 1
             task = asyncio.create_task(self._deliver(delivery, event))
             self._tasks.add(task)
@@ -373,3 +381,7 @@ class Lane:
             latency_ms=attempt.latency_ms,
             **fields,
         )
+
+
+def _size_bytes(event: Event) -> int:
+    return len(event.body) + READY_EACH_BYTES
