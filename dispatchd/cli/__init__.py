@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "key": "Make API keys.",
     "events": "List received events.",
     "show": "Tell one event's whole story.",
+    "explain": "Explain why an event did, or did not, arrive.",
     "replay": "Deliver events again.",
     "send": "Sign and post a test event.",
     "catch": "Run a small local receiver that prints what arrives.",

@@ -86,6 +86,7 @@ def _lines(story: "EventStory", now_ms: int) -> Iterator[str]:
     by = "" if event.filtered_by is None else f" by {printable(event.filtered_by)}"
     yield f"Status    {event.status.value}{by}"
     yield f"From      {'-' if event.source_ip is None else printable(event.source_ip)}"
+    yield f"Verified  {'-' if event.auth is None else 'by ' + printable(event.auth)}"
     yield f"Headers   {len(event.headers) or 'none'}"
     for name, value in event.headers:
         yield f"  {printable(name)}: {printable(value)}"
@@ -168,6 +169,7 @@ def _event_fields(event: "Event") -> dict[str, Any]:
         "received": iso(event.received_ms),
         "event_type": event.event_type,
         "source_ip": event.source_ip,
+        "auth": event.auth,
         "status": event.status.value,
         "filtered_by": event.filtered_by,
         "content_type": event.content_type,

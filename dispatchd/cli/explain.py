@@ -1,0 +1,214 @@
+"""`dispatchd explain`: why an event did, or did not, arrive."""
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import click
+
+from dispatchd.cli.options import config_option, json_option, parse_event_id, unknown
+from dispatchd.cli.send import header
+from dispatchd.cli.storage import load_config, opened
+from dispatchd.cli.text import body_text, bytes_field, clock_time, printable, to_json
+from dispatchd.clock import SystemClock
+from dispatchd.errors import DispatchdError
+
+if TYPE_CHECKING:
+    from dispatchd.config import Config
+    from dispatchd.receive.explain import Inquiry
+    from dispatchd.store.base import EventStory
+
+SENT_MAX_BYTES: Final = 2048  # of what would be sent
+
+
+@click.command()
+@click.argument("target", metavar="EVENT_ID|SLUG")
+@click.argument("file", type=click.File("rb"), required=False)
+@config_option
+@click.option(
+    "--header",
+    "headers",
+    metavar="K:V",
+    type=header,
+    multiple=True,
+    help="A header of the request, any number of times.",
+)
+@json_option
+def command(
+    *,
+    target: str,
+    file: BinaryIO | None,
+    config_path: str | None,
+    headers: tuple[tuple[str, str], ...],
+    as_json: bool,
+) -> None:
+    """Explain what becomes of an event: who sent it, where it goes, what would be sent.
+
+    With EVENT_ID, a stored event, judged by the config as it is now. With SLUG and FILE, a dry
+    run: FILE is the body (- is standard input), --header its headers, the signature among them.
+
+    \b
+    Example:
+      dispatchd explain 0198c0de-0000-7000-8000-000000000001
+      dispatchd explain my-slug payload.json --header "X-GitHub-Event: issues"
+    """  # noqa: D301 - click reads the backspace itself
+    config = load_config(config_path)
+    if file is None:
+        if headers:
+            raise click.UsageError("--header goes with SLUG and FILE; an event has its own.")
+        told = asyncio.run(_stored(config, parse_event_id(target)))
+    else:
+        if _is_uuid(target) and target not in config.endpoints:
+            raise click.UsageError("FILE goes with SLUG; an event has its own body.")
+        if target not in config.endpoints:
+            raise click.BadParameter(
+                unknown("endpoint", target, config.endpoints), param_hint="SLUG"
+            )
+        told = asyncio.run(_dry_run(config, target, file.read(), headers))
+    if as_json:
+        click.echo(to_json(_for_json(told)))
+    else:
+        click.echo("\n".join(_lines(told)))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def _stored(config: "Config", event_id: str) -> dict[str, Any]:
+    from dispatchd.receive.explain import Inquiry  # noqa: PLC0415 - not for --help
+
+    async with opened(config) as store:
+        story = await store.get_event(event_id)
+    if story is None:
+        raise DispatchdError(f"there is no event {event_id}; `dispatchd events` lists them")
+    event = story.event
+    told: dict[str, Any] = {"event_id": event.id}
+    if event.endpoint in config.endpoints:
+        content_type = ("Content-Type", event.content_type)
+        kept = [pair for pair in event.headers if pair[0].lower() != "content-type"]
+        asked = Inquiry(
+            [*kept, content_type], event.body, event.source_ip, event.received_ms, True, event.auth
+        )
+        told |= await _explained(config, event.endpoint, asked)
+    else:
+        told |= {"endpoint": event.endpoint, "problem": "the endpoint has left the config"}
+    return {**told, "deliveries": list(_deliveries(story))}
+
+
+async def _dry_run(
+    config: "Config", slug: str, body: bytes, headers: tuple[tuple[str, str], ...]
+) -> dict[str, Any]:
+    from dispatchd.receive.explain import Inquiry  # noqa: PLC0415 - not for --help
+
+    given = list(headers)
+    if not any(name.lower() == "content-type" for name, _ in given):
+        given.append(("Content-Type", "application/json"))
+    asked = Inquiry(given, body, "127.0.0.1", SystemClock().now_ms(), False)
+    return await _explained(config, slug, asked)
+
+
+async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str, Any]:
+    from dispatchd.certificates import FetchedCertificates  # noqa: PLC0415 - not for --help
+    from dispatchd.expressions.pool import Expressions  # noqa: PLC0415 - likewise
+    from dispatchd.receive import compile_routes  # noqa: PLC0415 - likewise
+    from dispatchd.receive.explain import explain  # noqa: PLC0415 - likewise
+
+    active = config.endpoints[slug].model_copy(update={"active": True})
+    whole = config.model_copy(update={"endpoints": {**config.endpoints, slug: active}})
+    route = compile_routes(whole, FetchedCertificates()).by_slug[slug]
+    expressions = Expressions()
+    try:
+        told = await explain(config, route, asked, expressions)
+    finally:
+        await expressions.close()
+    if not config.endpoints[slug].active:
+        told["problem"] = "the endpoint is not active: senders get 404"
+    return told
+
+
+def _deliveries(story: "EventStory") -> Iterator[dict[str, Any]]:
+    for delivery in story.deliveries:
+        attempts = [a for a in story.attempts if a.destination == delivery.destination]
+        last = attempts[-1] if attempts else None
+        yield {
+            "destination": delivery.destination,
+            "status": delivery.status.value,
+            "held": story.held.get(delivery.destination),
+            "due": clock_time(delivery.due_ms),
+            "attempts": delivery.attempts,
+            "last_status_code": last.status_code if last else None,
+            "last_error": last.error.value if last and last.error else None,
+            "last_message": last.message if last else None,
+        }
+
+
+# What is printed
+
+
+def _for_json(told: dict[str, Any]) -> dict[str, Any]:
+    links = []
+    for link in told.get("links", []):
+        body = link.get("body")
+        rest = {k: v for k, v in link.items() if k != "body"}
+        links.append(rest if body is None else {**rest, **bytes_field("body", body)})
+    return {**told, "links": links} if "links" in told else told
+
+
+def _lines(told: dict[str, Any]) -> Iterator[str]:
+    yield f"Endpoint    {printable(told['endpoint'])}"
+    if "problem" in told:
+        yield f"Problem     {told['problem']}"
+    if "verified" in told:
+        proof = told["verified"]
+        by = f"by {printable(proof['by'] or 'means unknown')}"
+        yield f"Verified    {by if proof['ok'] else 'no, 401: ' + proof['why']}"
+    if "body" in told:
+        yield f"Body        {printable(told['body'])}"
+    if "event_type" in told:
+        kind = told["event_type"]
+        came = f" (from {kind['from']})" if kind["from"] else ""
+        yield f"Event type  {'none' if kind['value'] is None else printable(kind['value'])}{came}"
+        key = told["idempotency_key"]
+        yield f"Duplicates  {'no key' if key is None else 'known by ' + printable(key)}"
+    if "status" in told:
+        by = f" by {told['filtered_by']}" if told.get("filtered_by") else ""
+        yield f"Status      {told['status']}{by}"
+    for note in told.get("notes", []):
+        yield f"Note        {printable(note)}"
+    for link in told.get("links", []):
+        yield from _link_lines(link)
+    for delivery in told.get("deliveries", []):
+        yield ""
+        yield from _delivery_lines(delivery)
+
+
+def _link_lines(link: dict[str, Any]) -> Iterator[str]:
+    yield ""
+    if not link["goes"]:
+        yield f"To {link['destination']}: no, turned away by its {link['turned_away_by']}"
+        return
+    yield f"To {link['destination']} at {link['url']}: yes"
+    if link["transform"] is not None:
+        yield f"  transform {printable(link['transform'])}"
+    if link["body"] is not None:
+        shown = body_text(link["body"][:SENT_MAX_BYTES])
+        yield "  would send " + shown.replace("\n", "\n  ")
+
+
+def _delivery_lines(delivery: dict[str, Any]) -> Iterator[str]:
+    yield f"Delivery to {printable(delivery['destination'])}: {delivery['status']}"
+    if delivery["held"]:
+        yield f"  held: {delivery['held']}"
+    elif delivery["status"] in ("queued", "retrying"):
+        yield f"  next attempt {delivery['due']}"
+    if delivery["attempts"]:
+        last = delivery["last_error"] or "success"
+        code = "" if delivery["last_status_code"] is None else f" {delivery['last_status_code']}"
+        why = f", {printable(delivery['last_message'])}" if delivery["last_message"] else ""
+        yield f"  last of {delivery['attempts']}:{code} {last}{why}"
