@@ -93,7 +93,12 @@ async def _stored(config: "Config", event_id: str) -> dict[str, Any]:
         content_type = ("Content-Type", event.content_type)
         kept = [pair for pair in event.headers if pair[0].lower() != "content-type"]
         asked = Inquiry(
-            [*kept, content_type], event.body, event.source_ip, event.received_ms, True, event.auth
+            headers=[*kept, content_type],
+            body=event.body,
+            source_ip=event.source_ip,
+            now_ms=event.received_ms,
+            stored=True,
+            auth=event.auth,
         )
         told |= await _explained(config, event.endpoint, asked)
     else:
@@ -109,7 +114,7 @@ async def _dry_run(
     given = list(headers)
     if not any(name.lower() == "content-type" for name, _ in given):
         given.append(("Content-Type", "application/json"))
-    asked = Inquiry(given, body, "127.0.0.1", SystemClock().now_ms(), False)
+    asked = Inquiry(given, body, "127.0.0.1", SystemClock().now_ms(), stored=False)
     return await _explained(config, slug, asked)
 
 

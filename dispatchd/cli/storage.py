@@ -31,7 +31,7 @@ def load_outline(config_path: str | None) -> "Outline":
 
 
 @asynccontextmanager
-async def opened(config: "Outline") -> AsyncIterator["Store"]:
+async def opened(config: "Config | Outline") -> AsyncIterator["Store"]:
     """Open the store of `config`, which must exist. Raises DispatchdError."""
     from dispatchd.store import store_from_url  # noqa: PLC0415 - not for --help
 
