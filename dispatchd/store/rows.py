@@ -95,7 +95,7 @@ def attempt_to_row(attempt: Attempt, key: bytes) -> tuple[Any, ...]:
         attempt.latency_ms,
         attempt.status_code,
         attempt.error,
-        attempt.message,
+        None if attempt.message is None else _as_text(attempt.message),
         headers_to_json(attempt.response_headers),
         attempt.response_head,
         attempt.transform,
@@ -120,14 +120,16 @@ def attempt_from_row(row: Any) -> Attempt:
 
 
 def headers_to_json(headers: tuple[tuple[str, str], ...]) -> str:
-    """Spell headers as JSON. Bytes that were no UTF-8 (lone surrogates here) become U+FFFD."""
+    """Spell headers as JSON. Bytes that were no UTF-8 (lone surrogates here) become `?`."""
     try:
         return orjson.dumps(headers).decode()
     except TypeError:
-        clean = [
-            tuple(part.encode("utf-8", "replace").decode() for part in pair) for pair in headers
-        ]
-        return orjson.dumps(clean).decode()
+        return orjson.dumps([(_as_text(name), _as_text(value)) for name, value in headers]).decode()
+
+
+def _as_text(text: str) -> str:
+    """Replace lone surrogates: what a peer sent must never make a row that cannot be kept."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def headers_from_json(text: str) -> tuple[tuple[str, str], ...]:

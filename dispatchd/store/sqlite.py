@@ -122,10 +122,11 @@ class SqliteStore:
     async def close(self) -> None:
         """Finish the writes under way and let go of the database."""
         await self._group.close()
-        for connection in (self._reader, self._writer):
+        connections = (self._reader, self._writer)
+        self._reader = self._writer = None  # first: who comes meanwhile is told `closed`
+        for connection in connections:
             if connection is not None:
                 await connection.close()
-        self._reader = self._writer = None
         if self._lock_file is not None:
             self._lock_file.close()
             self._lock_file = None
@@ -313,28 +314,28 @@ class SqliteStore:
 
     async def prune(self, before_ms: int) -> AsyncIterator[int]:
         """Delete the events received before `before_ms` that owe nothing any more."""
-        reader = self._open_reader()
         after = (-1, -1)
+        found: list[tuple[Any, ...]] = []
+
+        def steps(connection: sqlite3.Connection) -> Sequence[Step]:
+            # Looked up in the transaction that deletes: a replay in between makes an event owed.
+            found[:] = connection.execute(
+                self._sql["prunable"], (*after, before_ms, BATCH_ROWS)
+            ).fetchall()
+            keys = [(event_key,) for _, _, event_key, owed in found if not owed]
+            return [
+                (self._sql["prune_attempts"], keys),
+                (self._sql["prune_deliveries"], keys),
+                (self._sql["prune_event"], keys),
+                (self._sql["forget"], [(before_ms,)] if found else []),
+            ]
+
         while True:
-            with faults():
-                rows = list(
-                    await reader.execute_fetchall(
-                        self._sql["prunable"], (*after, before_ms, BATCH_ROWS)
-                    )
-                )
-            if not rows:
+            await self._transaction(steps)
+            if not found:
                 return
-            after = (rows[-1][0], rows[-1][1])
-            keys = [(row[2],) for row in rows if not row[3]]
-            await self._transaction(
-                [
-                    (self._sql["prune_attempts"], keys),
-                    (self._sql["prune_deliveries"], keys),
-                    (self._sql["prune_event"], keys),
-                    (self._sql["forget"], [(before_ms,)]),
-                ]
-            )
-            yield len(keys)
+            after = found[-1][:2]
+            yield sum(not row[3] for row in found)
 
     async def backup(self, path: str) -> None:
         """Write a consistent copy of the database to `path` while it is in use."""

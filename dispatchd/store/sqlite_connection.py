@@ -112,7 +112,10 @@ class faults:  # noqa: N801 - reads as a statement: `with faults():`
         pass
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError, OverflowError)):
+        # UnicodeError: a lone surrogate, which no database takes as text
+        if isinstance(
+            error, (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError)
+        ):
             raise WriteRejected(str(error)) from error
         if isinstance(error, sqlite3.Error):
             code = getattr(error, "sqlite_errorcode", None)

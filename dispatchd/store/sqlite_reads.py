@@ -177,23 +177,27 @@ async def replayable(
     Walks by key, so what a batch changed does not come round again.
     """
     if query.event_ids:
-        for start in range(0, len(query.event_ids), batch_rows):
-            chunk = [to_key(event_id) for event_id in query.event_ids[start : start + batch_rows]]
+        keys = list(dict.fromkeys(map(to_key, query.event_ids)))
+        for start in range(0, len(keys), batch_rows):
+            chunk = keys[start : start + batch_rows]
             batch = [row for key in chunk for row in await _deliveries_of(reader, key, query)]
             if batch:
                 yield batch
         return
-    narrowed = " AND d.destination = ?" if query.destination is not None else ""
-    values = [query.destination] if query.destination is not None else []
-    after: tuple[str, bytes] = ("", b"")
+    if query.destination is not None:
+        # By name and key apart: of a row value's comparison SQLite would search the name alone.
+        after_last = "d.destination = ? AND d.event_id > ?"
+        after: tuple[str, bytes] = (query.destination, b"")
+    else:
+        after_last = "(d.destination, d.event_id) > (?, ?)"
+        after = ("", b"")
     while True:
         rows = await reader.execute_fetchall(
             "SELECT d.event_id, d.destination FROM deliveries d"  # noqa: S608 - fixed conditions
             " JOIN events e ON e.id = d.event_id"
-            " WHERE d.status = 'failed' AND (d.destination, d.event_id) > (?, ?)"
-            f" AND e.received_ms >= ?{narrowed}"
+            f" WHERE d.status = 'failed' AND {after_last} AND e.received_ms >= ?"
             " ORDER BY d.destination, d.event_id LIMIT ?",
-            (*after, query.since_ms or 0, *values, batch_rows),
+            (*after, query.since_ms or 0, batch_rows),
         )
         batch = [(row[0], row[1]) for row in rows]
         if not batch:

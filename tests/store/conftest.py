@@ -12,13 +12,18 @@ OpenStore = Callable[[], Awaitable[Store]]
 
 
 @pytest.fixture(params=BACKENDS)
-async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenStore]:
-    """Open the test's database, as often as asked; a new backend is a new line here."""
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Name the test's own database; a new backend is a new line here."""
+    return {"sqlite": f"sqlite:///{tmp_path}/store.db"}[request.param]
+
+
+@pytest.fixture
+async def open_store(store_url: str) -> AsyncIterator[OpenStore]:
+    """Open the test's database, as often as asked."""
     opened: list[Store] = []
 
     async def open_one() -> Store:
-        url = {"sqlite": f"sqlite:///{tmp_path}/store.db"}[request.param]
-        store = store_from_url(url, busy_timeout_ms=50)
+        store = store_from_url(store_url, busy_timeout_ms=50)
         await store.open()
         opened.append(store)
         return store

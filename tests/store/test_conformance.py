@@ -1,8 +1,10 @@
 """What every backend of the store promises, through the protocol alone."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,6 +133,15 @@ async def test_a_replay_wins_over_the_attempt_in_flight(store: Store) -> None:
     assert (again.status, again.attempts, again.attempts_before) == ("queued", 1, 1)
 
 
+async def test_a_replay_takes_each_delivery_once(store: Store) -> None:
+    event = an_event()
+    await add(store, event, "crm")
+    assert await replayed(store, ReplayQuery([event.id, event.id, event.id.upper()])) == 1
+    assert await replayed(store, ReplayQuery([an_event().id])) == 0
+    (again,) = await claimed(store)
+    assert again.replays == 1
+
+
 async def test_replay_of_the_failed_is_narrowed(store: Store) -> None:
     for n in range(1200):
         event = an_event(received_ms=NOW_MS + n)
@@ -191,6 +202,17 @@ async def test_stats_count_what_is_open_and_what_ended(store: Store) -> None:
     assert stats.database_bytes > 0
 
 
+async def test_prune_goes_through_more_than_one_batch(store: Store) -> None:
+    events = [an_event(received_ms=NOW_MS + n // 3) for n in range(1100)]
+    await asyncio.gather(*(add(store, event) for event in events[::2]))
+    await asyncio.gather(*(add(store, event, "crm") for event in events[1::2]))
+    counts = [n async for n in store.prune(NOW_MS + 10_000)]
+    assert len(counts) > 1
+    assert sum(counts) == 550
+    assert sum([n async for n in store.prune(NOW_MS + 10_000)]) == 0
+    assert len(await claimed(store, limit=2000)) == 550
+
+
 async def test_prune_never_takes_what_is_owed(store: Store) -> None:
     owed, done, young = an_event(), an_event(), an_event(received_ms=NOW_MS + 1000)
     await add(store, owed, "crm")
@@ -200,6 +222,21 @@ async def test_prune_never_takes_what_is_owed(store: Store) -> None:
     assert sum([n async for n in store.prune(NOW_MS + 500)]) == 1
     assert await store.get_event(done.id) is None
     assert {s.id for s in await store.find_events(EventQuery())} == {owed.id, young.id}
+
+
+async def test_the_destinations_of_an_event_are_told_apart(store: Store) -> None:
+    """Two destinations of one event never share attempts, verdicts or replays."""
+    event = an_event()
+    crm, audit = await add(store, event, "crm", "audit")
+    await store.record(crm, an_attempt(crm, error=ErrorClass.HTTP), Dead())
+    await store.record(audit, an_attempt(audit), Delivered())
+    assert await replayed(store, ReplayQuery()) == 1
+    story = await store.get_event(event.id)
+    assert story is not None
+    assert {d.destination: (d.status, d.replays) for d in story.deliveries} == {
+        "crm": ("queued", 1),
+        "audit": ("success", 0),
+    }
 
 
 async def test_a_backup_is_whole(store: Store, tmp_path: Path) -> None:
@@ -221,7 +258,7 @@ async def test_due_times_are_brought_forward(store: Store) -> None:
 async def test_one_daemon_at_a_time(open_store: OpenStore) -> None:
     first, second = await open_store(), await open_store()
     first.lock()
-    with pytest.raises(AlreadyRunning, match="already serves"):
+    with pytest.raises(AlreadyRunning, match=rf"\(pid {os.getpid()}\) already serves"):
         second.lock()
     await first.close()
     second.lock()
@@ -252,6 +289,37 @@ async def test_a_bad_write_fails_alone(store: Store) -> None:
     assert [i for i, r in enumerate(results) if isinstance(r, BaseException)] == [7]
     assert isinstance(results[7], WriteRejected)
     assert len(await claimed(store)) == 19
+
+
+async def test_text_that_cannot_be_kept_fails_alone(store: Store) -> None:
+    """A lone surrogate is no text; ingest lets none through, and the store counts on nobody."""
+    batch = [an_event() for _ in range(9)]
+    batch[4] = an_event(event_type="\ud800")
+    results = await asyncio.gather(
+        *(store.add_event(event, ["crm"]) for event in batch), return_exceptions=True
+    )
+    assert [i for i, r in enumerate(results) if isinstance(r, WriteRejected)] == [4]
+    assert len(await claimed(store)) == 8
+
+
+async def test_whatever_a_destination_answers_is_kept(store: Store) -> None:
+    event = an_event(body=b"", headers=(("X", "a\x00b"),))
+    (delivery,) = await add(store, event, "crm")
+    attempt = replace(
+        an_attempt(delivery, error=ErrorClass.PROTOCOL),
+        message="bad \udcff line",
+        response_headers=(("X-Odd", "\udcff"), ("X-Nul", "\x00")),
+        response_head=b"",
+    )
+    await store.record(delivery, attempt, Dead())
+    story = await store.get_event(event.id)
+    assert story is not None
+    assert story.event == event
+    (kept,) = story.attempts
+    assert (kept.message, kept.response_headers) == (
+        "bad ? line",
+        (("X-Odd", "?"), ("X-Nul", "\x00")),
+    )
 
 
 async def test_a_duplicate_is_decided_with_the_insert(store: Store) -> None:

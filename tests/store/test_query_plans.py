@@ -4,9 +4,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from nouns import an_event
 
+from dispatchd.model import DeliveryStatus
 from dispatchd.store import store_from_url
+from dispatchd.store.base import EventQuery, ReplayQuery
 from dispatchd.store.rows import statements
+from dispatchd.store.sqlite import SqliteStore
 
 HOT = {
     "claim_due": ("crm", 1, 10),
@@ -14,6 +18,10 @@ HOT = {
     "event": (b"x",),
     "owes": ("crm",),
     "remembered": (b"e", "k"),
+    "prune_attempts": (b"x",),
+    "prune_deliveries": (b"x",),
+    "prune_event": (b"x",),
+    "hold_lane": ("gone", "crm"),
     "settle": {
         "replays": 0,
         "status": "success",
@@ -45,3 +53,61 @@ async def test_the_plan_searches(name: str, tmp_path: Path) -> None:
     assert not [step for step in plan if "SCAN" in step or "TEMP B-TREE" in step], plan
     if name in ("claim_due", "next_due", "owes", "shift_due"):
         assert any("deliveries_due" in step for step in plan), plan
+
+
+async def statements_of(tmp_path: Path, query: EventQuery | ReplayQuery) -> list[list[str]]:
+    """Return the plan of each statement that a listing or a replay runs."""
+    path = tmp_path / "p.db"
+    store = SqliteStore(str(path))
+    await store.open()
+    assert store._reader is not None
+    seen: list[str] = []
+    await store.add_event(an_event(), ["crm"])
+    await store._reader.set_trace_callback(seen.append)
+    if isinstance(query, EventQuery):
+        await store.find_events(query)
+    else:
+        assert [n async for n in store.replay(query, 1)] == []
+    await store.close()
+    connection = sqlite3.connect(path)
+    plans = [
+        [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        for statement in seen
+    ]
+    connection.close()
+    return plans
+
+
+@pytest.mark.parametrize(
+    ("query", "searched"),
+    [
+        (ReplayQuery(), "deliveries_failed ((destination,event_id)>(?,?))"),
+        (ReplayQuery(since_ms=5), "deliveries_failed ((destination,event_id)>(?,?))"),
+        # The batches of one destination go on from the last: no batch walks the earlier ones.
+        (ReplayQuery(destination="crm", since_ms=5), "(destination=? AND event_id>?)"),
+    ],
+)
+async def test_a_replay_goes_on_where_its_last_batch_ended(
+    query: ReplayQuery, searched: str, tmp_path: Path
+) -> None:
+    (plan,) = await statements_of(tmp_path, query)
+    assert searched in plan[0]
+    assert not [step for step in plan if "SCAN" in step or "TEMP B-TREE" in step], plan
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        EventQuery(),
+        EventQuery(endpoint="a", since_ms=5),
+        EventQuery(before_id="7b0c0000-0000-4000-8000-000000000001"),
+        EventQuery(destination="crm", delivery_status=DeliveryStatus.FAILED),
+    ],
+)
+async def test_a_listing_follows_the_ids_and_sorts_nothing(
+    query: EventQuery, tmp_path: Path
+) -> None:
+    plans = await statements_of(tmp_path, query)
+    assert "USING INDEX sqlite_autoindex_events_1" in plans[0][0], plans[0]  # stops at its limit
+    assert not [step for plan in plans for step in plan if "TEMP B-TREE" in step], plans
+    assert not [step for plan in plans for step in plan if "SCAN d" in step], plans

@@ -1,0 +1,58 @@
+"""What only the SQLite store can get wrong: its transactions, seen from inside."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nouns import NOW_MS, an_attempt, an_event
+
+from dispatchd.errors import StoreUnavailable
+from dispatchd.model import Dead
+from dispatchd.store.base import EventQuery, ReplayQuery
+from dispatchd.store.group_commit import Limits
+from dispatchd.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(str(tmp_path / "s.db"), limits=Limits(waiting=2))
+    await store.open()
+    await store.open_lanes(["crm"])
+    yield store
+    await store.close()
+
+
+async def test_a_replay_just_before_prune_deletes_is_honoured(store: SqliteStore) -> None:
+    event = an_event()
+    added = await store.add_event(event, ["crm"])
+    assert isinstance(added, list)
+    await store.record(added[0], an_attempt(added[0]), Dead())
+    transaction = store._transaction
+
+    async def replayed_first(steps: Any) -> int:
+        store._transaction = transaction  # type: ignore[method-assign]
+        assert [n async for n in store.replay(ReplayQuery([event.id]), NOW_MS)] == [1]
+        return await transaction(steps)
+
+    store._transaction = replayed_first  # type: ignore[method-assign]
+    assert sum([n async for n in store.prune(NOW_MS + 1)]) == 0
+    (owed,) = (await store.claim_due("crm", NOW_MS, 10, frozenset())).ready
+    assert owed[1] == event
+
+
+async def test_what_comes_while_the_store_closes_is_told_so(store: SqliteStore) -> None:
+    assert store._reader is not None
+    close = store._reader.close
+    reasons = []
+
+    async def asked_meanwhile() -> None:
+        await close()
+        for ask in (store.ping(), store.find_events(EventQuery())):
+            with pytest.raises(StoreUnavailable) as caught:
+                await ask
+            reasons.append(caught.value.reason)
+
+    store._reader.close = asked_meanwhile  # type: ignore[method-assign]
+    await store.close()
+    assert reasons == ["closed", "closed"]
