@@ -16,9 +16,9 @@ from dispatchd.config import Config
 from dispatchd.deliver import Deliverer, LaneTools, ReadyBytes, lane_specs
 from dispatchd.errors import StoreUnavailable
 from dispatchd.expressions.pool import Expressions
-from dispatchd.listen import bind_tcp, bind_unix
+from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
-from dispatchd.receive import Receiver, compile_routes, http_server
+from dispatchd.receive import Connections, Receiver, compile_routes, http_server
 from dispatchd.send import Sender
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
@@ -27,6 +27,7 @@ from dispatchd.systemd import Notifier
 TICK_S: Final = 1.0
 DRAIN_S: Final = 20.0  # for exchanges under way at SIGTERM; systemd's own limit lies above
 REQUESTS_DRAIN_S: Final = 5.0  # for requests being answered at SIGTERM
+FILES_BESIDE: Final = 2048  # those of deliveries, the database, the log
 CLOCK_JUMP_MS: Final = 2000  # below this, NTP slews and scheduling noise
 
 
@@ -97,8 +98,14 @@ class App:
             wake=deliverer.wake,
         )
         self._exit.push_async_callback(deliverer.stop, self._drain_s)
+        server = config.server
+        connections = Connections(
+            server.max_connections, server.max_connections_per_client, server.trusted_proxies
+        )
+        self._allow_files(server.max_connections)
         runner = web.ServerRunner(
-            http_server(self._receiver.handle, log), shutdown_timeout=REQUESTS_DRAIN_S
+            http_server(self._receiver.handle, log, connections),
+            shutdown_timeout=REQUESTS_DRAIN_S,
         )
         await runner.setup()
         self._exit.push_async_callback(runner.cleanup)
@@ -110,6 +117,13 @@ class App:
         # Requests leave few cycles behind: look for them less often than after 700 objects.
         gc.set_threshold(10_000, 20, 20)
         self._notifier.ready()
+
+    def _allow_files(self, connections: int) -> None:
+        """Every connection is an open file, and a shell's default is fewer than we allow."""
+        wanted = connections + FILES_BESIDE
+        allowed = raise_file_limit(wanted)
+        if allowed < wanted:
+            self._log.warning("file_limit", allowed=allowed, wanted=wanted)
 
     async def _listen(self, runner: web.ServerRunner) -> None:
         listen = self._config.server.listen

@@ -1,6 +1,7 @@
 """Binding the public listener: TCP or a unix socket, with errors a person can act on."""
 
 import os
+import resource
 import socket
 import stat
 from pathlib import Path
@@ -33,6 +34,16 @@ async def bind_unix(runner: web.ServerRunner, path: str) -> None:
         os.chmod(path, SOCKET_MODE)  # noqa: PTH101 - a socket, not a file to open
     except OSError as error:
         raise DispatchdError(f"cannot listen on unix:{path}: {_why(error)}") from error
+
+
+def raise_file_limit(wanted: int) -> int:
+    """Let this process open `wanted` files, or as many as it may; return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
 
 
 def _remove_dead(path: str) -> None:

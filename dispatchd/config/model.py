@@ -73,6 +73,12 @@ class ServerConfig(Part):
         description="The largest body accepted, e.g. 10MiB.",
     )
 
+    max_connections: Whole = Field(
+        4096, ge=1, le=60_000, description="How many connections are open at once; more are closed."
+    )
+    max_connections_per_client: Whole = Field(
+        256, ge=1, le=60_000, description="How many of one address; trusted proxies are exempt."
+    )
     public_url: Annotated[PublicUrl | None, PRESENT] = Field(
         None,
         description="How senders reach this listener, e.g. https://hooks.example.com, for"

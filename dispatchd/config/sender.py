@@ -12,14 +12,17 @@ from pydantic import (
 )
 
 from dispatchd.config.fields import (
+    EMPTY_LIST,
     EMPTY_MAPPING,
     PRESENT,
     DurationMs,
     DurationS,
+    Network,
     Secret,
     one_or_more,
 )
 from dispatchd.config.part import Part
+from dispatchd.limits import Rate, read_rate
 from dispatchd.verify import ApiKey, Auth, SignatureSpec, public_url_problem
 from dispatchd.verify import problems as auth_problems
 
@@ -36,6 +39,24 @@ def _path(value: str) -> str:
     return value
 
 
+def _rate(value: Any) -> Rate:
+    """Read `100/s`, or `{rate: 100/s, burst: 200}`."""
+    burst = None
+    if isinstance(value, dict) and set(value) <= {"rate", "burst"}:
+        value, burst = value.get("rate"), value.get("burst")
+        if burst is not None and (isinstance(burst, bool) or not isinstance(burst, int)):
+            raise ValueError("needs a whole number as its burst")
+    if not isinstance(value, str):
+        raise ValueError("is not a rate; write 100/s, or {rate: 100/s, burst: 200}")  # noqa: TRY004 - likewise
+    rate = read_rate(value)
+    if burst is None:
+        return rate
+    if burst < 1:
+        raise ValueError("needs a burst of at least 1")
+    return Rate(rate.per_s, burst)
+
+
+RateLimit = Annotated[Rate, BeforeValidator(_rate, json_schema_input_type=str | dict[str, Any])]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 DotPath = Annotated[str, AfterValidator(_path)]
 
@@ -139,6 +160,16 @@ class SenderConfig(Part):
         if not value:
             raise ValueError("must hold at least one")
         return value
+
+    rate_limit: Annotated[RateLimit | None, PRESENT] = Field(
+        None, description="How many requests the endpoint takes, e.g. 100/s; more are 429."
+    )
+    rate_limit_per_ip: Annotated[RateLimit | None, PRESENT] = Field(
+        None, description="How many requests it takes from one address, e.g. 10/s."
+    )
+    allow_ips: Annotated[tuple[Network, ...], EMPTY_LIST] = Field(
+        (), description="Addresses or networks that may send; none means all."
+    )
 
     def sender_auth(self, built_url: str, api_keys: tuple[ApiKey, ...]) -> Auth:
         """Return how this endpoint's senders prove themselves, as the verifier takes it.

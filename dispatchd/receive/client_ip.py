@@ -1,7 +1,25 @@
 """Who is asking: the peer, or whom a trusted proxy names."""
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+Networks = Sequence[IPv4Network | IPv6Network]
+# One `for=` of RFC 7239: a token, or a quoted string.
+_FOR: Final = re.compile(r'(?:^|;)\s*for=(?:"([^"]*)"|([^;,\s"]+))', re.IGNORECASE)
+_ELEMENT: Final = re.compile(r'(?:[^,"]|"[^"]*")+')
+
+
+def in_networks(address: str | None, networks: Networks) -> bool:
+    """Whether `address` is in one of `networks`; an IPv4-mapped IPv6 address counts as IPv4."""
+    try:
+        ip = ip_address(address or "")
+    except ValueError:
+        return False
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return any(ip in network for network in networks)
 
 
 class ClientIp:
@@ -11,7 +29,7 @@ class ClientIp:
     trusted where any proxy is.
     """
 
-    def __init__(self, trusted: Sequence[IPv4Network | IPv6Network], *, unix: bool) -> None:
+    def __init__(self, trusted: Networks, *, unix: bool) -> None:
         self._trusted = tuple(trusted)
         self._unix = unix
 
@@ -20,38 +38,46 @@ class ClientIp:
         """Whether any proxy is believed at all."""
         return bool(self._trusted)
 
-    def find(self, peer: str | None, forwarded_for: Sequence[str]) -> str | None:
-        """Return the client's address given the peer's and the X-Forwarded-For values.
+    def find(
+        self, peer: str | None, forwarded_for: Sequence[str], forwarded: Sequence[str] = ()
+    ) -> str | None:
+        """Return the client's address given the peer's and what the request says of others.
 
-        Read from the right: each hop is believed only as long as the one that named it is
-        trusted; the first untrusted (or unreadable) entry ends the search. Everything to its
-        left is what the client itself could have written.
+        X-Forwarded-For counts where there is one, else Forwarded (RFC 7239). Read from the right:
+        each hop is believed only as long as the one that named it is trusted; the first untrusted
+        or unreadable entry ends the search. Everything to its left is what the client itself
+        could have written.
         """
-        if not (self._unix or self._is_trusted(peer)):
-            return peer or None
         client = peer or None
-        hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
+        if not self._trusted or not (self._unix or in_networks(peer, self._trusted)):
+            return client
+        hops = _x_forwarded_for(forwarded_for) if forwarded_for else _forwarded(forwarded)
         for hop in reversed(hops):
             address = _address(hop)
             if address is None:
                 break
             client = address
-            if not self._is_trusted(address):
+            if not in_networks(address, self._trusted):
                 break
         return client
 
-    def _is_trusted(self, address: str | None) -> bool:
-        try:
-            ip = ip_address(address or "")
-        except ValueError:
-            return False
-        if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-        return any(ip in network for network in self._trusted)
+
+def _x_forwarded_for(values: Sequence[str]) -> list[str]:
+    return [hop for value in values for hop in value.split(",")]
+
+
+def _forwarded(values: Sequence[str]) -> list[str]:
+    """Return the `for=` of each element, empty where it has none or more than one."""
+    hops = []
+    for value in values:
+        for element in _ELEMENT.findall(value):
+            found = _FOR.findall(element.strip())
+            hops.append(found[0][0] or found[0][1] if len(found) == 1 else "")
+    return hops
 
 
 def _address(hop: str) -> str | None:
-    """Read one X-Forwarded-For entry: an address, perhaps with a port."""
+    """Read one hop: an address, perhaps with a port; None for `unknown` and other names."""
     text = hop.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]

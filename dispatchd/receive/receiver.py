@@ -14,6 +14,7 @@ from dispatchd.match import Subject, event_type
 from dispatchd.model import Delivery, Event, EventStatus
 from dispatchd.receive.answers import Refusal, accepted, refused, unavailable
 from dispatchd.receive.body import BodyBudget, NoRoom, Reservation, TooLarge, read_body
+from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.content import Content, read_content
 from dispatchd.receive.decide import decide
 from dispatchd.receive.document import NotJson
@@ -105,13 +106,8 @@ class Receiver:
         """Take one webhook to disk; raise Refusal where the contract says so."""
         routes = self.routes
         headers = request.headers
-        source_ip = request.remote or None
-        if routes.client_ip.trusts:
-            source_ip = routes.client_ip.find(source_ip, headers.getall("X-Forwarded-For", ()))
-        fields["source_ip"] = source_ip
-        route = routes.by_slug.get(slug)
-        if route is None:
-            raise Refusal(404, "unknown_endpoint", "there is no such endpoint")
+        source_ip = fields["source_ip"] = _source_ip(request, routes.client_ip)
+        route = self._admitted(slug, source_ip)
         verifier = route.verifier
         if request.method != "POST":
             return self._not_a_post(request, route, fields)
@@ -165,6 +161,15 @@ class Receiver:
         fields["destinations"] = len(destinations)
         return await self._keep(event, destinations, idempotency, route, fields)
 
+    def _admitted(self, slug: str, source_ip: str | None) -> Route:
+        """Find the route, and whether this client may use it, before any body is read."""
+        route = self.routes.by_slug.get(slug)
+        if route is None:
+            raise Refusal(404, "unknown_endpoint", "there is no such endpoint")
+        if route.admission is not None:
+            route.admission.check(source_ip, self._clock.monotonic_s())
+        return route
+
     def _not_a_post(
         self, request: web.BaseRequest, route: Route, fields: dict[str, Any]
     ) -> web.Response:
@@ -188,6 +193,8 @@ class Receiver:
             refusal = unavailable("overloaded", "too many large bodies at once")
             refusal.close = True
             raise refusal from None
+        except TimeoutError:
+            raise Refusal(408, "timeout", "the body did not come in time", close=True) from None
         except ConnectionError:  # nobody is left to read the answer, but the log is
             raise Refusal(400, "disconnected", "the sender went away", close=True) from None
         except web.RequestPayloadError:
@@ -222,6 +229,16 @@ class Receiver:
         if added:
             self._wake(event, added)
         return accepted(event.id)
+
+
+def _source_ip(request: web.BaseRequest, client_ip: ClientIp) -> str | None:
+    peer = request.remote or None
+    if not client_ip.trusts:
+        return peer
+    headers = request.headers
+    return client_ip.find(
+        peer, headers.getall("X-Forwarded-For", ()), headers.getall("Forwarded", ())
+    )
 
 
 def _sender(request: web.BaseRequest, body: bytes, now_ms: int) -> Sender:

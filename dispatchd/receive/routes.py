@@ -4,8 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dispatchd.config import Config, DestinationConfig, IdempotencyConfig, LinkConfig
+from dispatchd.config import (
+    Config,
+    DestinationConfig,
+    EndpointConfig,
+    IdempotencyConfig,
+    LinkConfig,
+)
+from dispatchd.limits import Limiter
 from dispatchd.match import Filter, Matcher, compile_event_types, compile_filter, split_path
+from dispatchd.receive.admission import Admission
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.content import Bodies
 from dispatchd.receive.idempotency import IdempotencyRule
@@ -32,6 +40,7 @@ class Route:
     event_type_path: tuple[str, ...]
     idempotency: IdempotencyRule | None
     filter: Filter | None
+    admission: Admission | None
     links: Sequence[LinkRoute]
 
 
@@ -78,6 +87,7 @@ def _route(
         event_type_path=split_path(endpoint.event_type_path),
         idempotency=_idempotency(endpoint.idempotency),
         filter=compile_filter(endpoint.filter),
+        admission=_admission(endpoint),
         links=tuple(
             LinkRoute(
                 link.to,
@@ -86,6 +96,17 @@ def _route(
             )
             for link in endpoint.destinations
         ),
+    )
+
+
+def _admission(endpoint: EndpointConfig) -> Admission | None:
+    per_ip, whole = endpoint.rate_limit_per_ip, endpoint.rate_limit
+    if not endpoint.allow_ips and per_ip is None and whole is None:
+        return None
+    return Admission(
+        endpoint.allow_ips,
+        None if per_ip is None else Limiter(per_ip),
+        None if whole is None else Limiter(whole, keys_max=1),
     )
 
 

@@ -1,23 +1,97 @@
-"""The HTTP server under the receiver: aiohttp's, with the contract's errors for bad HTTP."""
+"""The HTTP server under the receiver: aiohttp's, with the contract's errors and our bounds."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, cast
 
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from dispatchd.log import Log
+from dispatchd.receive.connections import Connections
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-KEEPALIVE_S = 75.0
+REFUSED_LOG_S: Final = 1.0  # a flood of connections makes one line in this time
+HEAD_MAX_BYTES: Final = 64 * 1024  # of a head that is still not whole
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a client may take, in s: with a request's head, and between requests."""
+
+    head_s: float = 15.0
+    keepalive_s: float = 75.0
 
 
 class _Protocol(RequestHandler):
-    """aiohttp's connection handler; what cannot be parsed gets our JSON error, and a quiet log."""
+    """aiohttp's connection handler; what cannot be parsed gets our JSON error, and a quiet log.
 
-    __slots__ = ("_dispatchd_log",)
-    _dispatchd_log: Log
+    aiohttp waits for ever for a head that never ends; here it must be whole in `head_s` from
+    the connection's start or its first byte.
+    """
+
+    __slots__ = ("_client", "_entered", "_head_bytes", "_head_timer", "_server")
+    _server: "_Server"
+    _client: str | None
+    _entered: bool
+    _head_bytes: int
+    _head_timer: asyncio.TimerHandle | None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let the connection in, or answer that there are too many."""
+        self._head_timer = None
+        self._head_bytes = 0
+        peer = transport.get_extra_info("peername")
+        self._client = peer[0] if isinstance(peer, tuple) and peer else None
+        self._entered = self._server.counted.enter(self._client)
+        if self._entered:
+            super().connection_made(transport)
+            self._wait_for_head()
+        else:
+            self._server.refused()
+            cast("asyncio.Transport", transport).write(_TOO_MANY)
+            transport.close()
+            self._force_close = True  # what it sends is not read
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Make room for another."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        if self._entered:
+            self._entered = False
+            self._server.counted.leave(self._client)
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, and watch a head that does not end."""
+        super().data_received(data)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():  # still idle: the head is not whole
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_MAX_BYTES:
+                self._refuse_head(431, "headers_too_large", "the headers are too large")
+            elif self._head_timer is None:
+                self._wait_for_head()
+        elif self._request_count and self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+            self._head_bytes = 0
+
+    def _wait_for_head(self) -> None:
+        self._head_timer = self._loop.call_later(self._server.timeouts.head_s, self._head_late)
+
+    def _head_late(self) -> None:
+        self._head_timer = None
+        self._refuse_head(408, "timeout", "the headers did not come in time")
+
+    def _refuse_head(self, status: int, code: str, message: str) -> None:
+        if self.transport is not None:
+            self.transport.write(_raw_response(status, code, message))
+            self.force_close()
 
     def handle_error(
         self,
@@ -30,37 +104,80 @@ class _Protocol(RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("the response has begun: no other can be sent")
         if status >= 500:  # noqa: PLR2004
-            self._dispatchd_log.error("internal_error", error=repr(exc))
+            self._server.log.error("internal_error", error=repr(exc))
             code, text = "internal_error", "internal error"
+        elif isinstance(exc, LineTooLong):
+            status, code, text = 431, "headers_too_large", "a header or the URL is too large"
         else:
             code, text = "bad_request", "the request is not valid HTTP"
         response = web.Response(
-            status=status,
-            body=orjson.dumps({"error": {"code": code, "message": text}}),
-            content_type="application/json",
+            status=status, body=_error(code, text), content_type="application/json"
         )
         response.force_close()
         return response
 
 
 class _Server(web.Server):
-    def __init__(self, handler: Handler, log: Log) -> None:
+    def __init__(
+        self, handler: Handler, log: Log, connections: Connections, timeouts: Timeouts
+    ) -> None:
         super().__init__(handler)
-        self._log = log
+        self.log = log
+        self.counted = connections
+        self.timeouts = timeouts
+        self._refused = 0
 
     def __call__(self) -> RequestHandler:
         protocol = _Protocol(
             self,
             loop=self._loop,
             access_log=None,  # type: ignore[arg-type]  # aiohttp: falsy is off; we log ourselves
-            keepalive_timeout=KEEPALIVE_S,
+            keepalive_timeout=self.timeouts.keepalive_s,
             auto_decompress=False,  # signatures cover the bytes as sent; and no bombs
             lingering_time=2.0,  # for a body we will not read, e.g. after a 413
         )
-        protocol._dispatchd_log = self._log  # noqa: SLF001 - our own subclass
+        protocol._server = self  # noqa: SLF001 - our own subclass
         return protocol
 
+    def refused(self) -> None:
+        """Count a connection that was one too many, for the log."""
+        self._refused += 1
+        if self._refused == 1:
+            self._loop.call_later(REFUSED_LOG_S, self._log_refused)
 
-def http_server(handler: Handler, log: Log) -> web.Server:
+    def _log_refused(self) -> None:
+        self.log.warning("connections_refused", count=self._refused, connections=self.counted.open)
+        self._refused = 0
+
+
+def http_server(
+    handler: Handler, log: Log, connections: Connections, timeouts: Timeouts | None = None
+) -> web.Server:
     """Return the low-level server for `handler`: no routing table between it and the socket."""
-    return _Server(handler, log)
+    return _Server(handler, log, connections, timeouts or Timeouts())
+
+
+def _error(code: str, message: str) -> bytes:
+    return orjson.dumps({"error": {"code": code, "message": message}})
+
+
+_REASONS: Final = {
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+
+
+def _raw_response(status: int, code: str, message: str, headers: str = "") -> bytes:
+    """Return a whole response, for when there is no request that aiohttp could answer."""
+    body = _error(code, message)
+    head = (
+        f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n{headers}\r\n"
+    )
+    return head.encode() + body
+
+
+_TOO_MANY: Final = _raw_response(
+    503, "unavailable_overloaded", "too many connections; try again", "Retry-After: 1\r\n"
+)

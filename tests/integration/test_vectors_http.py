@@ -68,6 +68,7 @@ async def test_vectors_over_http(provider: str, tmp_path: Path) -> None:
                 event_type_path=(),
                 idempotency=None,
                 filter=None,
+                admission=None,
                 links=(),
             )
             app._receiver.routes = type(routes)(

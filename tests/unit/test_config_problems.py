@@ -24,6 +24,10 @@ def endpoint(keys: str) -> str:
     return f"endpoints:\n  a:\n    {keys}" + TAIL
 
 
+def limit(key: str) -> str:
+    return endpoint(f"auth: none\n    {key}")
+
+
 def destination(keys: str) -> str:
     return f"destinations:\n  d:\n    url: http://h/\n    {keys}\n"
 
@@ -68,6 +72,27 @@ CASES = {
         f"api_keys:\n- &k {{name: ci, hash: 'sha256:{'0' * 64}'}}\n- {{<<: *k, name: ci}}",
         "3: api_keys[1].name: is the name of api_keys[0] too",
     ),
+    # floods
+    "rate without unit": (limit("rate_limit: 100"), "4: endpoints.a.rate_limit: is not a rate"),
+    "rate a day": (limit("rate_limit: 9/d"), "4: endpoints.a.rate_limit: is not a rate; write"),
+    "rate of nothing": (limit("rate_limit: 0/s"), "4: endpoints.a.rate_limit: is not a rate"),
+    "null rate": (limit("rate_limit:"), "4: endpoints.a.rate_limit: has no value"),
+    "rates": (limit("rate_limit_per_ip: [1/s]"), "4: endpoints.a.rate_limit_per_ip: is not a"),
+    "burst of none": (
+        limit("rate_limit: {rate: 1/s, burst: 0}"),
+        "4: endpoints.a.rate_limit: needs a burst of at least 1",
+    ),
+    "burst as text": (
+        limit("rate_limit: {rate: 1/s, burst: x}"),
+        "4: endpoints.a.rate_limit: needs a whole number as its burst",
+    ),
+    "bursts": (
+        limit("rate_limit: {rate: 1/s, bursts: 3}"),
+        "4: endpoints.a.rate_limit: is not a rate",
+    ),
+    "host bits": (limit("allow_ips: [10.0.0.1/8]"), "4: endpoints.a.allow_ips[0]: "),
+    "host name": (limit("allow_ips: [localhost]"), "4: endpoints.a.allow_ips[0]: "),
+    "no connections": ("server: {max_connections: 0}", "1: server.max_connections: must be"),
     "admin token": (
         "admin:\n  listen: 0.0.0.0:8081",
         "2: admin.listen: is open to other machines, and there is no admin.token",

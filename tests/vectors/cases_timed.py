@@ -276,7 +276,7 @@ def standard_webhooks() -> Vectors:
         vectors.add(name, listed(*values), ok=False)
     for name, (odd, more) in {
         "empty": ("", {}),
-        "of 9,000 letters": ("a" * 9000, {"http": 400}),
+        "of 9,000 letters": ("a" * 9000, {"http": 431}),
     }.items():
         headers = signers.standard("webhook", odd)(key[NEW], body, NOW_S)
         vectors.add(f"id {name}, signed", {"headers": headers, "body": body}, ok=False, **more)

@@ -1,0 +1,34 @@
+"""Who may ask at all, and how often: decided before a body is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from math import ceil
+
+from dispatchd.limits import Limiter
+from dispatchd.receive.answers import Refusal
+from dispatchd.receive.client_ip import in_networks
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """An endpoint's door. The limiters hold state; a new config starts them afresh."""
+
+    allow_ips: Sequence[IPv4Network | IPv6Network]
+    per_ip: Limiter | None
+    whole: Limiter | None
+
+    def check(self, source_ip: str | None, now_s: float) -> None:
+        """Let a request in, or raise the Refusal it is answered with. `now_s` is monotonic."""
+        if self.allow_ips and not in_networks(source_ip, self.allow_ips):
+            raise Refusal(403, "ip_not_allowed", "this address may not send here")
+        wait_s = self.per_ip.take(source_ip or "", now_s) if self.per_ip is not None else 0.0
+        if wait_s == 0 and self.whole is not None:
+            wait_s = self.whole.take("", now_s)
+        if wait_s > 0:
+            raise Refusal(
+                429,
+                "rate_limited",
+                "too many requests; try again later",
+                headers={"Retry-After": str(max(1, ceil(wait_s)))},
+            )

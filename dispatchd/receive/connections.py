@@ -1,0 +1,39 @@
+"""How many connections are open: in all, and of one client. Pure."""
+
+from collections import Counter
+
+from dispatchd.receive.client_ip import Networks, in_networks
+
+
+class Connections:
+    """Counts connections and says which may stay.
+
+    `exempt` are proxies, behind which many clients look like one: they count in all only, and so
+    does who has no address (a unix socket's peer).
+    """
+
+    def __init__(self, most: int, most_per_client: int, exempt: Networks = ()) -> None:
+        self._most = most
+        self._most_per_client = most_per_client
+        self._exempt = tuple(exempt)
+        self._clients: Counter[str] = Counter()
+        self.open = 0
+
+    def enter(self, client: str | None) -> bool:
+        """Count a connection of `client`; False, and not counted, where it is one too many."""
+        if self.open >= self._most:
+            return False
+        if client and not in_networks(client, self._exempt):
+            if self._clients[client] >= self._most_per_client:
+                return False
+            self._clients[client] += 1
+        self.open += 1
+        return True
+
+    def leave(self, client: str | None) -> None:
+        """Forget a connection that had entered."""
+        self.open -= 1
+        if client is not None and client in self._clients:
+            self._clients[client] -= 1
+            if not self._clients[client]:
+                del self._clients[client]

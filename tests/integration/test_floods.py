@@ -1,0 +1,250 @@
+"""Floods: too many requests, too many connections, and clients that never finish."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from rig import SECRET, Daemon, FakeClock, RecordingLog, StartDaemon, signature
+
+from dispatchd.receive import Connections
+from dispatchd.receive import body as body_module
+from dispatchd.receive.server import HEAD_MAX_BYTES, Timeouts, http_server
+
+BODY = b'{"action":"opened"}'
+
+CONFIG = f"""
+server: {{listen: '127.0.0.1:0', trusted_proxies: [127.0.0.1]}}
+endpoints:
+  my-slug: {{secret: {SECRET}}}
+  slow: {{secret: {SECRET}, rate_limit: {{rate: 30/m, burst: 2}}}}
+  fair: {{secret: {SECRET}, rate_limit: 100/s, rate_limit_per_ip: 1/h}}
+  known: {{secret: {SECRET}, allow_ips: [192.0.2.0/24, "2001:db8::1"]}}
+"""
+
+
+def via(client: str) -> dict[str, str]:
+    return {"X-Forwarded-For": client}
+
+
+async def test_an_endpoint_over_its_rate_is_a_429(start_daemon: StartDaemon) -> None:
+    clock = FakeClock()
+    daemon = await start_daemon(CONFIG, clock=clock)
+    for client in ("192.0.2.1", "192.0.2.2"):
+        await daemon.accepted(BODY, slug="slow", headers=via(client))
+    status, document, headers = await daemon.post(BODY, slug="slow")
+    assert (status, document["error"]["code"]) == (429, "rate_limited")
+    assert headers["Retry-After"] == "2"
+    await daemon.accepted(BODY)  # another endpoint's flood is not ours
+    clock.advance(1.0)
+    status, _, headers = await daemon.post(BODY, slug="slow")
+    assert (status, headers["Retry-After"]) == (429, "1")
+    clock.advance(1.0)
+    await daemon.accepted(BODY, slug="slow")
+    assert len(daemon.log.of("event", error="rate_limited")) == 2
+
+
+async def test_one_client_over_its_rate_is_a_429(start_daemon: StartDaemon) -> None:
+    daemon = await start_daemon(CONFIG, clock=FakeClock())
+    await daemon.accepted(BODY, slug="fair", headers=via("192.0.2.1"))
+    status, _, headers = await daemon.post(BODY, slug="fair", headers=via("6.6.6.6, 192.0.2.1"))
+    assert (status, headers["Retry-After"]) == (429, "3600")
+    await daemon.accepted(BODY, slug="fair", headers=via("192.0.2.2"))
+    await daemon.accepted(BODY, slug="fair", headers={"Forwarded": "for=192.0.2.3"})
+
+
+async def test_a_refusal_counts_no_forged_request_twice(start_daemon: StartDaemon) -> None:
+    """Unsigned requests spend the rate too: checking a signature is what a flood costs."""
+    daemon = await start_daemon(CONFIG, clock=FakeClock())
+    for _ in range(2):
+        status, _, _ = await daemon.post(BODY, slug="slow", secret="forged")
+        assert status == 401
+    status, _, _ = await daemon.post(BODY, slug="slow", secret="forged")
+    assert status == 429
+
+
+@pytest.mark.parametrize(
+    ("client", "expected"),
+    [
+        ("192.0.2.77", 202),
+        ("::ffff:192.0.2.77", 202),
+        ("2001:db8::1", 202),
+        ("2001:db8::2", 403),
+        ("198.51.100.7", 403),
+        ("192.0.2.77, 198.51.100.7", 403),
+        ("nonsense", 403),
+    ],
+)
+async def test_allow_ips(start_daemon: StartDaemon, client: str, expected: int) -> None:
+    daemon = await start_daemon(CONFIG)
+    status, document, _ = await daemon.post(BODY, slug="known", headers=via(client))
+    assert status == expected
+    if expected == 403:
+        assert document["error"]["code"] == "ip_not_allowed"
+
+
+async def connect(daemon: Daemon) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, _, port = daemon.url.removeprefix("http://").partition(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+def request(body: bytes = BODY, *, declared: int | None = None, head: str = "") -> bytes:
+    length = len(body) if declared is None else declared
+    return (
+        f"POST /hooks/my-slug HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+        f"X-Dispatch-Signature: {signature(body)}\r\n{head}\r\n"
+    ).encode() + body
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Read until the server closes; return the status and everything."""
+    async with asyncio.timeout(20):
+        raw = await reader.read()
+    return int(raw.split()[1]), raw
+
+
+@pytest.mark.parametrize(
+    ("server", "most"),
+    [
+        ("max_connections: 2", 2),
+        ("max_connections_per_client: 3", 3),
+        ("max_connections: 3, max_connections_per_client: 1, trusted_proxies: [127.0.0.1]", 3),
+    ],
+)
+async def test_connections_over_the_limit_are_closed(
+    start_daemon: StartDaemon, server: str, most: int
+) -> None:
+    config = CONFIG.replace("trusted_proxies: [127.0.0.1]", server)
+    daemon = await start_daemon(config)
+    held = []
+    for _ in range(most):
+        reader, writer = await connect(daemon)
+        writer.write(request())
+        assert b" 202 " in await reader.readuntil(b"\r\n")
+        held.append(writer)
+    for _ in range(3):
+        reader, writer = await connect(daemon)
+        status, raw = await answer(reader)
+        assert status == 503
+        assert b"Retry-After: 1\r\n" in raw
+        writer.close()
+    (line,) = await daemon.log.wait_for("connections_refused")
+    assert (line["count"], line["connections"]) == (3, most)
+    held.pop().close()
+    status = 503
+    while status == 503:  # until the daemon has seen the close
+        reader, writer = await connect(daemon)
+        writer.write(request(head="Connection: close\r\n"))
+        status, _ = await answer(reader)
+        writer.close()
+    assert status == 202
+    for writer in held:
+        writer.close()
+
+
+async def test_a_body_that_never_ends_is_a_408(
+    start_daemon: StartDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body_module.read_body, "__defaults__", (0.05,))
+    daemon = await start_daemon(CONFIG)
+    reader, writer = await connect(daemon)
+    writer.write(request(declared=len(BODY) + 1))
+    status, raw = await answer(reader)
+    assert status == 408
+    assert b'"timeout"' in raw
+    writer.close()
+    await daemon.accepted(BODY)
+    assert len(daemon.log.of("event", error="timeout")) == 1
+
+
+async def test_bodies_that_were_only_announced_keep_nobody_out(start_daemon: StartDaemon) -> None:
+    daemon = await start_daemon(CONFIG)
+    writers = []
+    for _ in range(20):  # 200 MiB announced, more than all bodies may take together
+        _, writer = await connect(daemon)
+        writer.write(request(declared=10 * 1024 * 1024))
+        await writer.drain()
+        writers.append(writer)
+    await daemon.accepted(BODY)
+    for writer in writers:
+        writer.close()
+
+
+Serve = Callable[[Timeouts], Awaitable[int]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Start our HTTP server over a handler that reads the body and says how long it was."""
+    runners: list[web.ServerRunner] = []
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text=str(len(await request.read())))
+
+    async def start(timeouts: Timeouts) -> int:
+        server = http_server(handle, RecordingLog(), Connections(100, 100), timeouts)
+        runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        runners.append(runner)
+        return int(runner.addresses[0][1])
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST", b"POST / HTTP/1.1\r\nHost: x\r\nX-A: b\r\n"])
+async def test_a_head_that_never_ends_is_a_408(serve: Serve, sent: bytes) -> None:
+    port = await serve(Timeouts(head_s=0.05))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    status, _ = await answer(reader)
+    assert status == 408
+    writer.close()
+
+
+async def test_a_second_head_that_never_ends_is_a_408(serve: Serve) -> None:
+    port = await serve(Timeouts(head_s=0.05))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request())
+    assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"POST /hooks")
+    _, raw = await answer(reader)
+    assert b" 408 " in raw
+    writer.close()
+
+
+async def test_a_kept_connection_may_rest_longer_than_a_head_may_take(serve: Serve) -> None:
+    """The time for a head begins with its first byte; the body of one before it is no head."""
+    port = await serve(Timeouts(head_s=0.05, keepalive_s=0.4))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    whole = request(b"x" * 200_000)
+    for part in (whole[:30], whole[30:400], whole[400:100_000], whole[100_000:]):
+        writer.write(part)
+        await writer.drain()
+        await asyncio.sleep(0)
+    _, raw = await answer(reader)  # ends by the keepalive, without a 408
+    assert raw.count(b"HTTP/1.1 ") == 1
+    assert b"200000" in raw
+    writer.close()
+
+
+async def test_a_head_without_end_is_a_431(serve: Serve) -> None:
+    port = await serve(Timeouts())
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = b"POST / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 4000) for n in range(20))
+    writer.write(head[: HEAD_MAX_BYTES + 1])
+    status, raw = await answer(reader)
+    assert status == 431
+    assert b'"headers_too_large"' in raw
+    writer.close()
+
+
+async def test_a_header_too_long_is_a_431(serve: Serve) -> None:
+    port = await serve(Timeouts())
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(head=f"X-Long: {'y' * 9000}\r\n"))
+    status, _ = await answer(reader)
+    assert status == 431
+    writer.close()

@@ -1,0 +1,99 @@
+"""Whom a request comes from: read from the right, believed hop by hop."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from dispatchd.receive.client_ip import ClientIp, in_networks
+from dispatchd.receive.connections import Connections
+
+TRUSTED = [ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")]
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ([], "10.0.0.1"),
+        (["203.0.113.9"], "203.0.113.9"),
+        (["6.6.6.6, 203.0.113.9"], "203.0.113.9"),
+        (["6.6.6.6, 203.0.113.9, 10.1.1.1"], "203.0.113.9"),
+        (["6.6.6.6", "203.0.113.9, 127.0.0.1"], "203.0.113.9"),
+        (["203.0.113.9:4711"], "203.0.113.9"),
+        (["[2606:4700::1]:443"], "2606:4700::1"),
+        (["2606:4700::1, 2001:db8::5"], "2606:4700::1"),
+        (["203.0.113.9, nonsense, 10.1.1.1"], "10.1.1.1"),
+        (["203.0.113.9, unknown"], "10.0.0.1"),
+        (["203.0.113.9,"], "10.0.0.1"),
+        (["10.3.3.3, 10.2.2.2"], "10.3.3.3"),
+    ],
+)
+def test_x_forwarded_for(values: list[str], found: str) -> None:
+    assert ClientIp(TRUSTED, unix=False).find("10.0.0.1", values) == found
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (["for=203.0.113.9"], "203.0.113.9"),
+        (["For=203.0.113.9;proto=https;by=10.0.0.2"], "203.0.113.9"),
+        (["proto=https; for=203.0.113.9"], "203.0.113.9"),
+        (['for="203.0.113.9:4711"'], "203.0.113.9"),
+        (['for="[2606:4700::1]:443"'], "2606:4700::1"),
+        (["for=6.6.6.6, for=203.0.113.9, for=10.1.1.1"], "203.0.113.9"),
+        (["for=6.6.6.6", "for=203.0.113.9"], "203.0.113.9"),
+        (["for=203.0.113.9, for=_hidden, for=10.1.1.1"], "10.1.1.1"),
+        (["for=203.0.113.9, proto=https"], "10.0.0.1"),
+        (["for=203.0.113.9;for=6.6.6.6"], "10.0.0.1"),
+        (['for="203.0.113.9'], "10.0.0.1"),
+        (['for="a,b", for=203.0.113.9'], "203.0.113.9"),
+        ([""], "10.0.0.1"),
+    ],
+)
+def test_forwarded(values: list[str], found: str) -> None:
+    assert ClientIp(TRUSTED, unix=False).find("10.0.0.1", [], values) == found
+
+
+def test_x_forwarded_for_counts_before_forwarded() -> None:
+    client_ip = ClientIp(TRUSTED, unix=False)
+    assert client_ip.find("10.0.0.1", ["203.0.113.9"], ["for=6.6.6.6"]) == "203.0.113.9"
+
+
+@pytest.mark.parametrize("peer", ["198.51.100.7", "2606:4700::1"])
+def test_who_is_not_trusted_speaks_for_nobody(peer: str) -> None:
+    assert ClientIp(TRUSTED, unix=False).find(peer, ["6.6.6.6"], ["for=6.6.6.6"]) == peer
+
+
+def test_a_unix_peer_is_trusted_where_any_proxy_is() -> None:
+    assert ClientIp(TRUSTED, unix=True).find("", ["203.0.113.9"]) == "203.0.113.9"
+    assert ClientIp([], unix=True).find("", ["203.0.113.9"]) is None
+    assert ClientIp([], unix=False).find("127.0.0.1", ["203.0.113.9"]) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("address", "inside"),
+    [
+        ("10.255.255.255", True),
+        ("::ffff:10.0.0.1", True),
+        ("2001:db8:ffff::", True),
+        ("11.0.0.0", False),
+        ("", False),
+        (None, False),
+        ("localhost", False),
+    ],
+)
+def test_in_networks(address: str | None, inside: bool) -> None:
+    assert in_networks(address, TRUSTED) is inside
+
+
+def test_connections_are_bounded_in_all_and_by_client() -> None:
+    connections = Connections(5, 2, TRUSTED)
+    assert [connections.enter("203.0.113.9") for _ in range(3)] == [True, True, False]
+    assert [connections.enter("127.0.0.1") for _ in range(3)] == [True, True, True]
+    assert not connections.enter("198.51.100.7")
+    assert not connections.enter("127.0.0.1")
+    connections.leave("203.0.113.9")
+    assert connections.enter("203.0.113.9")
+    for client in ("203.0.113.9", "203.0.113.9", "127.0.0.1", "127.0.0.1", "127.0.0.1"):
+        connections.leave(client)
+    assert connections.open == 0
+    assert [connections.enter(None) for _ in range(6)] == [True] * 5 + [False]
