@@ -34,6 +34,7 @@ START_MB = Figure("backlog", "RSS after start", "<=", 80, " MB")
 BACKLOG_MB = Figure("backlog", "peak RSS with 1,000,000 queued", "<=", 150, " MB")
 FIRST_S = Figure("backlog", "start to first 202 with 1,000,000 queued", "<=", 2, " s")
 BACKLOG_INGEST = Figure("backlog", "ingest with 1,000,000 queued / empty", ">=", 0.9)
+FLOOD_P99 = Figure("flood", "202 beside a flood / alone, p99", "<=", 2)
 
 FIGURES = (
     INGEST,
@@ -45,6 +46,7 @@ FIGURES = (
     BACKLOG_MB,
     FIRST_S,
     BACKLOG_INGEST,
+    FLOOD_P99,
 )
 
 
@@ -62,6 +64,14 @@ def rounds_doubts(ratios: Sequence[float], disturbed: int) -> list[str]:
         doubts.append(f"rounds disagree, {min(ratios):.3f} to {max(ratios):.3f}")
     if 2 * disturbed >= len(ratios):
         doubts.append(f"{disturbed} of {len(ratios)} rounds were disturbed")
+    return doubts
+
+
+def sides_doubts(figure: Figure, ratios: Sequence[float], disturbed: int) -> list[str]:
+    """Likewise for a ratio of two tails, which scatters: the rounds must agree on the answer."""
+    doubts = rounds_doubts([1.0] * len(ratios), disturbed)
+    if len({figure.met(ratio) for ratio in ratios}) > 1:
+        doubts.append(f"rounds disagree, {min(ratios):.3f} to {max(ratios):.3f}")
     return doubts
 
 

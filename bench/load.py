@@ -89,13 +89,13 @@ def bodies() -> list[bytes]:
     return made
 
 
-def requests(port: int, provider: str = "generic") -> list[tuple[bytes, bytes]]:
+def requests(port: int, provider: str = "generic", slug: str = SLUG) -> list[tuple[bytes, bytes]]:
     """Each in two parts: where the second is not empty, a delivery id goes between them."""
     made = []
     for body in bodies():
         signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
         head = (
-            f"POST /hooks/{SLUG} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"POST /hooks/{slug} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             f"X-Hub-Signature-256: sha256={signature}\r\nUser-Agent: bench\r\n"
         ).encode()
@@ -162,11 +162,13 @@ class _Connection(asyncio.Protocol):
 class _Load:
     """A pool of connections. A lost connection with a request on its way spoils the run."""
 
-    def __init__(self, port: int, connections: int, provider: str) -> None:
+    def __init__(
+        self, port: int, connections: int, provider: str = "generic", slug: str = SLUG
+    ) -> None:
         self.outcome = Outcome()
         self._port = port
         self._count = connections
-        self._requests = requests(port, provider)
+        self._requests = requests(port, provider, slug)
         self._next = 0
         self._first_id = time.time_ns()  # no two loads on one database share a delivery id
         self._on_way = 0
@@ -261,10 +263,15 @@ class _Open(_Load):
 
 
 async def closed_loop(
-    port: int, *, seconds: float, connections: int = CONNECTIONS, provider: str = "generic"
+    port: int,
+    *,
+    seconds: float,
+    connections: int = CONNECTIONS,
+    provider: str = "generic",
+    slug: str = SLUG,
 ) -> Outcome:
     """Every connection sends its next request as soon as the last was answered."""
-    load = _Closed(port, connections, provider)
+    load = _Closed(port, connections, provider, slug)
     await load.connect()
     cpu = time.process_time()
     load.outcome.started = time.monotonic()

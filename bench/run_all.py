@@ -12,12 +12,13 @@ from pathlib import Path
 from figures import FIGURES
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("ingest", "end_to_end", "latency", "backlog")
+SCRIPTS = ("ingest", "end_to_end", "latency", "backlog", "flood")
 QUICK = {
     "ingest": ["--rounds", "1", "--seconds", "2"],
     "end_to_end": ["--rounds", "1", "--seconds", "2"],
     "latency": ["--seconds", "5"],
     "backlog": ["--rounds", "1", "--seconds", "2", "--deliveries", "50000"],
+    "flood": ["--rounds", "1", "--seconds", "2"],
 }
 WORDS = ("ok", "MISS", "VOID")
 

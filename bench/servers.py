@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 START_S = 30.0
 STOP_S = 60.0
 DESTINATION = "sink"
+FLOODED_SLUG = "flooded"
 
 
 def pin_load() -> None:
@@ -43,16 +44,19 @@ def config_text(
     url: str | None = None,
     endpoint_lines: Sequence[str] = (),
     destination_lines: Sequence[str] = (),
-    server_lines: Sequence[str] = (),
+    flooded_lines: Sequence[str] = (),
 ) -> str:
-    """One endpoint, and one destination where `url` is given; the lines add keys to each."""
+    """One endpoint, and one destination where `url` is given; the lines add keys to each.
+
+    `flooded_lines` make a second endpoint.
+    """
     lines = [
         "server:",
         f"  listen: 127.0.0.1:{port}",
-        *(f"  {line}" for line in server_lines),
         "storage:",
         f"  url: sqlite:///{database}",
         "endpoints:",
+        *(f"  {line}" for line in _flooded(flooded_lines)),
         f"  {SLUG}:",
         f"    secret: {SECRET}",
         *(f"    {line}" for line in endpoint_lines),
@@ -66,6 +70,12 @@ def config_text(
             *(f"    {line}" for line in destination_lines),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _flooded(lines: Sequence[str]) -> list[str]:
+    if not lines:
+        return []
+    return [f"{FLOODED_SLUG}:", f"  secret: {SECRET}", *(f"  {line}" for line in lines)]
 
 
 class Server:
@@ -127,6 +137,7 @@ def daemon(
     ready: bool = True,
     endpoint_lines: Sequence[str] = (),
     destination_lines: Sequence[str] = (),
+    flooded_lines: Sequence[str] = (),
 ) -> Iterator[Server]:
     """`dispatchd serve` on `directory`/`database`, its log going to a file."""
     port = free_port()
@@ -138,6 +149,7 @@ def daemon(
             url=url,
             endpoint_lines=endpoint_lines,
             destination_lines=destination_lines,
+            flooded_lines=flooded_lines,
         )
     )
     command = ["-m", "dispatchd", "serve", "--config", str(config), "--log-format", "json"]

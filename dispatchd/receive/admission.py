@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from math import ceil
+from typing import Final
 
 from dispatchd.limits import Limiter
 from dispatchd.receive.answers import Refusal
 from dispatchd.receive.client_ip import in_networks
+
+# Whom we refuse waits for the answer, from this to twice as long: a flood that sends as fast as
+# it is answered becomes a trickle, spread out so that its refusals never come all at once.
+PAUSE_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Admission:
     def check(self, source_ip: str | None, now_s: float) -> None:
         """Let a request in, or raise the Refusal it is answered with. `now_s` is monotonic."""
         if self.allow_ips and not in_networks(source_ip, self.allow_ips):
-            raise Refusal(403, "ip_not_allowed", "this address may not send here")
+            raise Refusal(403, "ip_not_allowed", "this address may not send here", pause_s=PAUSE_S)
         wait_s = self.per_ip.take(source_ip or "", now_s) if self.per_ip is not None else 0.0
         if wait_s == 0 and self.whole is not None:
             wait_s = self.whole.take("", now_s)
@@ -30,5 +35,6 @@ class Admission:
                 429,
                 "rate_limited",
                 "too many requests; try again later",
-                headers={"Retry-After": str(max(1, ceil(wait_s)))},
+                headers={"Retry-After": str(max(1, ceil(wait_s - PAUSE_S)))},
+                pause_s=PAUSE_S,
             )

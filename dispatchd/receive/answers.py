@@ -15,7 +15,8 @@ RETRY_AFTER_DEFAULT_S: Final = 10  # a full or failing disk takes somebody to me
 class Refusal(Exception):  # noqa: N818 - an answer, not a mistake of ours
     """A request ends here with an error of the contract.
 
-    `event_id` is the first event's, where this one is a duplicate; `close` ends the connection.
+    `event_id` is the first event's, where this one is a duplicate; `close` ends the connection;
+    `pause_s` is how long the answer waits, at least, and up to twice that.
     """
 
     status: int
@@ -24,6 +25,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a mistake of ours
     headers: dict[str, str] | None = None
     close: bool = False
     event_id: str | None = None
+    pause_s: float = 0.0
 
 
 def unavailable(reason: str, message: str) -> Refusal:

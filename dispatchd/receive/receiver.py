@@ -1,5 +1,7 @@
 """One webhook, start to end: read, verify, type, match, commit, 202."""
 
+import asyncio
+import random
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
@@ -92,6 +94,8 @@ class Receiver:
             response = refused(refusal)
             fields["error"] = refusal.code
             write = self._log.error if refusal.status == 503 else self._log.warning  # noqa: PLR2004
+            if refusal.pause_s and not self.stopping:
+                await asyncio.sleep(refusal.pause_s * random.uniform(1, 2))  # noqa: S311 - no secret
         write(
             "event",
             status=response.status,

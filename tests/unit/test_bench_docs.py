@@ -68,8 +68,8 @@ def test_the_results_are_of_every_figure_and_its_bound(bench):
         [figure.name, figure.must] for figure in figures
     ]
     assert {figure.script for figure in figures} == set(bench("run_all").SCRIPTS)
-    assert "Nine figures, four commands" in TEXT
-    assert (len(figures), len(bench("run_all").SCRIPTS)) == (9, 4)
+    assert "Ten figures, five commands" in TEXT
+    assert (len(figures), len(bench("run_all").SCRIPTS)) == (10, 5)
 
 
 def test_every_figure_is_judged_by_its_script(bench):
@@ -137,6 +137,9 @@ def test_rounds_that_make_no_result_are_doubted(bench):
     assert figures.rounds_doubts([0.5, 0.5, 0.6], disturbed=1) == []
     assert figures.rounds_doubts([0.5, 0.5, 0.5], disturbed=2)
     assert figures.rounds_doubts([0.4, 0.5, 0.6], disturbed=0)
+    assert figures.sides_doubts(figures.FLOOD_P99, [0.5, 1.9], disturbed=0) == []
+    assert figures.sides_doubts(figures.FLOOD_P99, [0.5, 2.1], disturbed=0)
+    assert figures.sides_doubts(figures.FLOOD_P99, [0.5, 1.9], disturbed=1)
     assert figures.ceiling_doubts([0.5, 9.15])
     assert figures.ceiling_doubts([0.5, 0.6]) == []
 
