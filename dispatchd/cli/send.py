@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+import time
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import click
@@ -12,13 +13,18 @@ from click.core import ParameterSource
 from dispatchd.cli.options import config_option, json_option, unknown
 from dispatchd.cli.storage import load_config
 from dispatchd.cli.text import printable, to_json
+from dispatchd.clock import new_id
 from dispatchd.errors import DispatchdError
-from dispatchd.verify import sign
+from dispatchd.verify import CannotSign, Draft, SignedRequest, sign_request
 
 if TYPE_CHECKING:
     from dispatchd.config import Config, EndpointConfig
 
-TEST_BODY: Final = b'{"action":"opened","issue":{"title":"A test event from dispatchd send"}}'
+TEST_FIELDS: Final = {
+    "action": "opened",
+    "issue": {"title": "A test event from dispatchd send"},
+}
+JSON: Final = "application/json"
 TIMEOUT_S: Final = 30
 REPLY_MAX_BYTES: Final = 64 * 1024
 ANY_HOST: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a comparison
@@ -80,7 +86,8 @@ def command(
     """Sign and post a test event to endpoint SLUG of the running daemon.
 
     The body is FILE byte for byte (- is standard input), else a small JSON document. It is
-    signed with the endpoint's first secret; where it has none, an API key is sent.
+    signed with the endpoint's first secret as its provider would; where it has none, an API key
+    is sent.
 
     \b
     Example:
@@ -93,13 +100,19 @@ def command(
         raise click.BadParameter(
             unknown("endpoint", slug, config.endpoints) + " (in the config)", param_hint="SLUG"
         )
-    body = TEST_BODY if file is None else file.read()
     prefer_key = ctx.get_parameter_source("api_key") is ParameterSource.COMMANDLINE
-    sent = _default_headers(endpoint, body, slug, api_key, prefer_key=prefer_key)
+    content_type = next((v for k, v in headers if k.lower() == "content-type"), JSON)
+    draft = _draft(file, content_type)
+    if endpoint.secret and not prefer_key:
+        signed = _signed(config, slug, draft)
+    else:
+        signed = SignedRequest(draft.body, _key_headers(endpoint, slug, api_key))
+    sent = {"Content-Type": JSON, "User-Agent": "dispatchd-send", **signed.headers}
     if event_type is not None:
         name, value = header(f"X-Event-Type: {event_type}")
         sent[name] = value
-    status, reply = asyncio.run(_post(config, slug, url, _overlay(sent, headers), body))
+    target = _target(config, slug, url)
+    status, reply = asyncio.run(_post(target, signed.query, _overlay(sent, headers), signed.body))
     ok = 200 <= status < 300  # noqa: PLR2004 - HTTP's success
     if as_json:
         click.echo(to_json({"status": status, **_reply_fields(reply)}))
@@ -118,24 +131,41 @@ def command(
         ctx.exit(1)
 
 
-def _default_headers(
-    endpoint: "EndpointConfig", body: bytes, slug: str, api_key: str | None, *, prefer_key: bool
-) -> dict[str, str]:
-    """Return content type and proof: a signature where there is a secret, else an API key."""
-    headers = {"Content-Type": "application/json", "User-Agent": "dispatchd-send"}
-    if endpoint.secret and not prefer_key:
-        secret = endpoint.secret[0].get_secret_value().encode()
-        headers["X-Dispatch-Signature"] = sign(secret, body)
-    elif api_key is not None:
+def _draft(file: BinaryIO | None, content_type: str) -> Draft:
+    if file is not None:
+        return Draft(file.read(), content_type)
+    fields = dict(TEST_FIELDS)
+    return Draft(json.dumps(fields, separators=(",", ":")).encode(), content_type, fields)
+
+
+def _signed(config: "Config", slug: str, draft: Draft) -> SignedRequest:
+    """Sign as the endpoint's provider would."""
+    public_url = config.server.public_url
+    auth = config.endpoints[slug].sender_auth(
+        f"{public_url}/hooks/{slug}" if public_url else "", ()
+    )
+    try:
+        return sign_request(auth, draft, now_s=time.time(), token=new_id())
+    except CannotSign as error:
+        raise click.UsageError(
+            f"Endpoint {slug!r} cannot be signed for: {error}; use --api-key."
+        ) from error
+    except ValueError as error:
+        raise DispatchdError(f"cannot sign as {auth.provider}: {error}") from error
+
+
+def _key_headers(endpoint: "EndpointConfig", slug: str, api_key: str | None) -> dict[str, str]:
+    """Return the header that proves by API key; none where nothing is asked for."""
+    if api_key is not None:
         if not (api_key.isascii() and api_key.isprintable()):
             raise click.UsageError("The API key holds characters that no API key has.")
-        headers["Authorization"] = f"Bearer {api_key}"
-    elif endpoint.auth != "none":
+        return {"Authorization": f"Bearer {api_key}"}
+    if endpoint.auth != "none":
         raise click.UsageError(
             f"Endpoint {slug!r} has no secret to sign with:"
             " set DISPATCHD_API_KEY to an API key (`dispatchd key new`), or use --api-key."
         )
-    return headers
+    return {}
 
 
 def _overlay(defaults: dict[str, str], given: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
@@ -144,20 +174,37 @@ def _overlay(defaults: dict[str, str], given: tuple[tuple[str, str], ...]) -> li
     return [(k, v) for k, v in defaults.items() if k.lower() not in replaced] + list(given)
 
 
+class Target(NamedTuple):
+    """Where to post; `unix_path` where the listener is a unix socket, `shown` for people."""
+
+    url: str
+    shown: str
+    unix_path: str | None = None
+
+
+def _target(config: "Config", slug: str, url: str | None) -> Target:
+    listen = config.server.listen
+    if url is not None:
+        return Target(url, url)
+    if listen.path is not None:
+        return Target(f"http://localhost/hooks/{slug}", f"unix:{listen.path}", listen.path)
+    url = _listener_url(listen.host, listen.port, slug)
+    return Target(url, url)
+
+
 async def _post(
-    config: "Config", slug: str, url: str | None, headers: list[tuple[str, str]], body: bytes
+    target: Target, query: str, headers: list[tuple[str, str]], body: bytes
 ) -> tuple[int, bytes]:
     """Post and return status and reply. Raises DispatchdError where no reply comes."""
     import aiohttp  # noqa: PLC0415 - not for --help
 
-    listen = config.server.listen
+    where = target.shown
     connector: aiohttp.BaseConnector
-    if url is None and listen.path is not None:
-        connector = aiohttp.UnixConnector(listen.path)
-        url, where = f"http://localhost/hooks/{slug}", f"unix:{listen.path}"
+    if target.unix_path is not None:
+        connector = aiohttp.UnixConnector(target.unix_path)
     else:
         connector = aiohttp.TCPConnector()
-        url = where = url or _listener_url(listen.host, listen.port, slug)
+    url = f"{target.url}{'&' if '?' in target.url else '?'}{query}" if query else target.url
     try:
         async with (
             aiohttp.ClientSession(

@@ -154,13 +154,6 @@ class SenderConfig(Part):
         description="How duplicates are known: header or body, window, on_duplicate; or false.",
     )
 
-    @field_validator("secret", "public_key")
-    @classmethod
-    def _some_at_all(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        if not value:
-            raise ValueError("must hold at least one")
-        return value
-
     rate_limit: Annotated[RateLimit | None, PRESENT] = Field(
         None, description="How many requests the endpoint takes, e.g. 100/s; more are 429."
     )
@@ -170,6 +163,13 @@ class SenderConfig(Part):
     allow_ips: Annotated[tuple[Network, ...], EMPTY_LIST] = Field(
         (), description="Addresses or networks that may send; none means all."
     )
+
+    @field_validator("secret", "public_key")
+    @classmethod
+    def _some_at_all(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not value:
+            raise ValueError("must hold at least one")
+        return value
 
     def sender_auth(self, built_url: str, api_keys: tuple[ApiKey, ...]) -> Auth:
         """Return how this endpoint's senders prove themselves, as the verifier takes it.

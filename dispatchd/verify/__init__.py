@@ -23,6 +23,7 @@ from dispatchd.verify.paypal import Certificates
 from dispatchd.verify.providers import provider_names
 from dispatchd.verify.scheme import SignatureSpec
 from dispatchd.verify.secret_headers import is_secret_header, storable_headers
+from dispatchd.verify.signing import CannotSign, Draft, SignedRequest, sign_request
 from dispatchd.verify.template import public_url_problem
 
 __all__ = [
@@ -31,12 +32,15 @@ __all__ = [
     "Answer",
     "ApiKey",
     "Auth",
+    "CannotSign",
     "Certificates",
+    "Draft",
     "Genuine",
     "Headers",
     "Rejected",
     "Sender",
     "SignatureSpec",
+    "SignedRequest",
     "Verifier",
     "compile_verifier",
     "form_document",
@@ -48,6 +52,7 @@ __all__ = [
     "provider_names",
     "public_url_problem",
     "sign",
+    "sign_request",
     "storable_headers",
     "verify",
 ]

@@ -67,7 +67,7 @@ def problems(auth: Auth) -> tuple[str, ...]:
         return (f"provider {auth.provider!r} is unknown; known are {', '.join(provider_names())}",)
     found = _spec_problems(auth) if auth.signature else _missing(auth, provider)
     found += _unused(auth, provider)
-    found += _unfit_keys(auth, _schemes(auth, provider))
+    found += _unfit_keys(auth, schemes_of(auth, provider))
     if auth.url and (problem := public_url_problem(auth.url)) is not None:
         found.append(problem)
     if auth.tolerance_s <= 0:
@@ -75,7 +75,8 @@ def problems(auth: Auth) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _schemes(auth: Auth, provider: Provider) -> tuple[Scheme, ...]:
+def schemes_of(auth: Auth, provider: Provider) -> tuple[Scheme, ...]:
+    """Return the schemes that an endpoint checks by table, strongest first."""
     if auth.signature is None:
         return provider.schemes
     return () if spec_problems(auth.signature) else (scheme_of(auth.signature),)
@@ -153,7 +154,7 @@ class Verifier:
         self._row = provider
         self._checks = tuple(checks)
         self._every = provider.every and auth.signature is None
-        schemes = _schemes(auth, provider)
+        schemes = schemes_of(auth, provider)
         coded = {"twilio": TWILIO_SIGNATURE, "paypal": PAYPAL_SIGNATURE}
         self._signature_headers = tuple(
             dict.fromkeys(
@@ -222,7 +223,7 @@ def compile_verifier(auth: Auth, certificates: Certificates | None = None) -> Ve
     if auth.signature is not None and auth.signature.tolerance_s is not None:
         tolerance_s = auth.signature.tolerance_s
     checks: list[Check] = []
-    for scheme in _schemes(auth, provider):
+    for scheme in schemes_of(auth, provider):
         numbered = scheme_keys(scheme, auth.secrets, auth.public_keys)
         if numbered:
             checks.append(SchemeCheck(scheme, numbered, tolerance_s, auth.url))

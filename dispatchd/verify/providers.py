@@ -77,8 +77,8 @@ def _standard(prefix: str, name: str, key: str = "base64") -> tuple[Scheme, Sche
 PROVIDERS: Final[dict[str, Provider]] = {
     "generic": Provider(
         schemes=(
-            Scheme("github", header=_HUB_256, prefix="sha256="),
             Scheme("dispatch", header="X-Dispatch-Signature", prefix="sha256="),
+            Scheme("github", header=_HUB_256, prefix="sha256="),
         ),
         needs=frozenset(),
         every=True,

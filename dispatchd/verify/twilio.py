@@ -4,6 +4,7 @@ Source: Twilio's "Webhooks security" and its SDK's RequestValidator. HMAC-SHA1 w
 token, or HMAC-SHA256 when a shared key signs and the settings header says so.
 """
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Iterator, Sequence
@@ -84,11 +85,27 @@ def _signed_params(sender: Sender) -> bytes:
             raise ValueError(f"{_BODY_HASH} does not match the body")
     content_type = one_header(sender.headers, "Content-Type") or ""
     if media_type(content_type) == URLENCODED:
-        pairs = sorted(set(urlencoded_pairs(sender.body)))  # a repeated pair counts once
-        return "".join(name + value for name, value in pairs).encode()
+        return _joined(sender.body)
     if sender.body and not hashes:
         raise ValueError(f"the body is no form and the URL has no {_BODY_HASH}")
     return b""
+
+
+def _joined(form: bytes) -> bytes:
+    pairs = sorted(set(urlencoded_pairs(form)))  # a repeated pair counts once
+    return "".join(name + value for name, value in pairs).encode()
+
+
+def sign_twilio(
+    token: bytes, url: str, body: bytes, content_type: str
+) -> tuple[dict[str, str], str]:
+    """Return headers and query with which Twilio would post `body` to `url`."""
+    if media_type(content_type) == URLENCODED:
+        query, params = "", _joined(body)
+    else:
+        query, params = f"{_BODY_HASH}={hashlib.sha256(body).hexdigest()}", b""
+    digest = hmac.digest(token, full_url(url, query) + params, "sha1")
+    return {HEADER: base64.b64encode(digest).decode()}, query
 
 
 def _query_pairs(query: str) -> list[tuple[str, str]]:

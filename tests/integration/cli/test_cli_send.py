@@ -6,6 +6,7 @@ import socket
 import threading
 
 import pytest
+import stripe
 from aiohttp import web
 
 from dispatchd.verify import sign
@@ -20,11 +21,13 @@ class Server:
         self.status = 202
         self.reply = json.dumps({"event_id": EVENT_ID}).encode()
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.queries: list[dict[str, str]] = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
+        self.queries.append(dict(request.query))
         self.requests.append((request.path, dict(request.headers), await request.read()))
         return web.Response(status=self.status, body=self.reply)
 
@@ -79,6 +82,58 @@ def test_a_file_goes_byte_for_byte(world, server):
     assert sent == body
     assert headers["X-Event-Type"] == "closed"
     assert (headers["X-One"], headers["X-Two"]) == ("1", "2")
+
+
+PROVIDERS = """\
+  stripe: {provider: stripe, secret: whsec_of-stripe}
+  sms: {provider: twilio, secret: a-token, url: "https://hooks.example.com/hooks/sms"}
+  bot: {provider: discord, public_key: "%s"}
+  mail: {provider: mailgun, secret: a-mailgun-key}
+""" % ("ab" * 32)
+
+
+@pytest.fixture
+def providers(world, server):
+    """Add endpoints whose senders sign in ways of their own."""
+    text = world.config.read_text()
+    world.config.write_text(
+        text.replace("destinations:\n  crm:", PROVIDERS + "destinations:\n  crm:")
+    )
+
+
+def test_signs_as_the_provider_does(world, server, providers):
+    assert world.dispatchd("send", "stripe").code == 0
+    _, headers, body = server.requests.pop()
+    stripe.WebhookSignature.verify_header(
+        body.decode(), headers["Stripe-Signature"], "whsec_of-stripe", tolerance=60
+    )
+    assert world.dispatchd("send", "mail").code == 0
+    _, _, body = server.requests.pop()
+    assert set(json.loads(body)["signature"]) == {"timestamp", "token", "signature"}
+
+
+def test_a_hash_of_the_body_stands_in_the_query(world, server, providers):
+    assert world.dispatchd("send", "sms").code == 0
+    assert (
+        world.dispatchd("send", "sms", "--url", f"http://127.0.0.1:{server.port}/x?a=1").code == 0
+    )
+    assert [list(query) for query in server.queries] == [["bodySHA256"], ["a", "bodySHA256"]]
+
+
+def test_what_only_the_provider_can_sign_needs_an_api_key(world, server, providers):
+    ran = world.dispatchd("send", "bot")
+    assert ran.code == 2
+    assert "use --api-key" in ran.err
+    assert world.dispatchd("send", "bot", "--api-key", "dsp_given").code == 0
+
+
+def test_a_file_without_what_is_signed_is_said(world, server, providers):
+    file = world.directory / "payload.json"
+    file.write_text('{"a":1}')
+    ran = world.dispatchd("send", "mail", file)
+    assert ran.code == 1
+    assert "cannot sign as mailgun: the body's signature.timestamp is missing" in ran.err
+    assert server.requests == []
 
 
 def test_a_given_header_replaces_its_default(world, server):
