@@ -1,0 +1,177 @@
+"""Recorded webhooks of real senders through a running daemon: kept and forwarded byte for byte."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rig import FakeClock, RecordingLog, Sink
+
+from dispatchd import app as app_module
+from dispatchd.app import App
+from dispatchd.config import parse
+from dispatchd.store import Store, store_from_url
+from dispatchd.verify import provider_names, storable_headers
+from dispatchd.verify.providers import ALIASES
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "vectors"))
+import reading
+
+TRAFFIC = Path(__file__).parents[1] / "traffic"
+SHAPES: dict[str, dict[str, Any]] = yaml.safe_load((TRAFFIC / "shapes.yaml").read_text())
+RECORDED_S = 1_800_000_000
+# Their proofs do not cover the body: a password, a JWT of the URL, a signature of two fields.
+BODY_NOT_SIGNED = {"gitlab-push", "jira-connect", "mailgun-delivered", "mailgun-route"}
+
+
+@dataclass
+class Recording:
+    """One recorded request: its head as sent, its headers, its body."""
+
+    head: bytes
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def recording(name: str) -> Recording:
+    head, _, body = (TRAFFIC / f"{name}.http").read_bytes().partition(b"\n\n")
+    lines = head.decode().split("\n")
+    headers = [tuple(line.split(": ", 1)) for line in lines[1:]]
+    return Recording("\r\n".join(lines).encode() + b"\r\n\r\n", headers, body)
+
+
+class _Certificates(reading.Certificates):
+    """PayPal's, as its vectors bring them along."""
+
+    def __init__(self) -> None:
+        document = reading.document_of("paypal")
+        super().__init__(document["certificates"], document["roots"])
+
+    async def ensure(self, url: str) -> None:
+        assert self.get(url) is not None
+
+
+def lower(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Names of headers have no case, and the server spells the common ones its own way."""
+    return [(name.lower(), value) for name, value in headers]
+
+
+@dataclass
+class Gateway:
+    """A daemon with an endpoint for every shape, and all that it wrote."""
+
+    port: int
+    log: RecordingLog
+    store: Store
+
+    async def send(self, head: bytes, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Write a request as it is: no client library tidies it up first."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(head + body)
+        async with asyncio.timeout(20):
+            answer = await reader.readuntil(b"\r\n\r\n")
+            length = next(
+                int(line.split(b":")[1])
+                for line in answer.split(b"\r\n")
+                if line.lower().startswith(b"content-length:")
+            )
+            document = json.loads(await reader.readexactly(length))
+        writer.close()
+        await writer.wait_closed()
+        return int(answer.split()[1]), document
+
+
+@pytest.fixture
+async def gateway(
+    tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Gateway]:
+    monkeypatch.setattr(app_module, "FetchedCertificates", _Certificates)
+    database = f"sqlite:///{tmp_path}/d.db"
+    config = {
+        "server": {"listen": "127.0.0.1:0"},
+        "storage": {"url": database},
+        "endpoints": {
+            name: {**shape["endpoint"], "destinations": ["crm"]} for name, shape in SHAPES.items()
+        },
+        "destinations": {"crm": {"url": sink.url}},
+    }
+    clock, log = FakeClock(), RecordingLog()
+    clock.wall_ms = RECORDED_S * 1000
+    app = App(parse(yaml.safe_dump(config)), log, clock=clock)
+    store = store_from_url(database)
+    await app.start()
+    await store.open()
+    assert app.port is not None
+    yield Gateway(app.port, log, store)
+    await store.close()
+    await app.stop()
+    assert log.of("internal_error") == []
+
+
+async def test_every_shape_arrives_as_it_was_sent(gateway: Gateway, sink: Sink) -> None:
+    for name, shape in SHAPES.items():
+        sent = recording(name)
+        status, document = await gateway.send(sent.head, sent.body)
+        assert (name, status, set(document)) == (name, 202, {"event_id"})
+        event_id = document["event_id"]
+        await gateway.log.wait_for("attempt", event_id=event_id)
+        ((headers, body),) = [one for one in sink.received if event_id in one[0].values()]
+        assert body == sent.body, name
+        assert headers["Content-Type"] == shape["content_type"], name
+
+        story = await gateway.store.get_event(event_id)
+        assert story is not None
+        assert story.event.body == sent.body
+        assert story.event.event_type == shape["event_type"], name
+        kept = storable_headers(dict(sent.headers))
+        assert lower(story.event.headers) == lower(kept), name
+        assert [delivery.status for delivery in story.deliveries] == ["success"]
+
+        status, again = await gateway.send(sent.head, sent.body)
+        assert (name, status) == (name, shape["again"])
+        if status == 409:
+            assert again["event_id"] == event_id
+        else:
+            assert again["event_id"] != event_id
+    assert all("notes" not in line for line in gateway.log.of("event"))
+
+
+async def test_no_shape_survives_a_changed_byte(gateway: Gateway) -> None:
+    for name in SHAPES.keys() - BODY_NOT_SIGNED:
+        sent = recording(name)
+        middle = len(sent.body) // 2
+        changed = sent.body[:middle] + b"~" + sent.body[middle + 1 :]
+        assert changed != sent.body
+        status, document = await gateway.send(sent.head, changed)
+        assert (name, status) == (name, 401)
+        assert document["error"]["code"] == "invalid_signature"
+
+
+async def test_no_secret_of_a_sender_is_kept(gateway: Gateway, sink: Sink, tmp_path: Path) -> None:
+    proofs = set()
+    for name in SHAPES:
+        sent = recording(name)
+        kept = {key for key, _ in storable_headers(dict(sent.headers))}
+        # A delivery id by a name like a secret's: not kept with the headers, but remembered.
+        kept.add("I-Twilio-Idempotency-Token")
+        proofs |= {v for k, v in sent.headers if k not in kept and not v.isdigit()}
+        await gateway.send(sent.head, sent.body)
+    assert len(proofs) >= 25
+    await gateway.log.wait_for("attempt", len(SHAPES))
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("d.db*"))
+    shown = repr(gateway.log.lines) + repr([headers for headers, _ in sink.received])
+    for proof in proofs:
+        assert proof.encode() not in stored, proof
+        assert proof not in shown, proof
+
+
+def test_there_is_a_shape_for_every_provider() -> None:
+    assert len(SHAPES) >= 25
+    named = {shape["endpoint"].get("provider", "generic") for shape in SHAPES.values()}
+    assert {ALIASES.get(name, name) for name in named} == set(provider_names()) - set(ALIASES)
+    assert {path.stem for path in TRAFFIC.glob("*.http")} == set(SHAPES)
