@@ -34,6 +34,7 @@ SENT_MAX_BYTES: Final = 2048  # of what would be sent
     multiple=True,
     help="A header of the request, any number of times.",
 )
+@click.option("--source-ip", metavar="IP", help="Where the request of a dry run comes from.")
 @json_option
 def command(
     *,
@@ -41,12 +42,14 @@ def command(
     file: BinaryIO | None,
     config_path: str | None,
     headers: tuple[tuple[str, str], ...],
+    source_ip: str | None,
     as_json: bool,
 ) -> None:
     """Explain what becomes of an event: who sent it, where it goes, what would be sent.
 
     With EVENT_ID, a stored event, judged by the config as it is now. With SLUG and FILE, a dry
-    run: FILE is the body (- is standard input), --header its headers, the signature among them.
+    run: FILE is the body (- is standard input), --header its headers, the signature among them;
+    where that does not verify, the rest is told as if it did.
 
     \b
     Example:
@@ -55,8 +58,10 @@ def command(
     """  # noqa: D301 - click reads the backspace itself
     config = load_config(config_path)
     if file is None:
-        if headers:
-            raise click.UsageError("--header goes with SLUG and FILE; an event has its own.")
+        if headers or source_ip is not None:
+            raise click.UsageError(
+                "--header and --source-ip go with SLUG and FILE; an event has its own."
+            )
         told = asyncio.run(_stored(config, parse_event_id(target)))
     else:
         if _is_uuid(target) and target not in config.endpoints:
@@ -65,7 +70,7 @@ def command(
             raise click.BadParameter(
                 unknown("endpoint", target, config.endpoints), param_hint="SLUG"
             )
-        told = asyncio.run(_dry_run(config, target, file.read(), headers))
+        told = asyncio.run(_dry_run(config, target, file.read(), headers, source_ip))
     if as_json:
         click.echo(to_json(_for_json(told)))
     else:
@@ -107,14 +112,18 @@ async def _stored(config: "Config", event_id: str) -> dict[str, Any]:
 
 
 async def _dry_run(
-    config: "Config", slug: str, body: bytes, headers: tuple[tuple[str, str], ...]
+    config: "Config",
+    slug: str,
+    body: bytes,
+    headers: tuple[tuple[str, str], ...],
+    source_ip: str | None,
 ) -> dict[str, Any]:
     from dispatchd.receive.explain import Inquiry  # noqa: PLC0415 - not for --help
 
     given = list(headers)
     if not any(name.lower() == "content-type" for name, _ in given):
         given.append(("Content-Type", "application/json"))
-    asked = Inquiry(given, body, "127.0.0.1", SystemClock().now_ms(), stored=False)
+    asked = Inquiry(given, body, source_ip, SystemClock().now_ms(), stored=False)
     return await _explained(config, slug, asked)
 
 
@@ -166,26 +175,8 @@ def _for_json(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lines(told: dict[str, Any]) -> Iterator[str]:
-    yield f"Endpoint    {printable(told['endpoint'])}"
-    if "problem" in told:
-        yield f"Problem     {told['problem']}"
-    if "verified" in told:
-        proof = told["verified"]
-        by = f"by {printable(proof['by'] or 'means unknown')}"
-        yield f"Verified    {by if proof['ok'] else 'no, 401: ' + proof['why']}"
-    if "body" in told:
-        yield f"Body        {printable(told['body'])}"
-    if "event_type" in told:
-        kind = told["event_type"]
-        came = f" (from {kind['from']})" if kind["from"] else ""
-        yield f"Event type  {'none' if kind['value'] is None else printable(kind['value'])}{came}"
-        key = told["idempotency_key"]
-        yield f"Duplicates  {'no key' if key is None else 'known by ' + printable(key)}"
-    if "status" in told:
-        by = f" by {told['filtered_by']}" if told.get("filtered_by") else ""
-        yield f"Status      {told['status']}{by}"
-    for note in told.get("notes", []):
-        yield f"Note        {printable(note)}"
+    for name, text in _facts(told):
+        yield f"{name:<11} {text}"
     for link in told.get("links", []):
         yield from _link_lines(link)
     for delivery in told.get("deliveries", []):
@@ -193,12 +184,53 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
         yield from _delivery_lines(delivery)
 
 
+def _facts(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is told of the event as a whole, in the order in which it is judged."""
+    yield "Endpoint", printable(told["endpoint"])
+    if "problem" in told:
+        yield "Problem", told["problem"]
+    if not told.get("admitted", True):
+        yield "Address", "not in allow_ips, 403"
+    if "verified" in told:
+        yield "Verified", _proof(told["verified"])
+    if "body" in told:
+        yield "Body", printable(told["body"])
+    if "event_type" in told:
+        kind, key = told["event_type"], told["idempotency_key"]
+        came = f" (from {kind['from']})" if kind["from"] else ""
+        yield "Event type", f"{'none' if kind['value'] is None else printable(kind['value'])}{came}"
+        yield "Duplicates", "no key" if key is None else f"known by {printable(key)}"
+    if "status" in told:
+        yield "Status", _status(told)
+    yield from (("Filter", printable(text)) for text in [told.get("filter")] if text)
+    yield from (("Note", printable(note)) for note in told.get("notes", []))
+
+
+def _proof(verified: dict[str, Any]) -> str:
+    if verified["ok"]:
+        return f"by {printable(verified['by'] or 'means unknown')}"
+    return f"no, 401: {verified['why']}"
+
+
+def _status(told: dict[str, Any]) -> str:
+    judged = f"filtered by {told['filtered_by']}" if told.get("filtered_by") else "received"
+    if told["status"] != "refused":
+        return judged
+    return f"refused; were it not, {judged}" if "event_type" in told else "refused"
+
+
 def _link_lines(link: dict[str, Any]) -> Iterator[str]:
     yield ""
-    if not link["goes"]:
+    if link["goes"]:
+        yield f"To {link['destination']} at {link['url']}: yes"
+    else:
         yield f"To {link['destination']}: no, turned away by its {link['turned_away_by']}"
+    if link["event_types"]:
+        yield f"  event types {printable(link['event_types'])}"
+    if link["filter"]:
+        yield f"  filter {printable(link['filter'])}"
+    if not link["goes"]:
         return
-    yield f"To {link['destination']} at {link['url']}: yes"
     if link["transform"] is not None:
         yield f"  transform {printable(link['transform'])}"
     if link["body"] is not None:

@@ -23,9 +23,13 @@ class Admission:
     per_ip: Limiter | None
     whole: Limiter | None
 
+    def lets_in(self, source_ip: str | None) -> bool:
+        """Whether this address may ask at all."""
+        return not self.allow_ips or in_networks(source_ip, self.allow_ips)
+
     def check(self, source_ip: str | None, now_s: float) -> None:
         """Let a request in, or raise the Refusal it is answered with. `now_s` is monotonic."""
-        if self.allow_ips and not in_networks(source_ip, self.allow_ips):
+        if not self.lets_in(source_ip):
             raise Refusal(403, "ip_not_allowed", "this address may not send here", pause_s=PAUSE_S)
         wait_s = self.per_ip.take(source_ip or "", now_s) if self.per_ip is not None else 0.0
         if wait_s == 0 and self.whole is not None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from dispatchd.expressions.pool import Expressions, NoResult
 from dispatchd.match import Filter, PlainFilter, Subject, subject_json, verdict_of
 from dispatchd.receive.routes import LinkRoute, Route
 
 TurnedAwayBy = Literal["event_types", "filter"]
+
+ENDPOINT_FILTER: Final = "the endpoint's filter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ async def decide(route: Route, subject: Subject, expressions: Expressions) -> De
     """Judge an event. Waits only where a filter is JSONata."""
     notes: list[str] = []
     if route.filter is not None and not await _lets_through(
-        route.filter, subject, expressions, "the endpoint's filter", notes
+        route.filter, subject, expressions, ENDPOINT_FILTER, notes
     ):
         return Decision((), "filter", (), notes)
     verdicts = [
@@ -50,6 +52,11 @@ async def decide(route: Route, subject: Subject, expressions: Expressions) -> De
     return Decision(destinations, filtered_by, verdicts, notes)
 
 
+def link_filter(destination: str) -> str:
+    """Name a link's filter, as the notes do."""
+    return f"the filter of the link to {destination}"
+
+
 async def _turned_away_by(
     link: LinkRoute, subject: Subject, expressions: Expressions, notes: list[str]
 ) -> TurnedAwayBy | None:
@@ -57,7 +64,7 @@ async def _turned_away_by(
         return "event_types"
     if link.filter is None:
         return None
-    name = f"the filter of the link to {link.destination}"
+    name = link_filter(link.destination)
     passes = await _lets_through(link.filter, subject, expressions, name, notes)
     return None if passes else "filter"
 

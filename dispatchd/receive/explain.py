@@ -1,19 +1,22 @@
 """The whole judgement of one webhook, spelled out: what receive would do, without doing it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from multidict import CIMultiDict
 
 from dispatchd.config import Config, LinkConfig
 from dispatchd.expressions.pool import Expressions, Value
-from dispatchd.match import EVENT_TYPE_HEADERS, Subject, event_type
+from dispatchd.match import EVENT_TYPE_HEADERS, Filter, PlainFilter, Subject, event_type
 from dispatchd.receive.content import Content, read_content
-from dispatchd.receive.decide import decide
+from dispatchd.receive.decide import ENDPOINT_FILTER, LinkVerdict, decide, link_filter
 from dispatchd.receive.document import NotJson
 from dispatchd.receive.routes import Route
 from dispatchd.verify import Genuine, Rejected, Sender
+
+ACTUAL_MAX_CHARS: Final = 100  # of a value that a filter turned away
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +37,33 @@ async def explain(
     """Return every step's verdict, in the order in which they are taken, ready for JSON."""
     headers: CIMultiDict[str] = CIMultiDict(asked.headers)
     told: dict[str, Any] = {"endpoint": route.slug, "verified": _verified(route, headers, asked)}
+    admitted = True
+    if asked.source_ip is not None and route.admission is not None:
+        admitted = told["admitted"] = route.admission.lets_in(asked.source_ip)
     try:
         content = read_content(asked.body, headers.get("Content-Type", ""), route.bodies)
     except NotJson as error:
         return {**told, "body": f"refused, 400: {error}", "status": "refused", "links": []}
-    if not asked.stored and told["verified"]["ok"] is False:
-        told["status"] = "refused"
-        return {**told, "links": []}
     kind, source = _event_type(route, headers, content)
     rule = route.idempotency
     key = None if rule is None else rule.of(headers, content.document, route.verifier, 0)
     subject = Subject(kind, headers, content.document, asked.source_ip)
     decision = await decide(route, subject, expressions)
     links = {link.to: link for link in config.endpoints[route.slug].destinations}
+    status = "received" if decision.filtered_by is None else "filtered"
     return {
         **told,
         "event_type": {"value": kind, "from": source},
         "idempotency_key": None if key is None else key.key,
-        "status": "received" if decision.filtered_by is None else "filtered",
+        "status": status if told["verified"]["ok"] and admitted else "refused",
         "filtered_by": decision.filtered_by,
+        "filter": _filter_said(
+            route.filter,
+            subject,
+            decision.notes,
+            ENDPOINT_FILTER,
+            passed=decision.filtered_by != "filter",
+        ),
         "notes": list(decision.notes),
         "links": [
             {
@@ -60,6 +71,8 @@ async def explain(
                 "url": config.destinations[verdict.destination].safe_url,
                 "goes": verdict.turned_away_by is None,
                 "turned_away_by": verdict.turned_away_by,
+                "event_types": _event_types_said(config, links[verdict.destination], verdict),
+                "filter": _link_filter_said(route, verdict, subject, decision.notes),
                 **await _sent(links[verdict.destination], asked.body, expressions),
             }
             for verdict in decision.links
@@ -92,6 +105,47 @@ def _event_type(
     if own:
         return kind, f"provider {route.verifier.provider}"
     return kind, f"path {'.'.join(route.event_type_path)}"
+
+
+def _filter_said(
+    chosen: Filter | None, subject: Subject, notes: Sequence[str], name: str, *, passed: bool
+) -> str | None:
+    """Say what a filter said, and why; None where there is none."""
+    if chosen is None:
+        return None
+    for note in notes:
+        if note.startswith(f"{name} failed: "):
+            return f"failed, so the event goes on: {note.removeprefix(f'{name} failed: ')}"
+    if passed:
+        return "lets it through"
+    if isinstance(chosen, PlainFilter):
+        first = next(c for c in chosen.conditions if not c.holds(subject))
+        actual = json.dumps(first.actual(subject), ensure_ascii=False, default=str)
+        return f"turns it away: {first.key} is {actual[:ACTUAL_MAX_CHARS]}"
+    return f"turns it away: {chosen.expression} is false"
+
+
+def _link_filter_said(
+    route: Route, verdict: LinkVerdict, subject: Subject, notes: Sequence[str]
+) -> str | None:
+    link = next(link for link in route.links if link.destination == verdict.destination)
+    if verdict.turned_away_by == "event_types":
+        return None if link.filter is None else "is not asked"
+    name = link_filter(verdict.destination)
+    return _filter_said(link.filter, subject, notes, name, passed=verdict.turned_away_by is None)
+
+
+def _event_types_said(config: Config, link: LinkConfig, verdict: LinkVerdict) -> str | None:
+    """Say what the two lists said; None where both take everything."""
+    lists = {
+        f"destinations.{link.to}": config.destinations[link.to].event_types,
+        f"the link to {link.to}": link.event_types,
+    }
+    asked = [f"{', '.join(globs)} (of {place})" for place, globs in lists.items() if globs]
+    if not asked:
+        return None
+    said = "turn it away" if verdict.turned_away_by == "event_types" else "let it through"
+    return f"{said}: {'; '.join(asked)}"
 
 
 async def _sent(link: LinkConfig, body: bytes, expressions: Expressions) -> dict[str, Any]:

@@ -87,6 +87,65 @@ def test_why_it_would_not_arrive(explaining, body, options, said):
     assert said in dry_run(explaining, body, *options).out
 
 
+def test_an_unsigned_dry_run_is_told_to_the_end(explaining):
+    told = dry_run(explaining, BODY, "--json").json()
+    assert (told["verified"]["ok"], told["status"]) == (False, "refused")
+    assert [link["goes"] for link in told["links"]] == [True, False, True]
+    assert "Status      refused; were it not, received" in dry_run(explaining, BODY).out
+    away = dry_run(explaining, b'{"action":"edited"}').out
+    assert "Status      refused; were it not, filtered by filter" in away
+
+
+FILTERS = """
+endpoints:
+  my-slug:
+    auth: none
+    event_type_path: action
+    filter: {body.action: "o*"}
+    allow_ips: [192.0.2.0/24]
+    destinations:
+      - {to: crm, filter: 'body.n > 100'}
+      - {to: audit, filter: {body.n: [1, 2], source_ip: "192.0.2.*"}}
+      - {to: broken, event_types: ["open*"], filter: {body.n: 1}}
+destinations:
+  crm: {url: 'http://127.0.0.1:9/'}
+  audit: {url: 'http://127.0.0.1:9/', event_types: [opened]}
+  broken: {url: 'http://127.0.0.1:9/', event_types: [closed]}
+"""
+
+
+def test_what_each_filter_and_list_said(explaining):
+    explaining.config.write_text(FILTERS)
+    told = dry_run(explaining, b'{"action":"opened","n":7}', "--json").json()
+    assert told["filter"] == "lets it through"
+    links = {link["destination"]: link for link in told["links"]}
+    assert links["crm"]["filter"] == "turns it away: body.n > 100 is false"
+    assert links["crm"]["event_types"] is None
+    assert links["audit"]["filter"] == "turns it away: body.n is 7"
+    assert links["audit"]["event_types"] == "let it through: opened (of destinations.audit)"
+    assert links["broken"]["filter"] == "is not asked"
+    assert links["broken"]["event_types"] == (
+        "turn it away: closed (of destinations.broken); open* (of the link to broken)"
+    )
+    told = dry_run(explaining, b'{"action":"opened"}', "--json").json()
+    assert told["links"][0]["filter"] == "failed, so the event goes on: it yielded nothing"
+    said = dry_run(explaining, b'{"action":"edited"}').out
+    assert 'Filter      turns it away: body.action is "edited"' in said
+
+
+def test_where_it_comes_from(explaining):
+    explaining.config.write_text(FILTERS)
+    body = b'{"action":"opened","n":2}'
+    told = dry_run(explaining, body, "--source-ip", "192.0.2.7", "--json").json()
+    assert told["admitted"] is True
+    assert told["links"][1]["goes"] is True
+    said = dry_run(explaining, body, "--source-ip", "198.51.100.1").out
+    assert "Address     not in allow_ips, 403" in said
+    assert "Status      refused; were it not, filtered by crm: filter" in said
+    event = explaining.add("crm")
+    assert explaining.dispatchd("explain", event.id, "--source-ip", "192.0.2.7").code == 2
+
+
 def test_a_stored_event(explaining):
     event = explaining.add("crm", auth="github[1]", headers=(("X-GitHub-Event", "issues"),))
     explaining.lanes("crm")

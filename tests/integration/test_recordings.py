@@ -22,8 +22,8 @@ from dispatchd.verify.providers import ALIASES
 sys.path.insert(0, str(Path(__file__).parents[1] / "vectors"))
 import reading
 
-TRAFFIC = Path(__file__).parents[1] / "traffic"
-SHAPES: dict[str, dict[str, Any]] = yaml.safe_load((TRAFFIC / "shapes.yaml").read_text())
+RECORDINGS = Path(__file__).parents[1] / "recordings"
+SHAPES: dict[str, dict[str, Any]] = yaml.safe_load((RECORDINGS / "shapes.yaml").read_text())
 RECORDED_S = 1_800_000_000
 # Their proofs do not cover the body: a password, a JWT of the URL, a signature of two fields.
 BODY_NOT_SIGNED = {"gitlab-push", "jira-connect", "mailgun-delivered", "mailgun-route"}
@@ -39,7 +39,7 @@ class Recording:
 
 
 def recording(name: str) -> Recording:
-    head, _, body = (TRAFFIC / f"{name}.http").read_bytes().partition(b"\n\n")
+    head, _, body = (RECORDINGS / f"{name}.http").read_bytes().partition(b"\n\n")
     lines = head.decode().split("\n")
     headers = [tuple(line.split(": ", 1)) for line in lines[1:]]
     return Recording("\r\n".join(lines).encode() + b"\r\n\r\n", headers, body)
@@ -174,4 +174,4 @@ def test_there_is_a_shape_for_every_provider() -> None:
     assert len(SHAPES) >= 25
     named = {shape["endpoint"].get("provider", "generic") for shape in SHAPES.values()}
     assert {ALIASES.get(name, name) for name in named} == set(provider_names()) - set(ALIASES)
-    assert {path.stem for path in TRAFFIC.glob("*.http")} == set(SHAPES)
+    assert {path.stem for path in RECORDINGS.glob("*.http")} == set(SHAPES)
