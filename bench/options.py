@@ -23,14 +23,19 @@ def parser(
         default=STATED_PROVIDER,
         help="github adds a delivery id to each request, which the daemon remembers",
     )
-    made.add_argument("--filter", help="JSONata filter on the endpoint; it must let everything in")
+    made.add_argument(
+        "--filter",
+        help="filter on the endpoint, JSONata or plain in braces; it must let everything in",
+    )
     return made
 
 
 def endpoint_lines(arguments: argparse.Namespace) -> list[str]:
     lines = [f"provider: {arguments.provider}"]
     if arguments.filter is not None:
-        lines.append(f"filter: {json.dumps(arguments.filter)}")  # a JSON string is a YAML one
+        # In braces it is a YAML mapping as it stands; no JSONata that yields true begins so.
+        plain = arguments.filter.startswith("{")
+        lines.append(f"filter: {arguments.filter if plain else json.dumps(arguments.filter)}")
     return lines
 
 
