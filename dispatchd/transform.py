@@ -44,6 +44,8 @@ def outgoing(target: Target, event: Event, delivery: Delivery, body: bytes | Non
         f"X-{prefix}-Endpoint-ID": event.endpoint_id,
         f"X-{prefix}-Attempt": str(delivery.attempts + 1),
     }
+    if body is None:  # without it, a compressed body is only noise
+        headers.update(pair for pair in event.headers if pair[0].lower() == "content-encoding")
     if target.headers:
         mine = {name.lower(): name for name in headers}
         for name, value in target.headers.items():

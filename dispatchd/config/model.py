@@ -33,7 +33,7 @@ from dispatchd.config.fields import (
     Whole,
 )
 from dispatchd.config.part import Part
-from dispatchd.config.sender import PublicUrl, SenderConfig
+from dispatchd.config.sender import PublicBase, SenderConfig
 from dispatchd.config.values import (
     Listen,
     Unquotable,
@@ -79,7 +79,7 @@ class ServerConfig(Part):
     max_connections_per_client: Whole = Field(
         256, ge=1, le=60_000, description="How many of one address; trusted proxies are exempt."
     )
-    public_url: Annotated[PublicUrl | None, PRESENT] = Field(
+    public_url: Annotated[PublicBase | None, PRESENT] = Field(
         None,
         description="How senders reach this listener, e.g. https://hooks.example.com, for"
         " signatures that cover the URL.",

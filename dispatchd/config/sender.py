@@ -30,7 +30,7 @@ from dispatchd.verify import problems as auth_problems
 def _public_url(value: str) -> str:
     if (problem := public_url_problem(value)) is not None:
         raise ValueError(problem)
-    return value.rstrip("/")
+    return value
 
 
 def _path(value: str) -> str:
@@ -57,7 +57,8 @@ def _rate(value: Any) -> Rate:
 
 
 RateLimit = Annotated[Rate, BeforeValidator(_rate, json_schema_input_type=str | dict[str, Any])]
-PublicUrl = Annotated[str, AfterValidator(_public_url)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]  # as registered, to its last slash
+PublicBase = Annotated[PublicUrl, AfterValidator(lambda value: value.rstrip("/"))]
 DotPath = Annotated[str, AfterValidator(_path)]
 
 

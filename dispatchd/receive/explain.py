@@ -46,7 +46,11 @@ async def explain(
         return {**told, "body": f"refused, 400: {error}", "status": "refused", "links": []}
     kind, source = _event_type(route, headers, content)
     rule = route.idempotency
-    key = None if rule is None else rule.of(headers, content.document, route.verifier, 0)
+    key = (
+        None
+        if rule is None
+        else rule.of(headers, content.document, route.verifier, 0, body=asked.body)
+    )
     subject = Subject(kind, headers, content.document, asked.source_ip)
     decision = await decide(route, subject, expressions)
     links = {link.to: link for link in config.endpoints[route.slug].destinations}

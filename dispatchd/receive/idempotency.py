@@ -1,6 +1,7 @@
 """What makes a webhook the same as an earlier one."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -10,6 +11,8 @@ from dispatchd.store.base import Idempotency
 from dispatchd.verify import Verifier
 
 KEY_MAX_CHARS: Final = 200  # longer ones are kept as their SHA-256
+
+FLOATS_EXACT_BELOW: Final = 2.0**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,13 @@ class IdempotencyRule:
     on_duplicate: Literal["reject", "accept"]
 
     def of(
-        self, headers: Mapping[str, str], document: Any, verifier: Verifier, now_ms: int
+        self,
+        headers: Mapping[str, str],
+        document: Any,
+        verifier: Verifier,
+        now_ms: int,
+        *,
+        body: bytes,
     ) -> Idempotency | None:
         """Return what to remember of an event; None where it carries no key."""
         key: Any
@@ -34,6 +43,9 @@ class IdempotencyRule:
             key = headers.get(self.header)
         elif self.path:
             key = at_path(document, self.path)
+            if isinstance(key, float) and abs(key) >= FLOATS_EXACT_BELOW:
+                # Perhaps an integer beyond 64 bits, whose neighbours are the same float.
+                key = at_path(json.loads(body), self.path)
         else:
             key = verifier.delivery_id(headers, document)  # type: ignore[arg-type]  # a multi-mapping
         if isinstance(key, (int, float)) and not isinstance(key, bool):

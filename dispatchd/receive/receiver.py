@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from aiohttp import web
@@ -128,7 +128,7 @@ class Receiver:
         if isinstance(proof, Rejected):
             raise Refusal(401, proof.code, proof.message)
         fields["auth"] = proof.by
-        content = _content(body, headers.get("Content-Type", ""), route)
+        content = _content(body, headers, route)
         document = content.document
         answer = verifier.handshake(sender, document)
         if answer is not None:
@@ -136,7 +136,9 @@ class Receiver:
         own = verifier.event_type(headers, document)
         kind = event_type(headers, document, route.event_type_path, own)
         rule = route.idempotency
-        idempotency = None if rule is None else rule.of(headers, document, verifier, now_ms)
+        idempotency = (
+            None if rule is None else rule.of(headers, document, verifier, now_ms, body=body)
+        )
         subject = Subject(kind, headers, document, source_ip)
         decision = await decide(route, subject, self._expressions)
         if decision.notes:
@@ -251,11 +253,14 @@ def _sender(request: web.BaseRequest, body: bytes, now_ms: int) -> Sender:
     return Sender(request.method, request.headers, query, body, now_ms / 1000)
 
 
-def _content(body: bytes, content_type: str, route: Route) -> Content:
+def _content(body: bytes, headers: Mapping[str, str], route: Route) -> Content:
     try:
-        return read_content(body, content_type, route.bodies)
+        return read_content(body, headers.get("Content-Type", ""), route.bodies)
     except NotJson as error:
-        raise Refusal(400, "invalid_json", f"the body is not JSON: {error}") from None
+        why = str(error)
+        if "Content-Encoding" in headers:
+            why = "it is compressed, which an endpoint takes only with body: any"
+        raise Refusal(400, "invalid_json", f"the body is not JSON: {why}") from None
 
 
 def _answered(answer: Answer, fields: dict[str, Any]) -> web.Response:

@@ -131,10 +131,16 @@ PROVIDERS: Final[dict[str, Provider]] = {
         delivery_id=field("id"),
     ),
     "shopify": Provider(
-        schemes=(Scheme("shopify", header="X-Shopify-Hmac-SHA256", encoding="base64"),),
-        event_type=header("X-Shopify-Topic"),
+        schemes=(
+            Scheme("shopify", header="X-Shopify-Hmac-SHA256", encoding="base64"),
+            Scheme("shopify", header="Shopify-Hmac-SHA256", encoding="base64"),  # "events"
+        ),
+        event_type=either(header("X-Shopify-Topic"), header("Shopify-Topic")),
         # One act of a merchant is one event ID on webhooks of several topics.
-        delivery_id=joined(" ", header("X-Shopify-Event-Id"), header("X-Shopify-Topic")),
+        delivery_id=either(
+            joined(" ", header("X-Shopify-Event-Id"), header("X-Shopify-Topic")),
+            header("Shopify-Webhook-Id"),
+        ),
     ),
     "linear": Provider(
         schemes=(

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import hmac
 import json
@@ -61,6 +62,36 @@ async def test_64_copies_at_once_are_one_event(start_daemon: StartDaemon, sink: 
     await daemon.log.wait_for("attempt", count=5)
     assert len(await daemon.store.find_events(EventQuery(limit=400))) == 5
     assert len(sink.received) == 5
+
+
+async def test_integers_beyond_64_bits_are_told_apart(start_daemon: StartDaemon) -> None:
+    """As floats they are the same, and the second was lost as a duplicate of the first."""
+    daemon = await start_daemon("endpoints: {my-slug: {auth: none, idempotency: {body: a.id}}}")
+    bodies = [b'{"a":{"id":12345678901234567890%d}}' % n for n in range(3)]
+    ids = {await daemon.accepted(body, secret=None) for body in bodies}
+    assert len(ids) == 3
+    for body in bodies:
+        status, _, _ = await daemon.post(body, secret=None)
+        assert status == 409
+
+
+async def test_a_compressed_body_goes_on_as_it_is(start_daemon: StartDaemon, sink: Sink) -> None:
+    daemon = await start_daemon(f"""
+    endpoints:
+      my-slug: {{auth: none, body: any, destinations: [crm]}}
+      strict: {{auth: none}}
+    destinations: {{crm: {{url: '{sink.url}'}}}}
+    """)
+    body = gzip.compress(b'{"a":1}')
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    await daemon.accepted(body, secret=None, headers=headers)
+    await sink.wait_for(1)
+    got, sent = sink.received[0]
+    assert got["Content-Encoding"] == "gzip"
+    assert sent == b'{"a":1}'  # as the destination's own server unpacks it
+    status, document, _ = await daemon.post(body, slug="strict", secret=None, headers=headers)
+    assert status == 400
+    assert "compressed" in document["error"]["message"]
 
 
 @pytest.mark.parametrize("header", ["Idempotency-Key", "webhook-id"])
