@@ -44,6 +44,9 @@ INSERT INTO idempotency (endpoint_id, key, event_id, expires_ms) VALUES (?, ?, ?
 ON CONFLICT (endpoint_id, key) DO UPDATE SET
     event_id = excluded.event_id, expires_ms = excluded.expires_ms;
 
+-- name: remember_new
+INSERT OR IGNORE INTO idempotency (endpoint_id, key, event_id, expires_ms) VALUES (?, ?, ?, ?);
+
 -- name: remembered
 SELECT event_id, expires_ms FROM idempotency WHERE endpoint_id = ? AND key = ?;
 

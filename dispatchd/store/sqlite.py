@@ -205,8 +205,16 @@ class SqliteStore:
     ) -> Sequence[Step]:
         """Leave out the duplicates: of an earlier event, or of one before them in the batch.
 
-        Runs inside the transaction that inserts, so no second copy can slip between.
+        Runs inside the transaction that inserts, so no second copy can slip between. Nearly every
+        key is new: all are inserted at once, and only a batch with a known one is looked through.
         """
+        keys = [w.remember for w in batch if w.remember is not None]
+        if connection.executemany(self._sql["remember_new"], keys).rowcount == len(keys):
+            for write in batch:
+                write.duplicate_of = None  # a batch may be tried again, halved
+            return _steps(self._sql, batch, remembered=True)
+        connection.execute("ROLLBACK")
+        connection.execute("BEGIN IMMEDIATE")
         taken: dict[tuple[bytes, str], tuple[bytes, int]] = {}
         fresh = []
         for write in batch:
@@ -372,10 +380,13 @@ class SqliteStore:
         return self._reader
 
 
-def _steps(sql: Mapping[str, str], batch: Sequence[_Write]) -> Sequence[Step]:
+def _steps(
+    sql: Mapping[str, str], batch: Sequence[_Write], *, remembered: bool = False
+) -> Sequence[Step]:
+    keys = () if remembered else [w.remember for w in batch if w.remember is not None]
     return (
         (sql["add_event"], [w.event for w in batch if w.event is not None]),
-        (sql["remember"], [w.remember for w in batch if w.remember is not None]),
+        (sql["remember"], keys),
         (sql["add_delivery"], [row for w in batch for row in w.deliveries]),
         (sql["add_attempt"], [w.attempt for w in batch if w.attempt is not None]),
         (sql["settle"], [w.settle for w in batch if w.settle is not None]),
