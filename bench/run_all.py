@@ -4,6 +4,7 @@ python bench/run_all.py [--quick] [--directory DIR] > results.md
 """
 
 import argparse
+import shlex
 import subprocess
 import sys
 import time
@@ -20,6 +21,13 @@ QUICK = {
     "backlog": ["--rounds", "1", "--seconds", "2", "--deliveries", "50000"],
     "flood": ["--rounds", "1", "--seconds", "2"],
 }
+# The main job's ratios again, with all that a sender may add.
+GITHUB = ["--provider", "github"]
+VARIANTS = (
+    ("provider github, a plain filter", [*GITHUB, "--filter", "{body.action: opened}"]),
+    ("provider github, a JSONata filter", [*GITHUB, "--filter", "body.number < 1000"]),
+)
+VARIED = ("ingest", "end_to_end")
 WORDS = ("ok", "MISS", "VOID")
 
 
@@ -44,6 +52,14 @@ def table(cells: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
+def variant_table(rows: list[tuple[str, dict[str, str]]]) -> str:
+    lines = ["| load | figure | measured |", "|---|---|---|"]
+    lines += [
+        f"| {load} | {name} | {cell} |" for load, cells in rows for name, cell in cells.items()
+    ]
+    return "\n".join(lines)
+
+
 def run(script: str, arguments: list[str]) -> tuple[str, str]:
     """The command as a person would type it, and all it printed."""
     print(f"{script} ...", file=sys.stderr, flush=True)
@@ -55,7 +71,7 @@ def run(script: str, arguments: list[str]) -> tuple[str, str]:
         check=False,
     )
     ending = f"exit status {done.returncode}\n" if done.returncode else ""
-    return " ".join(["python", f"bench/{script}.py", *arguments]), done.stdout + ending
+    return shlex.join(["python", f"bench/{script}.py", *arguments]), done.stdout + ending
 
 
 def main() -> None:
@@ -71,6 +87,12 @@ def main() -> None:
     cells = {name: cell for _, output in outputs for name, cell in measured(output).items()}
     print(f"Measured on {date}{' (quick: do not record)' if options.quick else ''}.\n")
     print(table(cells))
+    rows = []
+    for load, extra in VARIANTS:
+        for one in VARIED:
+            outputs.append(run(one, [*(QUICK[one] if options.quick else []), *extra, *where]))
+            rows.append((load, measured(outputs[-1][1])))
+    print(f"\nThe main job's ratios under other loads:\n\n{variant_table(rows)}")
     for command, output in outputs:
         print(f"\n```\n$ {command}\n{output.rstrip()}\n```")
     if len(cells) < len(FIGURES):
