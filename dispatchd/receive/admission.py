@@ -8,7 +8,7 @@ from typing import Final
 
 from dispatchd.limits import Limiter
 from dispatchd.receive.answers import Refusal
-from dispatchd.receive.client_ip import in_networks
+from dispatchd.receive.client_ip import client_key, in_networks
 
 # Whom we refuse waits for the answer, from this to twice as long: a flood that sends as fast as
 # it is answered becomes a trickle, spread out so that its refusals never come all at once.
@@ -31,7 +31,9 @@ class Admission:
         """Let a request in, or raise the Refusal it is answered with. `now_s` is monotonic."""
         if not self.lets_in(source_ip):
             raise Refusal(403, "ip_not_allowed", "this address may not send here", pause_s=PAUSE_S)
-        wait_s = self.per_ip.take(source_ip or "", now_s) if self.per_ip is not None else 0.0
+        wait_s = (
+            self.per_ip.take(client_key(source_ip or ""), now_s) if self.per_ip is not None else 0.0
+        )
         if wait_s == 0 and self.whole is not None:
             wait_s = self.whole.take("", now_s)
         if wait_s > 0:

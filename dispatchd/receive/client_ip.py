@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -20,6 +21,20 @@ def in_networks(address: str | None, networks: Networks) -> bool:
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
     return any(ip in network for network in networks)
+
+
+@lru_cache(maxsize=4096)
+def client_key(address: str) -> str:
+    """Return whom an address counts as: of IPv6 the /64, which is what one client is given."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, IPv4Address):
+        return address
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(IPv6Network((int(ip) >> 64 << 64, 64)))
 
 
 class ClientIp:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from dispatchd.receive.client_ip import Networks, in_networks
+from dispatchd.receive.client_ip import Networks, client_key, in_networks
 
 
 class Connections:
@@ -24,16 +24,18 @@ class Connections:
         if self.open >= self._most:
             return False
         if client and not in_networks(client, self._exempt):
-            if self._clients[client] >= self._most_per_client:
+            key = client_key(client)
+            if self._clients[key] >= self._most_per_client:
                 return False
-            self._clients[client] += 1
+            self._clients[key] += 1
         self.open += 1
         return True
 
     def leave(self, client: str | None) -> None:
         """Forget a connection that had entered."""
         self.open -= 1
-        if client is not None and client in self._clients:
-            self._clients[client] -= 1
-            if not self._clients[client]:
-                del self._clients[client]
+        key = client_key(client or "")
+        if key in self._clients:
+            self._clients[key] -= 1
+            if not self._clients[key]:
+                del self._clients[key]

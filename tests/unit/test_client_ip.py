@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from dispatchd.receive.client_ip import ClientIp, in_networks
+from dispatchd.receive.client_ip import ClientIp, client_key, in_networks
 from dispatchd.receive.connections import Connections
 
 TRUSTED = [ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")]
@@ -83,6 +83,29 @@ def test_a_unix_peer_is_trusted_where_any_proxy_is() -> None:
 )
 def test_in_networks(address: str | None, inside: bool) -> None:
     assert in_networks(address, TRUSTED) is inside
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:DB8:1:2::", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::", "2001:db8:1:3::/64"),
+        ("", ""),
+    ],
+)
+def test_an_ipv6_client_is_its_64(address: str, key: str) -> None:
+    assert client_key(address) == key
+
+
+def test_connections_of_one_64_are_one_client() -> None:
+    connections = Connections(9, 2)
+    assert [connections.enter(f"2001:db8::{n}") for n in range(3)] == [True, True, False]
+    assert connections.enter("2001:db8:0:1::1")
+    connections.leave("2001:db8::0")
+    assert connections.enter("2001:db8::7")
 
 
 def test_connections_are_bounded_in_all_and_by_client() -> None:
