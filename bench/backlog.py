@@ -93,7 +93,7 @@ def show(name: str, run: Run) -> None:
     print(
         f"  {name:<8} {run.outcome.rate:8.0f} events/s  RSS {run.start_mb:.0f} MB after the first "
         f"202, {run.load_mb:.0f} after load, peak {run.peak_mb:.0f}; first 202 {run.first_s:.2f} s;"
-        f" {run.attempts} attempts; {run.outcome.generator()}  {run.seen.text()}",
+        f" {run.attempts} attempts; {run.outcome.generator()}  {run.seen.text()}{run.seen.note}",
         flush=True,
     )
 

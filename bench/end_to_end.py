@@ -9,16 +9,17 @@ is part of the time: rate = events / (first send until the last is recorded).
 import argparse
 import statistics
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 from figures import END_TO_END, ceiling_doubts, judge, rounds_doubts
-from load import CONNECTIONS, WARM_UP_S, Outcome, closed_loop
+from load import CONNECTIONS, WARM_UP_S, Outcome, closed_loop, merged
 from machine import finish, print_facts
-from options import endpoint_lines, load_doubts, load_text, parser
+from options import SLICES, endpoint_lines, load_doubts, load_text, parser
 from proof import arrived, recorded, require_delivered
-from quiet import Watch, watch
+from quiet import Watch, mean, uneven, watch
 from servers import Server, ceiling, daemon, pin_load
 from sink import Sink
 
@@ -52,38 +53,49 @@ async def measure(
     return Run(outcome, seen, end - outcome.started, backlog, again)
 
 
-async def relay_round(directory: Path, arguments: argparse.Namespace) -> Run:
+def whole(runs: Sequence[Run]) -> Run:
+    return Run(
+        merged([run.outcome for run in runs]),
+        mean([run.seen for run in runs]),
+        sum(run.seconds for run in runs),
+        max(run.backlog for run in runs),
+        sum(run.again for run in runs),
+    )
+
+
+async def one_round(directory: Path, arguments: argparse.Namespace) -> tuple[Run, Run]:
+    """Measure relay and daemon in turn, slice by slice; who waits its turn uses no CPU."""
     sink = Sink()
     await sink.start()
     url = f"http://127.0.0.1:{sink.port}/in"
-    with ceiling(directory, "relay", url, str(arguments.in_flight)) as server:
-        await measure(server, sink, WARM_UP_S, None, arguments.provider)
-        run = await measure(server, sink, arguments.seconds, None, arguments.provider)
-    sink.close()
-    return run
-
-
-async def daemon_round(directory: Path, arguments: argparse.Namespace) -> Run:
-    sink = Sink()
-    await sink.start()
     database = directory / "bench.db"
-    with daemon(
-        directory,
-        url=f"http://127.0.0.1:{sink.port}/in",
-        endpoint_lines=endpoint_lines(arguments),
-        destination_lines=[f"max_in_flight: {arguments.in_flight}"],
-    ) as server:
-        warm = await measure(server, sink, WARM_UP_S, database, arguments.provider)
-        run = await measure(server, sink, arguments.seconds, database, arguments.provider)
+    provider, seconds = arguments.provider, arguments.seconds / SLICES
+    bare, kept = [], []
+    with (
+        ceiling(directory, "relay", url, str(arguments.in_flight)) as relay,
+        daemon(
+            directory,
+            url=url,
+            endpoint_lines=endpoint_lines(arguments),
+            destination_lines=[f"max_in_flight: {arguments.in_flight}"],
+        ) as server,
+    ):
+        await measure(relay, sink, WARM_UP_S, None, provider)
+        warm = await measure(server, sink, WARM_UP_S, database, provider)
+        for _ in range(SLICES):
+            bare.append(await measure(relay, sink, seconds, None, provider))
+            kept.append(await measure(server, sink, seconds, database, provider))
     sink.close()
+    run = whole(kept)
+    run.outcome.require_clean()
     require_delivered(database, warm.outcome.ids | run.outcome.ids)
-    return run
+    return whole(bare), run
 
 
 def show(name: str, run: Run) -> None:
     print(
         f"  {name:<8} {run.rate:8.0f} events/s over {run.seconds:.1f} s, "
-        f"{run.backlog} still on their way when the load ended, {run.again} arrived again; "
+        f"at most {run.backlog} still on their way when a slice ended, {run.again} arrived again; "
         f"{run.outcome.generator()}  {run.seen.text()}",
         flush=True,
     )
@@ -101,19 +113,19 @@ def main() -> None:
             base,
             f"closed loop, {CONNECTIONS} connections, {load_text(arguments)}, one destination with "
             f"max_in_flight {arguments.in_flight}, as many relay workers; {arguments.rounds} "
-            f"alternating rounds of {arguments.seconds:g} s plus draining, new database each",
+            f"rounds of {arguments.seconds:g} s plus draining in {SLICES} alternating slices, new "
+            "database each",
         )
         ratios, disturbed, doubts = [], 0, load_doubts(arguments)
         for number in range(arguments.rounds):
             directory = Path(base) / str(number)
             directory.mkdir()
-            bare = uvloop.run(relay_round(directory, arguments))
-            kept = uvloop.run(daemon_round(directory, arguments))
+            bare, kept = uvloop.run(one_round(directory, arguments))
             ratios.append(kept.rate / bare.rate)
             print(f"round {number + 1}: ratio {ratios[-1]:.3f}")
             show("relay", bare)
             show("daemon", kept)
-            disturbed += bare.seen.disturbed or kept.seen.disturbed
+            disturbed += uneven(bare.seen, kept.seen)
             doubts += bare.outcome.doubts + kept.outcome.doubts
     print("every acknowledged event arrived and is recorded as success")
     doubts += rounds_doubts(ratios, disturbed) + ceiling_doubts(ratios)

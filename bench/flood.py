@@ -67,7 +67,7 @@ def show(name: str, run: Run) -> None:
         flood = f"flood {rate:.0f} answers/s, {len(run.flood.acked)} accepted  "
     print(
         f"  {name:<7} 202 p50 {p50:.2f} p90 {p90:.2f} p99 {p99:.2f} max {max(waits):.2f} ms  "
-        f"{flood}{run.calm.generator()}  {run.seen.text()}",
+        f"{flood}{run.calm.generator()}  {run.seen.text()}{run.seen.note}",
         flush=True,
     )
 

@@ -71,7 +71,7 @@ def main() -> None:
     own = [(one.acked - one.sent) * 1000 for one in outcome.acked]
     late = [(one.sent - one.scheduled) * 1000 for one in outcome.acked]
     arrivals = [(sink.arrived[one.event_id] - one.sent) * 1000 for one in outcome.acked]
-    print(f"{len(outcome.acked)} events, {outcome.generator()}  {seen.text()}")
+    print(f"{len(outcome.acked)} events, {outcome.generator()}  {seen.text()}{seen.note}")
     show("202", answers)
     show("202 from sending", own)
     show("generator behind schedule", late)

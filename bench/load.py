@@ -10,6 +10,7 @@ import json
 import random
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -70,6 +71,16 @@ class Outcome:
         if len(self.ids) < len(self.acked):
             again = len(self.acked) - len(self.ids)
             raise RefusedError(f"{again} answers named an event that another had named")
+
+
+def merged(outcomes: Sequence[Outcome]) -> Outcome:
+    """Slices of one measurement as one; the time between them does not count."""
+    spans = [one.ended - one.started for one in outcomes]
+    whole = Outcome(ended=sum(spans))
+    for one, span in zip(outcomes, spans, strict=True):
+        whole.acked += one.acked
+        whole.cpu_share += one.cpu_share * span / sum(spans)
+    return whole
 
 
 def bodies() -> list[bytes]:

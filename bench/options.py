@@ -3,6 +3,7 @@
 import argparse
 import json
 
+SLICES = 6  # of a measurement, in turn with its ceiling's: the machine's moods meet both alike
 PROVIDERS = ("generic", "github")
 
 

@@ -6,7 +6,7 @@ hypervisor gave to others; /proc/stat says both.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +31,25 @@ class Watch:
         return self.stolen > MAX_STOLEN or self.others > MAX_OTHERS
 
     def text(self) -> str:
-        note = " DISTURBED" if self.disturbed else ""
         return (
             f"CPU server {self.server:.0%} load {self.load:.0%} "
-            f"others {self.others:.0%} stolen {self.stolen:.0%}{note}"
+            f"others {self.others:.0%} stolen {self.stolen:.0%}"
         )
+
+    @property
+    def note(self) -> str:
+        return " DISTURBED" if self.disturbed else ""
+
+
+def uneven(one: Watch, other: Watch) -> bool:
+    """Whether a ratio of alternating runs is in doubt; theft from both alike does not count."""
+    return max(one.others, other.others) > MAX_OTHERS or abs(one.stolen - other.stolen) > MAX_STOLEN
+
+
+def mean(watches: Sequence[Watch]) -> Watch:
+    """What was seen over several slices of one length."""
+    fields = ("stolen", "others", "server", "load")
+    return Watch(*(sum(getattr(one, name) for one in watches) / len(watches) for name in fields))
 
 
 @contextmanager

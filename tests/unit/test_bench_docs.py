@@ -144,6 +144,23 @@ def test_rounds_that_make_no_result_are_doubted(bench):
     assert figures.ceiling_doubts([0.5, 0.6]) == []
 
 
+def test_theft_from_both_sides_alike_leaves_a_ratio(bench):
+    quiet = bench("quiet")
+    assert not quiet.uneven(quiet.Watch(stolen=0.30), quiet.Watch(stolen=0.28))
+    assert quiet.uneven(quiet.Watch(stolen=0.30), quiet.Watch(stolen=0.20))
+    assert quiet.uneven(quiet.Watch(others=0.2), quiet.Watch(others=0.2))
+    assert quiet.Watch(stolen=0.30).disturbed
+
+
+def test_slices_are_one_measurement(bench):
+    load = bench("load")
+    one = load.Outcome([load.Acked("a", 0, 0, 0)], started=10, ended=11, cpu_share=0.2)
+    two = load.Outcome([load.Acked("b", 0, 0, 0)] * 3, started=20, ended=21, cpu_share=0.4)
+    whole = load.merged([one, two])
+    assert whole.rate == 2
+    assert whole.cpu_share == pytest.approx(0.3)
+
+
 def test_an_event_acknowledged_twice_gives_no_figure(bench):
     load, machine = bench("load"), bench("machine")
     acked = [load.Acked(one, 0.0, 0.0, 0.0) for one in "ab"]
