@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -31,13 +32,14 @@ def test_two_commands_of_one_line_each() -> None:
 def test_the_tour(tmp_path: Path) -> None:
     serve_port, catch_port = free_port(), free_port()
     example = (ROOT / "config.example.yaml").read_text()
-    config = tmp_path / "config.yaml"
+    config = tmp_path / "config.example.yaml"  # and no other: the tour must name it
     config.write_text(
         example.replace("127.0.0.1:8080", f"127.0.0.1:{serve_port}").replace(
             "127.0.0.1:9000", f"127.0.0.1:{catch_port}"
         )
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    env.pop("DISPATCHD_CONFIG", None)
     command = [sys.executable, "-m", "dispatchd"]
 
     def start(*arguments: str) -> subprocess.Popen[str]:
@@ -51,7 +53,7 @@ def test_the_tour(tmp_path: Path) -> None:
         )
 
     catch = start("catch", "--port", str(catch_port))
-    serve = start("serve", "--config", "config.yaml", "--log-format", "json")
+    serve = start("serve", "--config", config.name, "--log-format", "json")
     try:
         assert catch.stdout is not None
         assert serve.stdout is not None
@@ -72,8 +74,10 @@ def test_the_tour(tmp_path: Path) -> None:
         assert "X-Dispatch-Endpoint-ID" in seen
         while '"attempt"' not in serve.stdout.readline():
             assert serve.poll() is None
+        asking = BLOCKS[4].replace(".venv/bin/dispatchd", shlex.join(command))
+        asking = asking.replace("<event_id>", found[1])
         story = subprocess.run(
-            [*command, "show", found[1]],
+            ["bash", "-euc", asking],
             cwd=tmp_path,
             env=env,
             capture_output=True,
@@ -81,6 +85,8 @@ def test_the_tour(tmp_path: Path) -> None:
             check=False,
         )
         assert story.returncode == 0, story.stderr
+        assert story.stdout.count(found[1]) >= 2
+        assert "Verified    by dispatch[0]" in story.stdout
         assert "success" in story.stdout
     finally:
         for process in (catch, serve):
