@@ -13,8 +13,9 @@ from dispatchd.config.model import endpoint_id
 from dispatchd.config.problems import Path, nearest, quoted, spell_path
 from dispatchd.config.sender import needs_public_url
 from dispatchd.config.values import Listen, read_listen
+from dispatchd.verify import missing_keys, provider_names
 
-_PROOFS: Final = ("auth", "secret", "public_key", "webhook_id")
+_KEYS: Final = ("secret", "public_key", "verify_token", "webhook_id", "url")
 
 
 def check_rules(document: Document) -> None:
@@ -123,12 +124,27 @@ def _authentication(
                 "contradicts the secret: auth: none checks nothing",
                 "remove one of them",
             )
-    elif not has_api_keys and not any(key in endpoint for key in _PROOFS):
+        return
+    provider = endpoint.get("provider", "generic")
+    if not isinstance(provider, str):
+        return  # the model says so
+    if provider not in provider_names():
         document.add(
-            path,
-            "has no secret, and there are no api_keys",
-            "set a secret, or write auth: none to accept webhooks from anybody",
+            (*path, "provider"),
+            f"{quoted(provider)} is no provider that is known",
+            nearest(provider, provider_names()),
         )
+    elif provider == "generic":
+        if not has_api_keys and not any(key in endpoint for key in ("auth", "secret", "signature")):
+            document.add(
+                path,
+                "has no secret, and there are no api_keys",
+                "set a secret, or write auth: none to accept webhooks from anybody",
+            )
+    elif "auth" not in endpoint and "signature" not in endpoint:
+        given = {"url", *(key for key in _KEYS if key in endpoint)}  # the URL has its own rule
+        for sentence in missing_keys(provider, given):
+            document.add(path, sentence)
 
 
 def _links(

@@ -23,7 +23,7 @@ from dispatchd.config.fields import (
 )
 from dispatchd.config.part import Part
 from dispatchd.limits import Rate, read_rate
-from dispatchd.verify import ApiKey, Auth, SignatureSpec, public_url_problem
+from dispatchd.verify import ApiKey, Auth, SignatureSpec, missing_keys, public_url_problem
 from dispatchd.verify import problems as auth_problems
 
 
@@ -193,8 +193,9 @@ class SenderConfig(Part):
 
     @model_validator(mode="after")
     def _can_be_verified(self) -> Any:
-        # Whether a public URL is known is a question for the whole file: a rule asks it.
-        if found := auth_problems(self.sender_auth("https://public.invalid", ())):
+        # What is missing is asked by the rules, which also see the rest of the file.
+        auth = self.sender_auth("https://public.invalid", ())
+        if found := auth_problems(auth, what_is_missing=False):
             raise ValueError("; ".join(found))
         return self
 
@@ -213,4 +214,4 @@ def needs_public_url(endpoint: dict[str, Any]) -> bool:
     provider = endpoint.get("provider")
     if not isinstance(provider, str):
         return False
-    return any("needs url" in sentence for sentence in auth_problems(Auth(provider=provider)))
+    return any("needs url" in sentence for sentence in missing_keys(provider, ()))

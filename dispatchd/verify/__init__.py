@@ -15,6 +15,7 @@ from dispatchd.verify.endpoint import (
     Auth,
     Verifier,
     compile_verifier,
+    missing_keys,
     problems,
 )
 from dispatchd.verify.form import form_document, is_form, parse_form
@@ -47,6 +48,7 @@ __all__ = [
     "hash_api_key",
     "is_form",
     "is_secret_header",
+    "missing_keys",
     "parse_form",
     "problems",
     "provider_names",

@@ -1,6 +1,6 @@
 """One endpoint's way of telling the genuine from the rest: compiled once, asked often."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -60,12 +60,19 @@ class Auth:
     open_to_all: bool = False
 
 
-def problems(auth: Auth) -> tuple[str, ...]:
-    """Say everything that keeps `auth` from being used, a clear sentence each."""
+def problems(auth: Auth, *, what_is_missing: bool = True) -> tuple[str, ...]:
+    """Say everything that keeps `auth` from being used, a clear sentence each.
+
+    Without `what_is_missing`, only what is wrong with what is there; of a provider that is
+    unknown there is nothing to say then.
+    """
     provider = provider_named(auth.provider)
     if provider is None:
-        return (f"provider {auth.provider!r} is unknown; known are {', '.join(provider_names())}",)
-    found = _spec_problems(auth) if auth.signature else _missing(auth, provider)
+        known = ", ".join(provider_names())
+        return (f"provider {auth.provider!r} is unknown; known are {known}",) * what_is_missing
+    found = _spec_problems(auth) if auth.signature else []
+    if what_is_missing and not auth.signature and not auth.open_to_all:
+        found += missing_keys(auth.provider, [key for key, given in _given(auth).items() if given])
     found += _unused(auth, provider)
     found += _unfit_keys(auth, schemes_of(auth, provider))
     if auth.url and (problem := public_url_problem(auth.url)) is not None:
@@ -92,17 +99,17 @@ def _given(auth: Auth) -> dict[str, bool]:
     }
 
 
-def _missing(auth: Auth, provider: Provider) -> list[str]:
-    if auth.open_to_all:
+def missing_keys(name: str, given: Collection[str]) -> list[str]:
+    """Say which keys of the config a provider needs beside those given, a sentence each."""
+    provider, sentences = provider_named(name), []
+    if provider is None:
         return []
-    given, sentences = _given(auth), []
-    if provider.needs and not any(given[key] for key in provider.needs):
+    if provider.needs and not provider.needs & set(given):
         words = " or ".join(sorted(provider.needs, reverse=True))
-        sentences.append(f"provider {auth.provider} needs {words}")
-    for key in sorted(provider.also):
-        if not given[key]:
-            hint = " (or server.public_url)" if key == "url" else ""
-            sentences.append(f"provider {auth.provider} needs {key}{hint}")
+        sentences.append(f"provider {name} needs {words}")
+    for key in sorted(provider.also - set(given)):
+        hint = " (or server.public_url)" if key == "url" else ""
+        sentences.append(f"provider {name} needs {key}{hint}")
     return sentences
 
 

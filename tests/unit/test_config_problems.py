@@ -72,6 +72,27 @@ CASES = {
         f"api_keys:\n- &k {{name: ci, hash: 'sha256:{'0' * 64}'}}\n- {{<<: *k, name: ci}}",
         "3: api_keys[1].name: is the name of api_keys[0] too",
     ),
+    # providers
+    "unknown provider": (
+        endpoint("provider: strpe\n    secret: s"),
+        '3: endpoints.a.provider: "strpe" is no provider that is known; did you mean "stripe"?',
+    ),
+    "provider without key": (
+        endpoint("provider: discord"),
+        "2: endpoints.a: provider discord needs",
+    ),
+    "provider with another key": (
+        endpoint("provider: paypal\n    webhook_id: x\n    secret: s"),
+        "2: endpoints.a: provider paypal has no use for secret",
+    ),
+    "signature without secret": (
+        endpoint("signature: {header: X-Sig}"),
+        "2: endpoints.a: signature needs secret",
+    ),
+    "signature and provider": (
+        endpoint("provider: stripe\n    secret: s\n    signature: {header: X-Sig}"),
+        "2: endpoints.a: signature describes a scheme of its own; leave out provider",
+    ),
     # floods
     "rate without unit": (limit("rate_limit: 100"), "4: endpoints.a.rate_limit: is not a rate"),
     "rate a day": (limit("rate_limit: 9/d"), "4: endpoints.a.rate_limit: is not a rate; write"),
@@ -210,6 +231,15 @@ def test_one_problem_at_its_line(text, expected):
     found = problems(text)
     assert len(found) == 1, found
     assert found[0].startswith(f"c.yaml:{expected}")
+
+
+def test_a_wrong_provider_hides_nothing_and_is_hidden_by_nothing():
+    found = problems(endpoint("provider: strpe\n    rate_limit: 5\n    filter: {bdy.x: 1}"))
+    assert [line.split(": ")[1] for line in found] == [
+        "endpoints.a.provider",
+        "endpoints.a.rate_limit",
+        "endpoints.a.filter",
+    ]
 
 
 SYNTAX = {
