@@ -33,13 +33,14 @@ class FetchedCertificates:
     ) -> None:
         self._cafile = cafile
         self._monotonic_s = monotonic_s
-        self._kept: OrderedDict[str, tuple[float, bytes | None]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._failed: OrderedDict[str, float] = OrderedDict()  # apart: made-up names displace none
         self._fetches = asyncio.Semaphore(FETCHES_AT_ONCE)
         self._roots: bytes | None = None
 
     def get(self, url: str) -> bytes | None:
         """Return the PEM bundle behind `url`, or None when it is not at hand."""
-        until_s, pem = self._kept.get(url, (0.0, None))
+        until_s, pem = self._kept.get(url, (0.0, b""))
         return pem if until_s > self._monotonic_s() else None
 
     def roots(self) -> bytes:
@@ -60,13 +61,18 @@ class FetchedCertificates:
             if self._known(url):
                 return
             pem = await self._fetch(url)
-            kept_s = FAILED_S if pem is None else KEPT_S
-            self._kept[url] = (self._monotonic_s() + kept_s, pem)
-            while len(self._kept) > KEPT_MAX:
-                self._kept.popitem(last=False)
+            now_s = self._monotonic_s()
+            if pem is None:
+                self._failed[url] = now_s + FAILED_S
+            else:
+                self._kept[url] = (now_s + KEPT_S, pem)
+            for bounded in (self._kept, self._failed):
+                while len(bounded) > KEPT_MAX:
+                    bounded.popitem(last=False)
 
     def _known(self, url: str) -> bool:
-        return self._kept.get(url, (0.0, None))[0] > self._monotonic_s()
+        now_s = self._monotonic_s()
+        return self.get(url) is not None or self._failed.get(url, 0.0) > now_s
 
     async def _fetch(self, url: str) -> bytes | None:
         context = ssl.create_default_context(cafile=self._cafile)

@@ -95,10 +95,11 @@ async def _stored(config: "Config", event_id: str) -> dict[str, Any]:
     event = story.event
     told: dict[str, Any] = {"event_id": event.id}
     if event.endpoint in config.endpoints:
-        content_type = ("Content-Type", event.content_type)
-        kept = [pair for pair in event.headers if pair[0].lower() != "content-type"]
+        kept = list(event.headers)
+        if not any(name.lower() == "content-type" for name, _ in kept):
+            kept.append(("Content-Type", event.content_type))
         asked = Inquiry(
-            headers=[*kept, content_type],
+            headers=kept,
             body=event.body,
             source_ip=event.source_ip,
             now_ms=event.received_ms,
@@ -213,6 +214,8 @@ def _proof(verified: dict[str, Any]) -> str:
 
 
 def _status(told: dict[str, Any]) -> str:
+    if told["status"] not in ("received", "filtered", "refused"):
+        return str(told["status"])
     judged = f"filtered by {told['filtered_by']}" if told.get("filtered_by") else "received"
     if told["status"] != "refused":
         return judged

@@ -117,22 +117,24 @@ def _public_urls(document: Document, config: dict[str, Any], endpoints: dict[str
 def _authentication(
     document: Document, path: Path, endpoint: dict[str, Any], *, has_api_keys: bool
 ) -> None:
-    if "auth" in endpoint and "secret" in endpoint:
-        if endpoint["auth"] == "none":
-            document.add(
-                (*path, "auth"),
-                "contradicts the secret: auth: none checks nothing",
-                "remove one of them",
-            )
-        return
+    if endpoint.get("auth") == "none":
+        for key in (*_KEYS, "signature"):
+            if key in endpoint and key != "url":
+                document.add(
+                    (*path, "auth"),
+                    f"contradicts the {key}: auth: none checks nothing",
+                    "remove one of them",
+                )
+                return
     provider = endpoint.get("provider", "generic")
     if not isinstance(provider, str):
         return  # the model says so
     if provider not in provider_names():
+        shown = document.shown.get((*path, "provider")) is not None  # it came from no reference
         document.add(
             (*path, "provider"),
-            f"{quoted(provider)} is no provider that is known",
-            nearest(provider, provider_names()),
+            f"unknown provider{f' {quoted(provider)}' if shown else ''}",
+            nearest(provider if shown else "", provider_names()),
         )
     elif provider == "generic":
         if not has_api_keys and not any(key in endpoint for key in ("auth", "secret", "signature")):

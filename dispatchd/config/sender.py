@@ -112,6 +112,11 @@ class IdempotencyConfig(Part):
         return self
 
 
+def _off(value: Any) -> Any:
+    """Read `false` as off."""
+    return None if value is False else value
+
+
 class SenderConfig(Part):
     """The part of an endpoint that says who sends and how to read them."""
 
@@ -150,7 +155,11 @@ class SenderConfig(Part):
     body: Literal["json", "form", "any"] = Field(
         "json", description="Which bodies are taken: JSON, also forms, or anything."
     )
-    idempotency: Annotated[IdempotencyConfig | Literal[False], EMPTY_MAPPING] = Field(
+    idempotency: Annotated[
+        IdempotencyConfig | None,
+        BeforeValidator(_off, json_schema_input_type=IdempotencyConfig | Literal[False]),
+        EMPTY_MAPPING,
+    ] = Field(
         default_factory=IdempotencyConfig,
         description="How duplicates are known: header or body, window, on_duplicate; or false.",
     )
@@ -189,6 +198,7 @@ class SenderConfig(Part):
             signature=None if own is None else SignatureSpec(**own.model_dump()),
             api_keys=api_keys,
             open_to_all=self.auth == "none",
+            forms=self.body != "json",
         )
 
     @model_validator(mode="after")
@@ -197,7 +207,19 @@ class SenderConfig(Part):
         auth = self.sender_auth("https://public.invalid", ())
         if found := auth_problems(auth, what_is_missing=False):
             raise ValueError("; ".join(found))
+        if self.provider == "mailgun" and self.auth is None and not self._remembers_tokens():
+            raise ValueError(
+                "mailgun signs a token and not the body, so each token must be remembered;"
+                " leave out idempotency, or give it only a window of twice the tolerance"
+            )
         return self
+
+    def _remembers_tokens(self) -> bool:
+        """Whether a signature that was seen cannot be used for another body."""
+        rule = self.idempotency
+        if rule is None or rule.header is not None or rule.body is not None:
+            return False
+        return rule.window_ms >= 2 * self.tolerance_s * 1000  # it may be early as well as late
 
 
 def _bytes(secret: SecretStr | None) -> bytes:

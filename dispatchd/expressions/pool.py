@@ -1,6 +1,6 @@
 """A few evaluator processes, started on demand, killed when an evaluation overruns.
 
-One expression has at most one evaluation under way: an expression whose payloads run away
+One owner's expression has at most one evaluation under way: an expression whose payloads run away
 occupies one process, and the others stay free for everyone else.
 """
 
@@ -45,13 +45,30 @@ class Expressions:
     ) -> None:
         self._idle: list[asyncio.subprocess.Process] = []
         self._slots = asyncio.Semaphore(processes_max)
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: dict[tuple[str, str], asyncio.Lock] = {}
         self._spawned = spawned
 
-    async def evaluate(self, expression: str, data: bytes) -> Result:
-        """Evaluate `expression` over the JSON document `data`. Never raises."""
-        turn = self._turns.setdefault(expression, asyncio.Lock())
-        async with turn, self._slots:
+    async def evaluate(
+        self, expression: str, data: bytes, *, owner: str = "", wait_s: float | None = None
+    ) -> Result:
+        """Evaluate `expression` over the JSON document `data`. Never raises.
+
+        `owner` has turns of its own, so that one endpoint's payloads keep no other's waiting;
+        `wait_s` is how long to wait for a turn, None for as long as it takes.
+        """
+        turn = self._turns.setdefault((owner, expression), asyncio.Lock())
+        try:
+            async with asyncio.timeout(wait_s):
+                await turn.acquire()
+        except TimeoutError:
+            return NoResult(f"waited {wait_s:g} s for its turn")
+        try:
+            return await self._in_turn(expression, data)
+        finally:
+            turn.release()
+
+    async def _in_turn(self, expression: str, data: bytes) -> Result:
+        async with self._slots:
             try:
                 process = await self._process()
             except (OSError, TimeoutError) as error:

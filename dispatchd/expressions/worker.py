@@ -7,6 +7,7 @@ Request frame: expression length, data length (two big-endian uint32), expressio
 Reply frame: status byte, length (uint32), payload: the result, nothing, or an error message.
 """
 
+import re
 import resource
 import signal
 import struct
@@ -26,6 +27,8 @@ MAX_DEPTH: Final = 200
 RESULT_MAX_BYTES: Final = 10 * 1024 * 1024
 MEMORY_MAX_BYTES: Final = 1024 * 1024 * 1024  # address space; the interpreter maps a part of it
 
+_WORDS: Final = re.compile(r"(?:[A-Z][0-9]{4}: *)?[A-Za-z ]{0,100}")  # up to the first value
+
 
 @lru_cache(maxsize=256)
 def _compile(expression: str) -> Any:
@@ -43,10 +46,16 @@ def evaluate(expression: str, data: bytes) -> tuple[int, bytes]:
             return NOTHING, b""
         encoded = orjson.dumps(result)
     except Exception as error:  # noqa: BLE001 - whatever the engine raises is the expression's fault
-        return ERROR, (str(error) or type(error).__name__).encode("utf-8", "replace")[:500]
+        return ERROR, _told(error).encode("utf-8", "replace")
     if len(encoded) > RESULT_MAX_BYTES:
         return ERROR, b"the result is larger than 10 MiB"
     return VALUE, encoded
+
+
+def _told(error: Exception) -> str:
+    """Say what went wrong without the payload: engines quote the value that did not fit."""
+    found = _WORDS.match(str(error))
+    return (found[0].strip() if found else "") or type(error).__name__
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:

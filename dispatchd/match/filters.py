@@ -103,10 +103,15 @@ def _same(wanted: Any, actual: Any) -> bool:
 
 
 def subject_json(subject: Subject) -> bytes:
-    """Spell the subject for a JSONata filter; header names as they came, the first of a name."""
+    """Spell the subject for a JSONata filter; the first of each header.
+
+    Header names stand as they came and in lower case: names have no case, expressions do.
+    """
     headers: dict[str, str] = {}  # plain text: a name may come as a subclass of str
     for name, value in subject.headers.items():
-        headers.setdefault(str(name), value.encode("utf-8", "replace").decode())
+        text = value.encode("utf-8", "replace").decode()
+        headers.setdefault(str(name), text)
+        headers.setdefault(name.lower(), text)
     return orjson.dumps(
         {
             "event_type": subject.event_type,

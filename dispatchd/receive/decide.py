@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from dispatchd.expressions.pool import Expressions, NoResult
 from dispatchd.match import Filter, PlainFilter, Subject, subject_json, verdict_of
@@ -10,6 +10,7 @@ from dispatchd.receive.routes import LinkRoute, Route
 
 TurnedAwayBy = Literal["event_types", "filter"]
 
+FILTER_WAIT_S: Final = 2.0  # a sender waits for this; then the filter counts as failed
 ENDPOINT_FILTER: Final = "the endpoint's filter"
 
 
@@ -37,13 +38,11 @@ class Decision:
 async def decide(route: Route, subject: Subject, expressions: Expressions) -> Decision:
     """Judge an event. Waits only where a filter is JSONata."""
     notes: list[str] = []
-    if route.filter is not None and not await _lets_through(
-        route.filter, subject, expressions, ENDPOINT_FILTER, notes
-    ):
+    asking = _Asking(subject, expressions, route.slug, notes)
+    if route.filter is not None and not await _lets_through(route.filter, asking, ENDPOINT_FILTER):
         return Decision((), "filter", (), notes)
     verdicts = [
-        LinkVerdict(link.destination, await _turned_away_by(link, subject, expressions, notes))
-        for link in route.links
+        LinkVerdict(link.destination, await _turned_away_by(link, asking)) for link in route.links
     ]
     destinations = [v.destination for v in verdicts if v.turned_away_by is None]
     filtered_by = None
@@ -57,22 +56,28 @@ def link_filter(destination: str) -> str:
     return f"the filter of the link to {destination}"
 
 
-async def _turned_away_by(
-    link: LinkRoute, subject: Subject, expressions: Expressions, notes: list[str]
-) -> TurnedAwayBy | None:
-    if not link.wants(subject.event_type):
+async def _turned_away_by(link: LinkRoute, asking: "_Asking") -> TurnedAwayBy | None:
+    if not link.wants(asking.subject.event_type):
         return "event_types"
     if link.filter is None:
         return None
     name = link_filter(link.destination)
-    passes = await _lets_through(link.filter, subject, expressions, name, notes)
+    passes = await _lets_through(link.filter, asking, name)
     return None if passes else "filter"
 
 
-async def _lets_through(
-    chosen: Filter, subject: Subject, expressions: Expressions, name: str, notes: list[str]
-) -> bool:
+class _Asking(NamedTuple):
+    """What every filter of one event is asked with."""
+
+    subject: Subject
+    expressions: Expressions
+    owner: str
+    notes: list[str]
+
+
+async def _lets_through(chosen: Filter, asking: _Asking, name: str) -> bool:
     """Ask one filter; one that fails lets the event through and says so in `notes`."""
+    subject, expressions, owner, notes = asking
     if isinstance(chosen, PlainFilter):
         return chosen.lets_through(subject)
     try:
@@ -80,7 +85,7 @@ async def _lets_through(
     except (TypeError, ValueError):
         notes.append(f"{name} failed: the body holds what JSON cannot carry on")
         return True
-    result = await expressions.evaluate(chosen.expression, data)
+    result = await expressions.evaluate(chosen.expression, data, owner=owner, wait_s=FILTER_WAIT_S)
     if isinstance(result, NoResult):
         notes.append(f"{name} failed: {result.reason}")
         return True

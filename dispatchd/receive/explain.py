@@ -44,6 +44,12 @@ async def explain(
         content = read_content(asked.body, headers.get("Content-Type", ""), route.bodies)
     except NotJson as error:
         return {**told, "body": f"refused, 400: {error}", "status": "refused", "links": []}
+    if not asked.stored and told["verified"]["ok"]:
+        sender = Sender("POST", headers, "", asked.body, asked.now_ms / 1000)
+        answer = route.verifier.handshake(sender, content.document)
+        if answer is not None:
+            said = f"a handshake, answered {answer.status} at once; nothing is stored"
+            return {**told, "status": said, "links": []}
     kind, source = _event_type(route, headers, content)
     rule = route.idempotency
     key = (
@@ -126,7 +132,7 @@ def _filter_said(
         first = next(c for c in chosen.conditions if not c.holds(subject))
         actual = json.dumps(first.actual(subject), ensure_ascii=False, default=str)
         return f"turns it away: {first.key} is {actual[:ACTUAL_MAX_CHARS]}"
-    return f"turns it away: {chosen.expression} is false"
+    return "turns it away: the expression is false"
 
 
 def _link_filter_said(

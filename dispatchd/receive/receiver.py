@@ -156,7 +156,7 @@ class Receiver:
             status=EventStatus.RECEIVED if filtered_by is None else EventStatus.FILTERED,
             filtered_by=filtered_by,
             content_type=content.content_type,
-            headers=storable_headers(headers),
+            headers=storable_headers(headers, verifier.secret_headers),
             body=body,
             auth=proof.by,
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from dispatchd.config import (
     Config,
@@ -110,8 +109,8 @@ def _admission(endpoint: EndpointConfig) -> Admission | None:
     )
 
 
-def _idempotency(given: IdempotencyConfig | Literal[False]) -> IdempotencyRule | None:
-    if given is False:
+def _idempotency(given: IdempotencyConfig | None) -> IdempotencyRule | None:
+    if given is None:
         return None
     return IdempotencyRule(
         given.header, split_path(given.body), given.window_ms, given.on_duplicate

@@ -58,6 +58,7 @@ class Auth:
     signature: SignatureSpec | None = None
     api_keys: tuple[ApiKey, ...] = ()
     open_to_all: bool = False
+    forms: bool = False  # the endpoint reads forms as such, whatever its provider sends
 
 
 def problems(auth: Auth, *, what_is_missing: bool = True) -> tuple[str, ...]:
@@ -169,6 +170,7 @@ class Verifier:
                 + [coded[name] for name in provider.coded if name in coded]
             )
         )
+        self.secret_headers: Final = frozenset(name.lower() for name in self._signature_headers)
         self._shared = Shared(auth.secrets, auth.verify_token)
 
     def verify(self, sender: Sender) -> Genuine | Rejected:
@@ -233,7 +235,8 @@ def compile_verifier(auth: Auth, certificates: Certificates | None = None) -> Ve
     for scheme in schemes_of(auth, provider):
         numbered = scheme_keys(scheme, auth.secrets, auth.public_keys)
         if numbered:
-            checks.append(SchemeCheck(scheme, numbered, tolerance_s, auth.url))
+            forms = auth.forms or provider.forms
+            checks.append(SchemeCheck(scheme, numbered, tolerance_s, auth.url, forms=forms))
     if auth.signature is None and not auth.open_to_all:
         checks += [_coded_check(coded, auth, certificates) for coded in provider.coded]
     return Verifier(auth, provider, checks)

@@ -1,5 +1,6 @@
 """Where in a request a provider puts its event type and its delivery id."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -7,16 +8,20 @@ from dispatchd.verify.inbound import Headers
 
 TEXT_MAX_CHARS: Final = 255  # longer is a payload, neither a type nor an id
 
+_INDEX: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 Place = Callable[[Headers, Any], str | None]
 
 
 def at(document: Any, path: str) -> Any:
-    """Follow a dot path through objects; None where it leads nowhere."""
+    """Follow a dot path through objects and lists; None where it leads nowhere."""
     value = document
     for key in path.split("."):
-        if not isinstance(value, dict):
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and _INDEX.fullmatch(key) and int(key) < len(value):
+            value = value[int(key)]
+        else:
             return None
-        value = value.get(key)
     return value
 
 
@@ -54,6 +59,15 @@ def joined(separator: str, first: Place, second: Place) -> Place:
     def find(headers: Headers, document: Any) -> str | None:
         head, tail = first(headers, document), second(headers, document)
         return text(f"{head}{separator}{tail}") if head and tail else head
+
+    return find
+
+
+def signed_by(name: str, then: Place, otherwise: Place) -> Place:
+    """Read `then` where the signature header `name` is sent, for it covers that place."""
+
+    def find(headers: Headers, document: Any) -> str | None:
+        return (then if headers.getall(name, []) else otherwise)(headers, document)
 
     return find
 

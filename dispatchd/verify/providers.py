@@ -15,6 +15,7 @@ from dispatchd.verify.places import (
     header,
     joined,
     meta_type,
+    signed_by,
     slack_type,
     x_type,
 )
@@ -96,7 +97,8 @@ PROVIDERS: Final[dict[str, Provider]] = {
         ),
         event_type=header("X-Gitlab-Event"),
         # Not X-Gitlab-Event-UUID: webhooks that one webhook sets off share it.
-        delivery_id=header("Idempotency-Key"),
+        # With a signing token the signature covers webhook-id.
+        delivery_id=signed_by("webhook-signature", header("webhook-id"), header("Idempotency-Key")),
     ),
     "bitbucket": Provider(
         schemes=(Scheme("bitbucket", header="X-Hub-Signature", prefix="sha256="),),
@@ -158,7 +160,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
         schemes=(*_standard("webhook", "standard-webhooks"), *_standard("svix", "svix")),
         needs=frozenset({"secret", "public_key"}),
         event_type=field("type"),
-        delivery_id=either(header("webhook-id"), header("svix-id")),
+        delivery_id=signed_by("webhook-signature", header("webhook-id"), header("svix-id")),
     ),
     "twilio": Provider(
         coded=("twilio",),

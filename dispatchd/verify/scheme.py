@@ -132,13 +132,20 @@ class SchemeCheck:
     """A scheme, compiled with its keys."""
 
     def __init__(
-        self, scheme: Scheme, numbered: Sequence[tuple[int, keys.Key]], tolerance_s: float, url: str
+        self,
+        scheme: Scheme,
+        numbered: Sequence[tuple[int, keys.Key]],
+        tolerance_s: float,
+        url: str,
+        *,
+        forms: bool,
     ) -> None:
         self._scheme = scheme
         self._proofs = [Genuine(f"{scheme.name}[{number}]") for number, _ in numbered]
         self._keys = [key for _, key in numbered]
         self._tolerance_s = tolerance_s
         self._url = url
+        self._forms = forms
         self._parts = compile_template(scheme.template)
         self._body_only = is_body(self._parts)
         self._reads_body = bool(scheme.path or scheme.timestamp_path) or uses(self._parts, "field")
@@ -183,10 +190,28 @@ class SchemeCheck:
     def _value(self, sender: Sender) -> tuple[Any, Any]:
         """Return what holds the signature, or None, and the document where it is needed."""
         if not self._scheme.header:
-            document = _document_if_any(sender)
+            document = self._document_if_any(sender)
             return at(document, self._scheme.path), document
         value = one_header(sender.headers, self._scheme.header)
-        return value, _document(sender) if self._reads_body and value is not None else None
+        return value, self._document(sender) if self._reads_body and value is not None else None
+
+    def _document(self, sender: Sender) -> Any:
+        """Read the body as the endpoint will.
+
+        The Content-Type is signed by nobody: were it believed here alone, a sender could choose
+        in which reading a timestamp is found.
+        """
+        content_type = one_header(sender.headers, "Content-Type") or ""
+        if self._forms and is_form(content_type):
+            return form_document(sender.body, content_type)
+        return decode.json_document(sender.body)
+
+    def _document_if_any(self, sender: Sender) -> Any:
+        """Return the document; a body that cannot be read holds no signature either."""
+        try:
+            return self._document(sender)
+        except ValueError:
+            return None
 
     def _split(self, value: Any) -> tuple[list[str], str | None]:
         """Return the signatures in what was sent, and the timestamp if it lists one."""
@@ -247,18 +272,3 @@ def stale(age_s: float, tolerance_s: float) -> Rejected:
         "stale_timestamp",
         f"the signature is right but {abs(age_s):.0f} s {way}; {tolerance_s:.0f} s are tolerated",
     )
-
-
-def _document(sender: Sender) -> Any:
-    content_type = one_header(sender.headers, "Content-Type") or ""
-    if is_form(content_type):
-        return form_document(sender.body, content_type)
-    return decode.json_document(sender.body)
-
-
-def _document_if_any(sender: Sender) -> Any:
-    """Return the document; a body that cannot be read holds nothing, so no signature either."""
-    try:
-        return _document(sender)
-    except ValueError:
-        return None

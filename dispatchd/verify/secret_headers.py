@@ -1,13 +1,13 @@
 """Which headers carry what authenticates a sender: never stored, logged or shown."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Final
 
 _SECRET_HEADERS: Final = re.compile(
     r"authoriz|cookie|signature|hmac|token|secret|password|passwd|api-?_?key|credential"
-    r"|^x-auth|-sig$|^x-.*-auth$",
+    r"|^x-auth|-sig$|^x-.*-auth$|(?<!event)(?<!idempotency)-key$",
     re.IGNORECASE,
 )
 
@@ -22,6 +22,12 @@ def is_secret_header(name: str) -> bool:
     return _SECRET_HEADERS.search(name) is not None
 
 
-def storable_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the headers that may be kept, in order, duplicates included."""
-    return tuple((k, v) for k, v in headers.items() if not is_secret_header(k))
+def storable_headers(
+    headers: Mapping[str, str], besides: Collection[str] = ()
+) -> tuple[tuple[str, str], ...]:
+    """Return the headers that may be kept, in order, duplicates included.
+
+    `besides` are further ones that authenticate, in lower case: those of the endpoint's scheme.
+    """
+    kept = ((k, v) for k, v in headers.items() if not is_secret_header(k))
+    return tuple((k, v) for k, v in kept if k.lower() not in besides) if besides else tuple(kept)

@@ -33,8 +33,8 @@ def compile_template(text: str) -> tuple[Part, ...]:
     parts: list[Part] = []
     try:
         pieces = list(Formatter().parse(text))
-    except ValueError as error:
-        raise ValueError(f"the template {text!r} is malformed: {error}") from None
+    except ValueError:
+        raise ValueError("the template is malformed: check its braces") from None
     for literal, name, spec, conversion in pieces:
         if literal:
             parts.append(Part("literal", literal))
@@ -42,15 +42,15 @@ def compile_template(text: str) -> tuple[Part, ...]:
             continue
         kind, dot, rest = name.partition(".")
         if spec or conversion:
-            raise ValueError(f"the template {text!r} can use plain names only: {NAMES}")
+            raise ValueError(f"the template can use plain names only: {NAMES}")
         if name in ("timestamp", "body", "url", "method"):
             parts.append(Part(name))
         elif dot and rest and kind in ("header", "body"):
             parts.append(Part("field" if kind == "body" else kind, rest))
         else:
-            raise ValueError(f"the template {text!r} names {{{name}}}; known are {NAMES}")
+            raise ValueError(f"the template names something unknown; known are {NAMES}")
     if all(part.kind == "literal" for part in parts):
-        raise ValueError(f"the template {text!r} signs nothing of the request; use {NAMES}")
+        raise ValueError(f"the template signs nothing of the request; use {NAMES}")
     return tuple(parts)
 
 
@@ -109,7 +109,7 @@ def public_url_problem(url: str) -> str | None:
     except ValueError:
         fit = False
     if not fit or not url.isascii():
-        return f"url {url!r} is not an http or https URL in ASCII"
+        return "url is not an http or https URL in ASCII"
     if "?" in url or "#" in url:
-        return f"url {url!r} must not have a query; the received one is added"
+        return "url must not have a query; the received one is added"
     return None

@@ -289,7 +289,7 @@ async def test_a_scheme_of_ones_own(start_daemon: StartDaemon) -> None:
         ("{provider: discord, secret: s}", "public_key"),
         ("{provider: meta, secret: s}", "verify_token"),
         ("{provider: square, secret: s}", "public URL"),
-        ("{secret: s, signature: {header: X, template: '{nonsense}'}}", "nonsense"),
+        ("{secret: s, signature: {header: X, template: '{nonsense}'}}", "something unknown"),
         ("{secret: s, signature: {header: X, algorithm: md5}}", "sha256"),
         ("{secret: s, idempotency: {header: A, body: b}}", "remove one"),
         ("{secret: s, body: xml}", "json"),

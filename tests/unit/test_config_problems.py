@@ -75,7 +75,7 @@ CASES = {
     # providers
     "unknown provider": (
         endpoint("provider: strpe\n    secret: s"),
-        '3: endpoints.a.provider: "strpe" is no provider that is known; did you mean "stripe"?',
+        '3: endpoints.a.provider: unknown provider "strpe"; did you mean "stripe"?',
     ),
     "provider without key": (
         endpoint("provider: discord"),
@@ -92,6 +92,26 @@ CASES = {
     "signature and provider": (
         endpoint("provider: stripe\n    secret: s\n    signature: {header: X-Sig}"),
         "2: endpoints.a: signature describes a scheme of its own; leave out provider",
+    ),
+    "auth none and public key": (
+        endpoint(f"provider: discord\n    public_key: {'ab' * 32}\n    auth: none"),
+        "5: endpoints.a.auth: contradicts the public_key",
+    ),
+    "mailgun forgets": (
+        endpoint("provider: mailgun\n    secret: s\n    idempotency: false"),
+        "2: endpoints.a: mailgun signs a token and not the body",
+    ),
+    "mailgun forgets too soon": (
+        endpoint("provider: mailgun\n    secret: s\n    idempotency: {window: 9m}"),
+        "2: endpoints.a: mailgun signs a token and not the body",
+    ),
+    "idempotency misspelt": (
+        endpoint("auth: none\n    idempotency: {heder: X}"),
+        '4: endpoints.a.idempotency.heder: unknown key; did you mean "header"?',
+    ),
+    "idempotency window": (
+        endpoint("auth: none\n    idempotency: {window: 5}"),
+        "4: endpoints.a.idempotency.window: ",
     ),
     # floods
     "rate without unit": (limit("rate_limit: 100"), "4: endpoints.a.rate_limit: is not a rate"),
@@ -240,6 +260,22 @@ def test_a_wrong_provider_hides_nothing_and_is_hidden_by_nothing():
         "endpoints.a.rate_limit",
         "endpoints.a.filter",
     ]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        'secret: s\n    signature: {header: X, template: "${SEKRIT}"}',
+        "provider: twilio\n    secret: s\n    url: ${SEKRIT}",
+        "provider: ${SEKRIT}\n    secret: s",
+    ],
+)
+def test_what_came_from_the_environment_is_in_no_problem(keys):
+    for value in ("topsecret{zzz}", "https://x.example/?t=topsecret"):
+        found = problems(endpoint(keys), {"SEKRIT": value})
+        assert found
+        assert "topsecret" not in "".join(found)
+        assert "zzz" not in "".join(found)
 
 
 SYNTAX = {

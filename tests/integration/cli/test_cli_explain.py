@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import time
 
 import pytest
 
@@ -119,7 +120,7 @@ def test_what_each_filter_and_list_said(explaining):
     told = dry_run(explaining, b'{"action":"opened","n":7}', "--json").json()
     assert told["filter"] == "lets it through"
     links = {link["destination"]: link for link in told["links"]}
-    assert links["crm"]["filter"] == "turns it away: body.n > 100 is false"
+    assert links["crm"]["filter"] == "turns it away: the expression is false"
     assert links["crm"]["event_types"] is None
     assert links["audit"]["filter"] == "turns it away: body.n is 7"
     assert links["audit"]["event_types"] == "let it through: opened (of destinations.audit)"
@@ -144,6 +145,29 @@ def test_where_it_comes_from(explaining):
     assert "Status      refused; were it not, filtered by crm: filter" in said
     event = explaining.add("crm")
     assert explaining.dispatchd("explain", event.id, "--source-ip", "192.0.2.7").code == 2
+
+
+def test_a_handshake_is_no_event(explaining):
+    explaining.config.write_text(
+        "endpoints: {my-slug: {provider: slack, secret: s, destinations: [crm]}}\n"
+        "destinations: {crm: {url: 'http://127.0.0.1:9/'}}\n"
+    )
+    body = b'{"type":"url_verification","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY"}'
+    now = str(int(time.time()))
+    digest = hmac.new(b"s", b"v0:" + now.encode() + b":" + body, hashlib.sha256).hexdigest()
+    given = ("--header", f"X-Slack-Request-Timestamp: {now}")
+    given += ("--header", f"X-Slack-Signature: v0={digest}")
+    assert "Status      a handshake, answered 200 at once" in dry_run(explaining, body, *given).out
+
+
+def test_a_stored_event_is_judged_by_the_headers_it_came_with(explaining):
+    explaining.config.write_text(
+        f"storage: {{url: 'sqlite:///{explaining.database}'}}\n"
+        "endpoints: {my-slug: {auth: none, filter: {headers.content-type: '*utf-8'}}}\n"
+    )
+    event = explaining.add(headers=(("Content-Type", "application/json; charset=utf-8"),))
+    told = explaining.dispatchd("explain", event.id, "--json").json()
+    assert told["status"] == "received"
 
 
 def test_a_stored_event(explaining):
