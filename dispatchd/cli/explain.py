@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 SENT_MAX_BYTES: Final = 2048  # of what would be sent
 
 
+def address(text: str) -> str:
+    """Return an IP address as it is."""
+    try:
+        ip_address(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no IP address.") from None
+    return text
+
+
 @click.command()
 @click.argument("target", metavar="EVENT_ID|SLUG")
 @click.argument("file", type=click.File("rb"), required=False)
@@ -34,7 +44,10 @@ SENT_MAX_BYTES: Final = 2048  # of what would be sent
     multiple=True,
     help="A header of the request, any number of times.",
 )
-@click.option("--source-ip", metavar="IP", help="Where the request of a dry run comes from.")
+@click.option("--query", default="", metavar="QUERY", help="The query of a dry run's URL.")
+@click.option(
+    "--source-ip", type=address, metavar="IP", help="Where the request of a dry run comes from."
+)
 @json_option
 def command(
     *,
@@ -42,6 +55,7 @@ def command(
     file: BinaryIO | None,
     config_path: str | None,
     headers: tuple[tuple[str, str], ...],
+    query: str,
     source_ip: str | None,
     as_json: bool,
 ) -> None:
@@ -58,9 +72,9 @@ def command(
     """  # noqa: D301 - click reads the backspace itself
     config = load_config(config_path)
     if file is None:
-        if headers or source_ip is not None:
+        if headers or query or source_ip is not None:
             raise click.UsageError(
-                "--header and --source-ip go with SLUG and FILE; an event has its own."
+                "--header, --query and --source-ip go with SLUG and FILE; an event has its own."
             )
         told = asyncio.run(_stored(config, parse_event_id(target)))
     else:
@@ -70,7 +84,9 @@ def command(
             raise click.BadParameter(
                 unknown("endpoint", target, config.endpoints), param_hint="SLUG"
             )
-        told = asyncio.run(_dry_run(config, target, file.read(), headers, source_ip))
+        told = asyncio.run(
+            _dry_run(config, target, file.read(), headers, query=query, source_ip=source_ip)
+        )
     if as_json:
         click.echo(to_json(_for_json(told)))
     else:
@@ -117,6 +133,8 @@ async def _dry_run(
     slug: str,
     body: bytes,
     headers: tuple[tuple[str, str], ...],
+    *,
+    query: str,
     source_ip: str | None,
 ) -> dict[str, Any]:
     from dispatchd.receive.explain import Inquiry  # noqa: PLC0415 - not for --help
@@ -124,7 +142,8 @@ async def _dry_run(
     given = list(headers)
     if not any(name.lower() == "content-type" for name, _ in given):
         given.append(("Content-Type", "application/json"))
-    asked = Inquiry(given, body, source_ip, SystemClock().now_ms(), stored=False)
+    now_ms = SystemClock().now_ms()
+    asked = Inquiry(given, body, source_ip, now_ms, stored=False, query=query.removeprefix("?"))
     return await _explained(config, slug, asked)
 
 
@@ -238,6 +257,8 @@ def _link_lines(link: dict[str, Any]) -> Iterator[str]:
         yield f"  transform {printable(link['transform'])}"
     if link["body"] is not None:
         shown = body_text(link["body"][:SENT_MAX_BYTES])
+        if len(link["body"]) > SENT_MAX_BYTES:
+            shown += f"… ({len(link['body'])} bytes in all)"
         yield "  would send " + shown.replace("\n", "\n  ")
 
 

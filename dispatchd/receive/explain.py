@@ -21,7 +21,10 @@ ACTUAL_MAX_CHARS: Final = 100  # of a value that a filter turned away
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """A webhook to explain. `auth` is what a stored event's sender was verified by."""
+    """A webhook to explain. `auth` is what a stored event's sender was verified by.
+
+    `query` is what stands behind the URL's question mark, for signatures that cover it.
+    """
 
     headers: Sequence[tuple[str, str]]
     body: bytes
@@ -29,6 +32,7 @@ class Inquiry:
     now_ms: int
     stored: bool
     auth: str | None = None
+    query: str = ""
 
 
 async def explain(
@@ -37,6 +41,10 @@ async def explain(
     """Return every step's verdict, in the order in which they are taken, ready for JSON."""
     headers: CIMultiDict[str] = CIMultiDict(asked.headers)
     told: dict[str, Any] = {"endpoint": route.slug, "verified": _verified(route, headers, asked)}
+    max_bytes = config.server.max_body_bytes
+    if len(asked.body) > max_bytes:
+        refusal = f"refused, 413: it is over {max_bytes} bytes"
+        return {**told, "body": refusal, "status": "refused", "links": []}
     admitted = True
     if asked.source_ip is not None and route.admission is not None:
         admitted = told["admitted"] = route.admission.lets_in(asked.source_ip)
@@ -45,7 +53,7 @@ async def explain(
     except NotJson as error:
         return {**told, "body": f"refused, 400: {error}", "status": "refused", "links": []}
     if not asked.stored and told["verified"]["ok"]:
-        sender = Sender("POST", headers, "", asked.body, asked.now_ms / 1000)
+        sender = Sender("POST", headers, asked.query, asked.body, asked.now_ms / 1000)
         answer = route.verifier.handshake(sender, content.document)
         if answer is not None:
             said = f"a handshake, answered {answer.status} at once; nothing is stored"
@@ -93,7 +101,7 @@ async def explain(
 def _verified(route: Route, headers: CIMultiDict[str], asked: Inquiry) -> dict[str, Any]:
     if asked.stored:  # its signature was not kept, but what it proved was
         return {"ok": True, "by": asked.auth, "why": None}
-    sender = Sender("POST", headers, "", asked.body, asked.now_ms / 1000)
+    sender = Sender("POST", headers, asked.query, asked.body, asked.now_ms / 1000)
     match route.verifier.verify(sender):
         case Genuine(by=by):
             return {"ok": True, "by": by, "why": None}

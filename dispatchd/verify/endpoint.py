@@ -33,6 +33,7 @@ from dispatchd.verify.scheme import (
     scheme_of,
     spec_problems,
 )
+from dispatchd.verify.secret_headers import is_secret_header
 from dispatchd.verify.template import compile_template, public_url_problem, uses
 from dispatchd.verify.twilio import HEADER as TWILIO_SIGNATURE
 from dispatchd.verify.twilio import TwilioCheck
@@ -170,7 +171,10 @@ class Verifier:
                 + [coded[name] for name in provider.coded if name in coded]
             )
         )
-        self.secret_headers: Final = frozenset(name.lower() for name in self._signature_headers)
+        # Those that no general rule keeps from being stored: of a scheme of one's own.
+        self.secret_headers: Final = frozenset(
+            name.lower() for name in self._signature_headers if not is_secret_header(name)
+        )
         self._shared = Shared(auth.secrets, auth.verify_token)
 
     def verify(self, sender: Sender) -> Genuine | Rejected:

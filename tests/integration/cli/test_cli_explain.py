@@ -1,5 +1,6 @@
 """`explain` answers why an event did, or did not, arrive."""
 
+import base64
 import hashlib
 import hmac
 import time
@@ -145,6 +146,32 @@ def test_where_it_comes_from(explaining):
     assert "Status      refused; were it not, filtered by crm: filter" in said
     event = explaining.add("crm")
     assert explaining.dispatchd("explain", event.id, "--source-ip", "192.0.2.7").code == 2
+
+
+def test_a_query_that_is_signed(explaining):
+    explaining.config.write_text(
+        "endpoints: {my-slug: {provider: twilio, secret: s, url: 'https://h.example/a'}}\n"
+    )
+    query = f"bodySHA256={hashlib.sha256(BODY).hexdigest()}"
+    value = hmac.digest(b"s", f"https://h.example/a?{query}".encode(), "sha1")
+    given = ("--header", f"X-Twilio-Signature: {base64.b64encode(value).decode()}")
+    assert "no, 401" in dry_run(explaining, BODY, *given).out
+    assert "Verified    by twilio[0]" in dry_run(explaining, BODY, *given, "--query", query).out
+
+
+def test_what_serve_would_not_take(explaining):
+    explaining.config.write_text(
+        "server: {max_body: 100B}\n"
+        "endpoints: {my-slug: {auth: none, destinations: [crm]}}\n"
+        "destinations: {crm: {url: 'http://127.0.0.1:9/'}}\n"
+    )
+    assert "refused, 413" in dry_run(explaining, b"[%s]" % (b" " * 100)).out
+    assert dry_run(explaining, BODY, "--source-ip", "banana").code == 2
+    explaining.config.write_text(
+        "endpoints: {my-slug: {auth: none, destinations: [crm]}}\n"
+        "destinations: {crm: {url: 'http://127.0.0.1:9/'}}\n"
+    )
+    assert "(3002 bytes in all)" in dry_run(explaining, b"[%s]" % (b" " * 3000)).out
 
 
 def test_a_handshake_is_no_event(explaining):
