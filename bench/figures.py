@@ -62,14 +62,16 @@ def rounds_doubts(ratios: Sequence[float], disturbed: int) -> list[str]:
     doubts = []
     if max(ratios) > MAX_SPREAD * min(ratios):
         doubts.append(f"rounds disagree, {min(ratios):.3f} to {max(ratios):.3f}")
-    if 2 * disturbed >= len(ratios):
-        doubts.append(f"{disturbed} of {len(ratios)} rounds were disturbed")
-    return doubts
+    return doubts + _disturbance(disturbed, len(ratios))
+
+
+def _disturbance(disturbed: int, rounds: int) -> list[str]:
+    return [f"{disturbed} of {rounds} rounds were disturbed"] if 2 * disturbed >= rounds else []
 
 
 def sides_doubts(figure: Figure, ratios: Sequence[float], disturbed: int) -> list[str]:
     """Likewise for a ratio of two tails, which scatters: the rounds must agree on the answer."""
-    doubts = rounds_doubts([1.0] * len(ratios), disturbed)
+    doubts = _disturbance(disturbed, len(ratios))
     if len({figure.met(ratio) for ratio in ratios}) > 1:
         doubts.append(f"rounds disagree, {min(ratios):.3f} to {max(ratios):.3f}")
     return doubts

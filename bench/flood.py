@@ -35,8 +35,12 @@ class Run:
     seen: Watch
 
     @property
+    def waits_ms(self) -> list[float]:
+        return [(one.acked - one.scheduled) * 1000 for one in self.calm.acked]
+
+    @property
     def p99_ms(self) -> float:
-        return percentile([(one.acked - one.scheduled) * 1000 for one in self.calm.acked], 0.99)
+        return percentile(self.waits_ms, 0.99)
 
 
 async def load(port: int, seconds: float, flooders: int) -> tuple[Outcome, Outcome | None]:
@@ -58,7 +62,7 @@ def measure(server: Server, seconds: float, flooders: int) -> Run:
 
 
 def show(name: str, run: Run) -> None:
-    waits = [(one.acked - one.scheduled) * 1000 for one in run.calm.acked]
+    waits = run.waits_ms
     p50, p90, p99 = (percentile(waits, share) for share in (0.5, 0.9, 0.99))
     flood = ""
     if run.flood is not None:

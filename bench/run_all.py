@@ -83,14 +83,15 @@ def main() -> None:
     options = parser.parse_args()
     where = ["--directory", options.directory] if options.directory else []
     date = time.strftime("%Y-%m-%d")
-    outputs = [run(one, [*(QUICK[one] if options.quick else []), *where]) for one in SCRIPTS]
+    quick = QUICK if options.quick else {}
+    outputs = [run(one, [*quick.get(one, []), *where]) for one in SCRIPTS]
     cells = {name: cell for _, output in outputs for name, cell in measured(output).items()}
     print(f"Measured on {date}{' (quick: do not record)' if options.quick else ''}.\n")
     print(table(cells))
     rows = []
     for load, extra in VARIANTS:
         for one in VARIED:
-            outputs.append(run(one, [*(QUICK[one] if options.quick else []), *extra, *where]))
+            outputs.append(run(one, [*quick.get(one, []), *extra, *where]))
             rows.append((load, measured(outputs[-1][1])))
     print(f"\nThe main job's ratios under other loads:\n\n{variant_table(rows)}")
     for command, output in outputs:

@@ -140,10 +140,7 @@ def _draft(file: BinaryIO | None, content_type: str) -> Draft:
 
 def _signed(config: "Config", slug: str, draft: Draft) -> SignedRequest:
     """Sign as the endpoint's provider would."""
-    public_url = config.server.public_url
-    auth = config.endpoints[slug].sender_auth(
-        f"{public_url}/hooks/{slug}" if public_url else "", ()
-    )
+    auth = config.endpoints[slug].sender_auth(config.server.hook_url(slug), ())
     try:
         return sign_request(auth, draft, now_s=time.time(), token=new_id())
     except CannotSign as error:

@@ -85,6 +85,10 @@ class ServerConfig(Part):
         " signatures that cover the URL.",
     )
 
+    def hook_url(self, slug: str) -> str:
+        """Return how senders reach an endpoint; empty where no public URL is known."""
+        return f"{self.public_url}/hooks/{slug}" if self.public_url else ""
+
     @field_validator("max_body_bytes")
     @classmethod
     def _some_body(cls, value: int) -> int:

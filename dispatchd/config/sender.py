@@ -23,7 +23,14 @@ from dispatchd.config.fields import (
 )
 from dispatchd.config.part import Part
 from dispatchd.limits import Rate, read_rate
-from dispatchd.verify import ApiKey, Auth, SignatureSpec, missing_keys, public_url_problem
+from dispatchd.verify import (
+    ApiKey,
+    Auth,
+    SignatureSpec,
+    missing_keys,
+    must_remember,
+    public_url_problem,
+)
 from dispatchd.verify import problems as auth_problems
 
 
@@ -207,14 +214,14 @@ class SenderConfig(Part):
         auth = self.sender_auth("https://public.invalid", ())
         if found := auth_problems(auth, what_is_missing=False):
             raise ValueError("; ".join(found))
-        if self.provider == "mailgun" and self.auth is None and not self._remembers_tokens():
+        if must_remember(self.provider) and self.auth is None and not self._remembers():
             raise ValueError(
-                "mailgun signs a token and not the body, so each token must be remembered;"
+                f"{self.provider} signs a token and not the body, so each token must be remembered;"
                 " leave out idempotency, or give it only a window of twice the tolerance"
             )
         return self
 
-    def _remembers_tokens(self) -> bool:
+    def _remembers(self) -> bool:
         """Whether a signature that was seen cannot be used for another body."""
         rule = self.idempotency
         if rule is None or rule.header is not None or rule.body is not None:

@@ -4,11 +4,9 @@ from dispatchd.match.event_types import (
     EVENT_TYPE_HEADERS,
     EVENT_TYPE_MAX_CHARS,
     Matcher,
-    at_path,
     compile_event_types,
     event_type,
     glob_match,
-    split_path,
 )
 from dispatchd.match.filters import (
     Filter,
@@ -19,6 +17,7 @@ from dispatchd.match.filters import (
     subject_json,
     verdict_of,
 )
+from dispatchd.paths import at_path, split_path
 
 __all__ = [
     "EVENT_TYPE_HEADERS",

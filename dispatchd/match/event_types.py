@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from dispatchd.paths import at_path
+
 EVENT_TYPE_HEADERS: Final = ("X-GitHub-Event", "X-Gitlab-Event", "X-Event-Type")
 EVENT_TYPE_MAX_CHARS: Final = 255  # longer is a payload, not a type
 
@@ -23,25 +25,6 @@ def event_type(
     if own:
         return _type_text(own)
     return _type_text(at_path(document, path)) if path else None
-
-
-def split_path(path: str | None) -> tuple[str, ...]:
-    """Split a dot path (`event.type`, `items.0.kind`) into its keys."""
-    return tuple(path.split(".")) if path else ()
-
-
-def at_path(document: Any, path: tuple[str, ...]) -> Any:
-    """Follow `path` through objects (by key) and lists (by index); None where it leads nowhere."""
-    value = document
-    for key in path:
-        if isinstance(value, dict):
-            value = value.get(key)
-        elif isinstance(value, list) and key.isascii() and key.isdigit() and len(key) < 10:  # noqa: PLR2004
-            index = int(key)
-            value = value[index] if index < len(value) else None
-        else:
-            return None
-    return value
 
 
 def _type_text(value: Any) -> str | None:

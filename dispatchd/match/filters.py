@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import orjson
 
-from dispatchd.match.event_types import at_path, glob_match
+from dispatchd.match.event_types import glob_match
+from dispatchd.paths import at_path, split_path
 
 ROOTS: Final = ("event_type", "headers", "body", "source_ip")
 
@@ -37,7 +38,7 @@ class Condition:
         if root == "headers":
             return subject.headers.get(rest)
         value = getattr(subject, root)
-        return at_path(value, tuple(rest.split("."))) if rest else value
+        return at_path(value, split_path(rest)) if rest else value
 
     def holds(self, subject: Subject) -> bool:
         """Whether one of the values is there."""

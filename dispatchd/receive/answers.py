@@ -43,9 +43,14 @@ def accepted(event_id: str) -> web.Response:
     )
 
 
+def error_document(code: str, message: str) -> dict[str, Any]:
+    """Return what every error of the contract says."""
+    return {"error": {"code": code, "message": message}}
+
+
 def refused(refusal: Refusal) -> web.Response:
     """Return the error document of a refusal."""
-    document: dict[str, Any] = {"error": {"code": refusal.code, "message": refusal.message}}
+    document = error_document(refusal.code, refusal.message)
     if refusal.event_id is not None:
         document["event_id"] = refusal.event_id
     response = web.Response(

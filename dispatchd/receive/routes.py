@@ -75,9 +75,8 @@ def _route(
     slug: str, config: Config, api_keys: tuple[ApiKey, ...], certificates: Certificates | None
 ) -> Route:
     endpoint = config.endpoints[slug]
-    public_url = config.server.public_url
-    built_url = f"{public_url}/hooks/{slug}" if public_url else ""
-    verifier = compile_verifier(endpoint.sender_auth(built_url, api_keys), certificates)
+    auth = endpoint.sender_auth(config.server.hook_url(slug), api_keys)
+    verifier = compile_verifier(auth, certificates)
     return Route(
         slug=slug,
         endpoint_id=endpoint.id,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, cast
 
 import orjson
@@ -11,6 +12,7 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from dispatchd.log import Log
+from dispatchd.receive.answers import Refusal, error_document, refused
 from dispatchd.receive.connections import Connections
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -110,11 +112,7 @@ class _Protocol(RequestHandler):
             status, code, text = 431, "headers_too_large", "a header or the URL is too large"
         else:
             code, text = "bad_request", "the request is not valid HTTP"
-        response = web.Response(
-            status=status, body=_error(code, text), content_type="application/json"
-        )
-        response.force_close()
-        return response
+        return refused(Refusal(status, code, text, close=True))
 
 
 class _Server(web.Server):
@@ -157,22 +155,11 @@ def http_server(
     return _Server(handler, log, connections, timeouts or Timeouts())
 
 
-def _error(code: str, message: str) -> bytes:
-    return orjson.dumps({"error": {"code": code, "message": message}})
-
-
-_REASONS: Final = {
-    408: "Request Timeout",
-    431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
-}
-
-
 def _raw_response(status: int, code: str, message: str, headers: str = "") -> bytes:
     """Return a whole response, for when there is no request that aiohttp could answer."""
-    body = _error(code, message)
+    body = orjson.dumps(error_document(code, message))
     head = (
-        f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n"
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n{headers}\r\n"
     )
     return head.encode() + body

@@ -21,7 +21,7 @@ from dispatchd.verify.endpoint import (
 from dispatchd.verify.form import form_document, is_form, parse_form
 from dispatchd.verify.inbound import Answer, ApiKey, Genuine, Headers, Rejected, Sender
 from dispatchd.verify.paypal import Certificates
-from dispatchd.verify.providers import provider_names
+from dispatchd.verify.providers import must_remember, provider_names
 from dispatchd.verify.scheme import SignatureSpec
 from dispatchd.verify.secret_headers import is_secret_header, storable_headers
 from dispatchd.verify.signing import CannotSign, Draft, SignedRequest, sign_request
@@ -49,6 +49,7 @@ __all__ = [
     "is_form",
     "is_secret_header",
     "missing_keys",
+    "must_remember",
     "parse_form",
     "problems",
     "provider_names",

@@ -70,8 +70,9 @@ def problems(auth: Auth, *, what_is_missing: bool = True) -> tuple[str, ...]:
     """
     provider = provider_named(auth.provider)
     if provider is None:
-        known = ", ".join(provider_names())
-        return (f"provider {auth.provider!r} is unknown; known are {known}",) * what_is_missing
+        if not what_is_missing:
+            return ()
+        return (f"provider {auth.provider!r} is unknown; known are {', '.join(provider_names())}",)
     found = _spec_problems(auth) if auth.signature else []
     if what_is_missing and not auth.signature and not auth.open_to_all:
         found += missing_keys(auth.provider, [key for key, given in _given(auth).items() if given])

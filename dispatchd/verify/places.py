@@ -1,28 +1,20 @@
 """Where in a request a provider puts its event type and its delivery id."""
 
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from dispatchd.paths import at_path
 from dispatchd.verify.inbound import Headers
 
+INDEX_DIGITS_MAX: Final = 6
 TEXT_MAX_CHARS: Final = 255  # longer is a payload, neither a type nor an id
 
-_INDEX: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 Place = Callable[[Headers, Any], str | None]
 
 
 def at(document: Any, path: str) -> Any:
     """Follow a dot path through objects and lists; None where it leads nowhere."""
-    value = document
-    for key in path.split("."):
-        if isinstance(value, dict):
-            value = value.get(key)
-        elif isinstance(value, list) and _INDEX.fullmatch(key) and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            return None
-    return value
+    return at_path(document, path.split("."), index_digits_max=INDEX_DIGITS_MAX)
 
 
 def text(value: Any) -> str | None:

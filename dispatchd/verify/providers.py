@@ -29,7 +29,8 @@ class Provider:
     `coded` schemes come after the tabled ones. `needs` are the config keys of which at least
     one must be given, `also` those that must all be; `forms` says that it may send forms, so
     that `body: form` is implied; `every` that each signature present must be right, not only
-    the strongest; `gets` that its handshake comes as a GET.
+    the strongest; `gets` that its handshake comes as a GET; `remembers` that its signature covers
+    its delivery id and not the body, so that each id must be remembered.
     """
 
     schemes: tuple[Scheme, ...] = ()
@@ -42,6 +43,7 @@ class Provider:
     gets: bool = False
     forms: bool = False
     every: bool = False
+    remembers: bool = False
 
 
 _HUB_256: Final = "X-Hub-Signature-256"
@@ -265,6 +267,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
         # The signature does not cover the body: a token seen before must not buy a second event.
         delivery_id=either(field("signature.token"), field("token")),
         forms=True,
+        remembers=True,
     ),
 }
 
@@ -283,6 +286,12 @@ COMMON_DELIVERY_ID: Final[Place] = _COMMON_ID
 def provider_names() -> tuple[str, ...]:
     """Return every name that a config may use, aliases last."""
     return (*PROVIDERS, *ALIASES)
+
+
+def must_remember(name: str) -> bool:
+    """Whether a provider's delivery ids are all that keeps a signature from being used again."""
+    provider = provider_named(name)
+    return provider is not None and provider.remembers
 
 
 def provider_named(name: str) -> Provider | None:

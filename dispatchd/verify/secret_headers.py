@@ -29,5 +29,8 @@ def storable_headers(
 
     `besides` are further ones that authenticate, in lower case: those of the endpoint's scheme.
     """
-    kept = ((k, v) for k, v in headers.items() if not is_secret_header(k))
-    return tuple((k, v) for k, v in kept if k.lower() not in besides) if besides else tuple(kept)
+    return tuple(
+        (k, v)
+        for k, v in headers.items()
+        if not is_secret_header(k) and not (besides and k.lower() in besides)
+    )
