@@ -4,8 +4,9 @@ import asyncio
 import gc
 import random
 import signal
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -13,11 +14,12 @@ from dispatchd import __version__
 from dispatchd.certificates import FetchedCertificates
 from dispatchd.clock import Clock, SystemClock
 from dispatchd.config import Config
-from dispatchd.deliver import Deliverer, LaneTools, ReadyBytes, lane_specs
+from dispatchd.deliver import Lanes, LaneTools, Room, lane_specs
 from dispatchd.errors import StoreUnavailable
 from dispatchd.expressions.pool import Expressions
 from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
+from dispatchd.log_facts import log_watcher
 from dispatchd.receive import Connections, Receiver, compile_routes, http_server
 from dispatchd.send import Sender
 from dispatchd.store import Store, store_from_url
@@ -25,8 +27,8 @@ from dispatchd.store.health import StoreHealth
 from dispatchd.systemd import Notifier
 
 TICK_S: Final = 1.0
-DRAIN_S: Final = 20.0  # for exchanges under way at SIGTERM; systemd's own limit lies above
-REQUESTS_DRAIN_S: Final = 5.0  # for requests being answered at SIGTERM
+DRAIN_S: Final = 5.0  # for exchanges under way at SIGTERM; what they cut is sent again
+REQUESTS_DRAIN_S: Final = 5.0  # for requests being answered when the listener closes
 FILES_BESIDE: Final = 2048  # those of deliveries, the database, the log
 CLOCK_JUMP_MS: Final = 2000  # below this, NTP slews and scheduling noise
 
@@ -50,6 +52,9 @@ class App:
         self._drain_s = drain_s
         self._exit = AsyncExitStack()
         self._health = StoreHealth(self._store_changed)
+        self._ended = asyncio.Event()  # somebody asked us to stop, or a duty died
+        self._hurry = asyncio.Event()  # somebody asked twice
+        self._dead: BaseException | None = None
         self.port: int | None = None  # of a TCP listener, once started
 
     async def start(self) -> None:
@@ -68,9 +73,6 @@ class App:
         await store.open()
         for name in await store.open_lanes(config.destinations):
             log.warning("destination_held", destination=name, reason="not in the config")
-        ticks = asyncio.create_task(self._tick(store), name="tick")
-        self._exit.push_async_callback(_cancel, ticks)  # outlives the lanes: they wait for it
-
         expressions = Expressions()
         self._exit.push_async_callback(expressions.close)
         sender = await self._exit.enter_async_context(Sender())
@@ -81,11 +83,11 @@ class App:
             sender=sender,
             expressions=expressions,
             clock=self._clock,
-            log=log,
+            tell=log_watcher(log),
             roll=roll,
-            ready=ReadyBytes(),
+            room=Room(len(config.destinations)),
         )
-        deliverer = Deliverer(lane_specs(config), tools)
+        lanes = self._lanes = Lanes(lane_specs(config), tools)
         certificates = FetchedCertificates()
         self._receiver = Receiver(
             compile_routes(config, certificates),
@@ -95,9 +97,8 @@ class App:
             health=self._health,
             clock=self._clock,
             log=log,
-            wake=deliverer.wake,
+            takers=lanes,
         )
-        self._exit.push_async_callback(deliverer.stop, self._drain_s)
         server = config.server
         connections = Connections(
             server.max_connections, server.max_connections_per_client, server.trusted_proxies
@@ -108,15 +109,26 @@ class App:
             shutdown_timeout=REQUESTS_DRAIN_S,
         )
         await runner.setup()
-        self._exit.push_async_callback(runner.cleanup)
+        self._exit.push_async_callback(self._close_listener, runner)
         await self._listen(runner)
-        deliverer.start()
-        # What exists now lives as long as the daemon: keep it out of every collection.
-        gc.collect()
-        gc.freeze()
-        # Requests leave few cycles behind: look for them less often than after 700 objects.
-        gc.set_threshold(10_000, 20, 20)
+        self._duty("lanes", lanes.run())
+        self._duty("tick", self._tick(store))
+        self._duty("notice", self._notice(store))
+        self._exit.push_async_callback(lanes.stop, self._drain_s, self._hurry)
         self._notifier.ready()
+
+    def _duty(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run a duty until the listener is closed; one that dies ends the daemon, with a reason."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._duty_ended)
+        self._exit.push_async_callback(_cancel, task)
+
+    def _duty_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._log.error("internal_error", duty=task.get_name(), error=_reasons(error))
+            self._dead = error
+            self._ended.set()
 
     def _allow_files(self, connections: int) -> None:
         """Every connection is an open file, and a shell's default is fewer than we allow."""
@@ -141,28 +153,65 @@ class App:
         )
 
     async def stop(self) -> None:
-        """Stop accepting, finish what is in flight, write the results, let go."""
+        """Finish what is in flight, write the results, then close the listener and let go."""
         self._notifier.stopping()
-        self._log.info("stopping")
-        self._receiver.stopping = True
+        self._log.info("stopping", waits_for=self._lanes.busy())
         await self._exit.aclose()
         self._log.info("stopped")
 
+    async def _close_listener(self, runner: web.ServerRunner) -> None:
+        """Take webhooks until the lanes have ended: they are kept, and sent after the restart."""
+        self._receiver.stopping = True
+        await runner.cleanup()
+
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
-        ended = asyncio.Event()
+        """Serve until SIGTERM or SIGINT; a second one cuts the drain short.
+
+        Raises what a duty died of, once everything is closed.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, ended.set)
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
         await self.start()
-        await ended.wait()
+        # What exists now lives as long as the daemon: keep it out of every collection.
+        gc.collect()
+        gc.freeze()
+        # Requests leave few cycles behind: look for them less often than after 700 objects.
+        gc.set_threshold(10_000, 20, 20)
+        await self._ended.wait()
         await self.stop()
+        if self._dead is not None:
+            raise self._dead
+
+    def _asked_to_stop(self) -> None:
+        if self._ended.is_set():
+            self._hurry.set()
+        self._ended.set()
+
+    def _asked_to_reload(self) -> None:
+        self._log.warning("reload", message="SIGHUP is ignored: restart to apply a changed config")
 
     def _store_changed(self, error: StoreUnavailable | None) -> None:
         if error is None:
             self._log.info("storage_recovered")
         else:
             self._log.error("storage_fault", reason=error.reason, message=str(error))
+
+    async def _notice(self, store: Store) -> None:
+        """Notice within a second what another process changed: a replay, for one."""
+        never = asyncio.Event()
+        seen: int | None = None
+        while True:
+            try:
+                version = await store.version()
+            except StoreUnavailable as error:
+                self._health.failed(error)
+            else:
+                if seen is not None and version != seen:
+                    self._lanes.look()
+                seen = version
+            await self._clock.wait(never, TICK_S)
 
     async def _tick(self, store: Store) -> None:
         """Every second: feed the watchdog, probe a store in trouble, watch the clock."""
@@ -206,6 +255,14 @@ class App:
             except StoreUnavailable as error:
                 self._health.failed(error)
         self._log.warning("clock_jump", jump_ms=jump_ms, deliveries_moved=moved)
+        self._lanes.look()
+
+
+def _reasons(error: BaseException) -> str:
+    """Name what a duty died of; of a group, each part."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_reasons(part) for part in error.exceptions)
+    return repr(error)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -1,5 +1,6 @@
 """The nouns of dispatchd: frozen values without behaviour."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,6 +35,7 @@ class ErrorClass(StrEnum):
     PROTOCOL = "protocol_error"
     NETWORK = "network_error"  # any other transport fault, e.g. unreachable
     TRANSFORM = "transform_error"  # only with `on_transform_error: fail`
+    EVALUATOR = "evaluator_error"  # ours: nothing could evaluate the transform; nothing was sent
     INTERNAL = "internal_error"  # a fault of dispatchd's own; always worth a report
 
 
@@ -84,19 +86,23 @@ class Request:
 
     method: str
     url: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]  # a multi-mapping where a header stands more than once
     body: bytes
     timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete HTTP response: `head` is at most its first 2 KB."""
+    """A complete HTTP response: `head` is at most its first 2 KB.
+
+    `headers` are those worth keeping, cut at a bound; `retry_after` is that header as it came.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     head: bytes
     latency_ms: float
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +138,42 @@ class Attempt:
     transform: str | None  # None: no transform; "applied"; or why the original was sent
 
 
+class Whose(StrEnum):
+    """Whose fault a failed attempt is: only the destination's own slow its lane down."""
+
+    THEIRS = "theirs"
+    OURS = "ours"
+    CONTENT = "content"  # of the event or its transform: the same again would fail the same way
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """The destination has it."""
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt that failed, in the normal form that every kind of destination is judged to.
+
+    `retry_after_ms` is how long the destination asked to be left alone, 0 when it did not;
+    `gone` that it said it will never want another one (410).
+    """
+
+    error: ErrorClass
+    whose: Whose = Whose.THEIRS
+    retry_after_ms: int = 0
+    gone: bool = False
+
+
+Judged = Delivered | Failed
+
+
+@dataclass(frozen=True, slots=True)
 class RetryAt:
-    """Try again, not before `due_ms` (Unix ms)."""
+    """Try again, not before `due_ms` (Unix ms). `counted`: it was one of `max_attempts`."""
 
     due_ms: int
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,13 @@ class Sender:
             ):
                 status = response.status
                 head = await _read_head(response)
-                return Reply(status, _kept_headers(response.headers), head, _since_ms(started_s))
+                return Reply(
+                    status,
+                    _kept_headers(response.headers),
+                    head,
+                    _since_ms(started_s),
+                    response.headers.get("Retry-After"),
+                )
         except Exception as error:  # noqa: BLE001 - classified below; a fault out there is a value here
             kind, message = _classify(error, request.timeout_s)
             return Failure(kind, message, _since_ms(started_s), status)

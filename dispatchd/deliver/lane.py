@@ -1,387 +1,343 @@
-"""The life of a delivery in its destination's lane: claim, transform, send, decide, record.
+"""A lane: all that is owed to one destination, and how it is worked off.
 
 A lane is independent of every other: its own ready list, its own bound on exchanges under way,
-its own pace. New events come from memory, everything else from the durable schedule; the wake
-is a hint, the poll is the guarantee.
+its own gates. New events come from memory, everything else from the durable schedule; the wake
+is a hint, the look is the guarantee. What a lane holds is claimed: it ends in `record` or
+`release`, whatever is raised.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
-
-import orjson
+from typing import Final
 
 from dispatchd.clock import Clock
-from dispatchd.errors import StoreUnavailable, WriteRejected
-from dispatchd.expressions.pool import Expressions, NoResult, Value
-from dispatchd.log import Log
-from dispatchd.model import (
-    Attempt,
-    Dead,
-    Delivered,
-    Delivery,
-    ErrorClass,
-    Event,
-    Failure,
-    Outcome,
-    Reply,
-    RetryAt,
-    Verdict,
-)
-from dispatchd.retry import RetryPolicy, decide, error_class, is_success
-from dispatchd.send import Sender
-from dispatchd.store.base import Store
+from dispatchd.deliver.attempt import Attempts, Sends
+from dispatchd.deliver.record import Recorder
+from dispatchd.deliver.room import EACH_BYTES, Room
+from dispatchd.deliver.spec import LaneSpec
+from dispatchd.errors import StoreUnavailable
+from dispatchd.expressions.pool import Expressions
+from dispatchd.facts import DrainCut, LaneChanged, Tell
+from dispatchd.gates import Gate, Pace
+from dispatchd.model import Attempt, Delivery, Event, Judged, RetryAt, Verdict
+from dispatchd.store.base import Claimed, Schedule
 from dispatchd.store.health import StoreHealth
-from dispatchd.transform import Target, outgoing
 
-POLL_S: Final = 1.0  # the longest a change made by another process goes unnoticed
+# The longest a lane goes without looking: what other processes change is told within a second,
+# and this is for the case that it is not.
+LOOK_EVERY_S: Final = 30.0
+ROOM_POLL_S: Final = 1.0  # how often a lane that waits for room asks again, should nobody wake it
 READY_MAX: Final = 8192  # deliveries of one lane waiting in memory; the rest wait in the store
-READY_MAX_BYTES: Final = 32 * 1024 * 1024  # of all lanes together
-READY_EACH_BYTES: Final = 2048  # what a waiting delivery takes beside its body
 CLAIM_MAX: Final = 256  # deliveries fetched at once
+CLAIM_MAX_BYTES: Final = 4 * 1024 * 1024
+RECORD_DRAIN_S: Final = 2.0  # for the results of a drain to be written
 UNRECORDED_MAX: Final = 256  # exchanges ended but not yet written, before new ones wait
-# A destination that only fails is probed at this pace, so that a backlog for it costs next to
-# nothing; one success restores full speed.
-PACED_AFTER_FAILURES: Final = 32
-PACED_GAP_S: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class LinkTransform:
-    """A link's JSONata expression and what its failure means."""
-
-    expression: str
-    on_error: Literal["send", "fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class LaneSpec:
-    """A destination, compiled: what its lane needs to know.
-
-    `transforms` are by endpoint slug; `redacted` are byte strings (header values of ours) that
-    must not survive in a kept response, should the destination echo them.
-    """
-
-    destination: str
-    target: Target
-    policy: RetryPolicy
-    max_in_flight: int
-    transforms: Mapping[str, LinkTransform]
-    redacted: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LaneTools:
     """What every lane shares. `roll` gives uniform random numbers in [0, 1)."""
 
-    store: Store
+    store: Schedule
     health: StoreHealth
-    sender: Sender
+    sender: Sends
     expressions: Expressions
     clock: Clock
-    log: Log
+    tell: Tell
     roll: Callable[[], float]
-    ready: "ReadyBytes"
-
-
-@dataclass(slots=True)
-class ReadyBytes:
-    """How much the deliveries waiting in memory take, over all lanes."""
-
-    used: int = 0
-
-
-_RESULTS: Final[Mapping[type[Verdict], str]] = {
-    Delivered: "success",
-    RetryAt: "retrying",
-    Dead: "failed",
-}
+    room: Room
 
 
 class Lane:
     """Delivers everything owed to one destination. Run `run` as a task; end with `stop`.
 
     While deliveries come from memory and there is room, `push` and the end of each exchange
-    start the next one directly; `run` only looks into the store, and keeps the pace.
+    start the next one directly; `run` only looks into the store, and waits for the gates.
     """
 
     def __init__(self, spec: LaneSpec, tools: LaneTools) -> None:
         self._spec = spec
-        self._tools = tools
+        self._clock = tools.clock
+        self._health = tools.health
+        self._room = tools.room
+        self._store = tools.store
+        self._tell = tools.tell
+        self._attempts = Attempts(
+            spec,
+            sender=tools.sender,
+            evaluator=tools.expressions,
+            clock=tools.clock,
+            roll=tools.roll,
+            tell=tools.tell,
+        )
+        self._recorder = Recorder(tools.store, tools.health, tools.clock, tools.tell, self._settled)
+        self._pace = Pace()
+        self._gates: tuple[Gate, ...] = (self._pace,)
         self._wake = asyncio.Event()
         self._ready: deque[tuple[Delivery, Event]] = deque()
-        self._in_hand: set[str] = set()  # event ids ready, in flight or not yet recorded
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._exchanges = 0  # under way now
+        self._mine_bytes = 0  # in hand: ready, in flight or not yet recorded
+        self._workers: set[asyncio.Task[None]] = set()
         self._more_in_store = True  # what a crash or a restart left is there
         self._look_at_s = 0.0  # monotonic: when to look into the store next
-        self._failures_in_row = 0
-        self._start_at_s = 0.0  # monotonic: a paced lane starts nothing before
+        self._no_room = False
         self._stopping = False
+        self._surprise: BaseException | None = None
 
-    def push(self, delivery: Delivery, event: Event) -> None:
-        """Take a committed delivery from memory; when the hands are full it waits in the store."""
-        if event.id in self._in_hand:
-            return
+    # What receive asks: may a new event be claimed for this lane, and here it is
+
+    def offer(self, size_bytes: int) -> bool:
+        """Reserve room for a new event of `size_bytes`; False where it must wait in the store.
+
+        What is reserved is either pushed or withdrawn.
+        """
+        size_bytes += EACH_BYTES
         if (
             self._more_in_store  # older ones wait there: let them go first
+            or self._stopping
             or len(self._ready) >= READY_MAX
-            or self._tools.ready.used + _size_bytes(event) > READY_MAX_BYTES
+            or not self._room.fits(size_bytes, self._mine_bytes, failing=self._pace.failing)
         ):
-            self._more_in_store = True
-        else:
-            self._take(delivery, event)
-        self._start_ready()
+            return False
+        self._hold(size_bytes)
+        return True
+
+    def withdraw(self, size_bytes: int) -> None:
+        """Give back what was reserved: the event was not kept."""
+        self._let_go(size_bytes + EACH_BYTES)
+
+    def push(self, delivery: Delivery, event: Event) -> None:
+        """Take a delivery that was claimed for this lane as it was committed."""
+        if self._stopping:
+            self._give_up(delivery, event)
+            return
+        self._ready.append((delivery, event))
+        self._start()
+
+    def look(self) -> None:
+        """Look into the store soon: there is something new in it."""
+        self._more_in_store = True
+        if self._should_look():
+            self._wake.set()
+
+    # Life
 
     async def run(self) -> None:
-        """Deliver until stopped."""
+        """Deliver until stopped. Whatever is raised here is a surprise."""
         while not self._stopping:
             self._wake.clear()  # before looking, never after: a push meanwhile must not be lost
-            await self._tools.health.wait_until_good()
-            wait_s = POLL_S
+            await self._health.wait_until_good()
             try:
                 if self._should_look():
                     await self._look()
-                self._start_allowed()
+                self._start()
                 wait_s = self._idle_s()
             except StoreUnavailable as error:
-                self._tools.health.failed(error)
-            except Exception as error:  # noqa: BLE001 - a lane that died would lose its destination
-                self._tools.log.error(
-                    "internal_error", destination=self._spec.destination, error=repr(error)
-                )
-            if wait_s > 0:
-                await self._tools.clock.wait(self._wake, wait_s)
+                self._health.failed(error)
+                wait_s = ROOM_POLL_S  # `overloaded` and `closed` are no fault to wait out
+            if wait_s > 0 and not self._stopping:
+                await self._clock.wait(self._wake, wait_s)
+            if self._surprise is not None:
+                raise self._surprise
+        self._give_up_ready()
 
-    async def stop(self, deadline_s: float) -> None:
-        """Start nothing new; give exchanges under way until `deadline_s` to end and be written."""
+    def busy(self) -> int:
+        """Return how many exchanges are under way."""
+        return len(self._workers)
+
+    def close(self) -> None:
+        """Start nothing new; what waits in memory waits in the store."""
         self._stopping = True
         self._wake.set()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=deadline_s)
+        self._give_up_ready()
+
+    async def stop(self, deadline_s: float, cut: asyncio.Event) -> None:
+        """Close, and let exchanges under way end and be written, until `deadline_s` or `cut`."""
+        self.close()
+        if self._workers:
+            hurry = asyncio.create_task(cut.wait())
+            ending = asyncio.gather(*self._workers, return_exceptions=True)
+            await asyncio.wait(
+                (ending, hurry), timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            hurry.cancel()
+            late = [task for task in self._workers if not task.done()]
             for task in late:  # unrecorded, so it will be sent again: at least once
                 task.cancel()
             if late:
-                self._tools.log.warning(
-                    "drain_cut", destination=self._spec.destination, deliveries=len(late)
-                )
-                await asyncio.wait(late)
+                self._tell(DrainCut(self._spec.destination, len(late)))
+            await ending
+        await self._recorder.drained(RECORD_DRAIN_S)
 
-    # Choosing what to send
+    # Looking into the store
 
     def _should_look(self) -> bool:
-        if not self._room():
+        if not self._may_start():
             return False
         if self._more_in_store and len(self._ready) < self._spec.max_in_flight:
-            return not (self._paced() and self._ready)
+            return not (self._pace.slow and self._ready)
         # Under a steady stream of new events, retries that fall due must not starve.
-        return self._tools.clock.monotonic_s() >= self._look_at_s
+        return self._clock.monotonic_s() >= self._look_at_s
 
     async def _look(self) -> None:
-        """Fetch due deliveries from the store."""
-        self._more_in_store = False  # a push during the look may set it again
-        limit = 1 if self._paced() else CLAIM_MAX
-        now_ms, now_s = self._tools.clock.now_ms(), self._tools.clock.monotonic_s()
-        due = await self._tools.store.claim_due(
-            self._spec.destination, now_ms, limit, frozenset(self._in_hand)
-        )
-        for delivery, event in due.ready:
-            if event.id not in self._in_hand:
-                self._take(delivery, event)
-        self._more_in_store = self._more_in_store or due.more
-        wait_s = POLL_S
-        if due.next_due_ms is not None:
-            wait_s = min(wait_s, max(0.0, (due.next_due_ms - now_ms) / 1000))
-        self._look_at_s = now_s + wait_s  # from when we asked: the answer took its time
+        """Claim due deliveries from the store, as many as there is room for."""
+        now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
+        # Before asking, never after: what changes during the look may set them again.
+        self._more_in_store = False
+        self._look_at_s = now_s + LOOK_EVERY_S
+        claimed = await self._claim(now_ms)
+        if claimed is None:
+            self._more_in_store = self._no_room = True
+            self._room.wait(self._wake.set)
+            return
+        self._no_room = False
+        for delivery, event in claimed.ready:
+            self._ready.append((delivery, event))
+        self._more_in_store = self._more_in_store or claimed.more
+        if claimed.next_due_ms is not None:  # from when we asked: the answer took its time
+            due_s = now_s + (claimed.next_due_ms - now_ms) / 1000
+            self._look_at_s = min(self._look_at_s, due_s)
+
+    async def _claim(self, now_ms: int) -> Claimed | None:
+        """Claim within the room there is; None where there is too little for the next one."""
+        limit = 1 if self._pace.slow else CLAIM_MAX
+        allowed = self._room.allowance(self._mine_bytes, failing=self._pace.failing) - EACH_BYTES
+        if allowed <= 0:
+            return None
+        claimed = await self._claim_within(now_ms, limit, min(allowed, CLAIM_MAX_BYTES))
+        if claimed.ready or claimed.next_bytes is None:
+            return claimed
+        # A large one: it may go alone.
+        size_bytes = claimed.next_bytes + EACH_BYTES
+        if not self._room.fits(size_bytes, self._mine_bytes, failing=self._pace.failing):
+            return None
+        return await self._claim_within(now_ms, 1, claimed.next_bytes)
+
+    async def _claim_within(self, now_ms: int, limit: int, max_bytes: int) -> Claimed:
+        """Claim with the bytes counted before: other lanes take room while we wait."""
+        reserved = max_bytes + EACH_BYTES
+        self._hold(reserved)
+        try:
+            claimed = await self._store.claim(self._spec.destination, now_ms, limit, max_bytes)
+            for _, event in claimed.ready:
+                self._hold(len(event.body) + EACH_BYTES)
+        finally:
+            self._let_go(reserved)
+        return claimed
 
     def _idle_s(self) -> float:
         """Return how long (s) `run` has nothing to do, unless it is woken."""
-        if not self._room():
-            return POLL_S  # the end of an exchange wakes us
-        now_s = self._tools.clock.monotonic_s()
-        if self._ready:  # then only the pace holds them back
-            return max(0.0, self._start_at_s - now_s)
+        if not self._may_start():
+            return LOOK_EVERY_S  # the end of an exchange wakes us
+        now_s = self._clock.monotonic_s()
+        if self._ready:  # then only the gates hold them back
+            return max(0.0, self._opens_at(now_s) - now_s)
+        if self._no_room:
+            return ROOM_POLL_S
         if self._more_in_store:
             return 0.0
         return max(0.0, self._look_at_s - now_s)
 
-    def _take(self, delivery: Delivery, event: Event) -> None:
-        self._in_hand.add(event.id)
-        self._ready.append((delivery, event))
-        self._tools.ready.used += _size_bytes(event)
+    # Starting
 
-    def _room(self) -> bool:
+    def _may_start(self) -> bool:
         return (
-            self._exchanges < self._spec.max_in_flight
-            and len(self._tasks) < UNRECORDED_MAX
+            len(self._workers) < self._spec.max_in_flight
+            and self._recorder.waiting < UNRECORDED_MAX
             and not self._stopping
         )
 
-    def _paced(self) -> bool:
-        return self._failures_in_row >= PACED_AFTER_FAILURES
+    def _opens_at(self, now_s: float) -> float:
+        return max(gate.opens_at(now_s) for gate in self._gates)
 
-    def _start_ready(self) -> None:
-        """Start exchanges while there is room; wake `run` where it has something to do.
+    def _start(self) -> None:
+        """Start exchanges while there is room and the gates are open."""
+        while self._ready and self._may_start():
+            item = self._next()
+            if item is None:
+                return
+            task = asyncio.create_task(self._work(item))
+            self._workers.add(task)
+            task.add_done_callback(self._worker_ended)
 
-        `run` itself must not come here: it would wake itself and never let go of the loop.
-        """
-        self._start_allowed()
-        if (self._ready and self._paced()) or (self._more_in_store and self._should_look()):
-            self._wake.set()
+    def _next(self) -> tuple[Delivery, Event] | None:
+        """Take the next ready delivery, if one may start now."""
+        if not self._ready or self._stopping or not self._health.good:
+            return None
+        now_s = self._clock.monotonic_s()
+        for gate in self._gates:
+            if gate.opens_at(now_s) > now_s:
+                return None
+        for gate in self._gates:
+            gate.started(now_s)
+        return self._ready.popleft()
 
-    def _start_allowed(self) -> None:
-        while self._ready and self._room() and self._tools.health.good:
-            if self._paced():
-                now_s = self._tools.clock.monotonic_s()
-                if now_s < self._start_at_s:
-                    break
-                self._start_at_s = now_s + PACED_GAP_S
-            delivery, event = self._ready.popleft()
-            self._tools.ready.used -= _size_bytes(event)
-            self._exchanges += 1
-            task = asyncio.create_task(self._deliver(delivery, event))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._start_ready()
-
-    # One delivery
-
-    async def _deliver(self, delivery: Delivery, event: Event) -> None:
-        tools = self._tools
-        number = delivery.attempts + 1
-        started_ms = tools.clock.now_ms()
-        note: str | None = None
-        try:
-            outcome, note = await self._exchange(delivery, event)
-        except Exception as error:  # noqa: BLE001 - our own fault must not strand the delivery
-            outcome = Failure(ErrorClass.INTERNAL, f"{type(error).__name__}", 0.0)
-            tools.log.error("internal_error", event_id=event.id, error=repr(error))
-        finally:
-            self._exchanges -= 1
-            self._start_ready()
-        self._note_outcome(is_success(outcome))
-        verdict = decide(
-            self._spec.policy,
-            outcome,
-            number - delivery.attempts_before,
-            tools.clock.now_ms(),
-            tools.roll(),
-        )
-        attempt = self._attempt(delivery, number, started_ms, outcome, note)
-        if await self._record(delivery, attempt, verdict):
-            self._in_hand.discard(event.id)
-            if isinstance(verdict, RetryAt):
-                self._look_no_later_than(verdict.due_ms)
-        self._log_attempt(event, attempt, verdict)
-
-    def _note_outcome(self, success: bool) -> None:
-        """Keep count of the failures in a row; say when the pace changes."""
-        was_paced = self._paced()
-        self._failures_in_row = 0 if success else self._failures_in_row + 1
-        if self._paced() != was_paced:
-            self._tools.log.warning(
-                "lane_recovered" if was_paced else "lane_paced", destination=self._spec.destination
-            )
-
-    async def _exchange(self, delivery: Delivery, event: Event) -> tuple[Outcome, str | None]:
-        """Transform and send; return the outcome and what is to be said of the transform."""
-        body: bytes | None = None
-        note: str | None = None
-        link = self._spec.transforms.get(event.endpoint)
-        if link is not None:
-            result = await self._tools.expressions.evaluate(link.expression, event.body)
-            match result:
-                case Value(json=body):
-                    note = "applied"
-                case NoResult(reason=reason):
-                    if link.on_error == "fail":
-                        return Failure(ErrorClass.TRANSFORM, reason, 0.0), f"failed: {reason}"
-                    note = f"failed, original sent: {reason}"
-        request = outgoing(self._spec.target, event, delivery, body)
-        return await self._tools.sender.send(request), note
-
-    def _attempt(
-        self, delivery: Delivery, number: int, started_ms: int, outcome: Outcome, note: str | None
-    ) -> Attempt:
-        reply = outcome if isinstance(outcome, Reply) else None
-        headers, head = (reply.headers, reply.head) if reply else ((), b"")
-        for secret in self._spec.redacted:
-            if secret in head:
-                head = head.replace(secret, b"***")
-            if headers and secret in orjson.dumps(headers, default=str):
-                text = secret.decode("utf-8", "replace")
-                headers = tuple((n, v.replace(text, "***")) for n, v in headers)
-        return Attempt(
-            event_id=delivery.event_id,
-            destination=delivery.destination,
-            number=number,
-            started_ms=started_ms,
-            latency_ms=outcome.latency_ms,
-            status_code=outcome.status,
-            error=error_class(outcome),
-            message=outcome.message if isinstance(outcome, Failure) else None,
-            response_headers=headers,
-            response_head=head,
-            transform=note,
-        )
-
-    async def _record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> bool:
-        """Write the result, however long the store is in trouble; nothing is sent again meanwhile.
-
-        Returns False when this one row cannot be written at all: then the delivery stays in hand,
-        unsent, until a restart, rather than going round and round.
-        """
-        while True:
+    async def _work(self, item: tuple[Delivery, Event] | None) -> None:
+        """Make one attempt after another while there is something ready."""
+        while item is not None:
+            delivery, event = item
             try:
-                await self._tools.store.record(delivery, attempt, verdict)
-            except StoreUnavailable as error:
-                self._tools.health.failed(error)
-                await self._tools.health.wait_until_good()
-            except WriteRejected as error:
-                self._tools.log.error(
-                    "internal_error",
-                    event_id=delivery.event_id,
-                    destination=delivery.destination,
-                    error=f"the result of attempt {attempt.number} cannot be kept: {error}",
-                )
-                return False
-            else:
-                self._tools.health.worked()
-                return True
+                attempt, judged, verdict = await self._attempts.make(delivery, event)
+            except BaseException:  # the drain was cut: it will be made again
+                self._give_up(delivery, event)
+                raise
+            self._recorder.record(delivery, event, attempt, verdict)
+            self._ended(judged)
+            item = self._next() if self._recorder.waiting < UNRECORDED_MAX else None
 
-    def _look_no_later_than(self, due_ms: int) -> None:
-        clock = self._tools.clock
-        due_s = clock.monotonic_s() + (due_ms - clock.now_ms()) / 1000
-        if due_s < self._look_at_s:
-            self._look_at_s = due_s
+    def _worker_ended(self, task: asyncio.Task[None]) -> None:
+        self._workers.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._surprise = error  # `run` ends with it, and the process with `run`
+            self._wake.set()
+            return
+        self._after()
+
+    def _ended(self, judged: Judged) -> None:
+        """Tell the gates how an attempt ended, and say when the pace changes."""
+        was_slow = self._pace.slow
+        now_s = self._clock.monotonic_s()
+        for gate in self._gates:
+            gate.ended(judged, now_s)
+        if self._pace.slow != was_slow:
+            self._tell(LaneChanged(self._spec.destination, "open" if was_slow else "paced"))
+            if not was_slow:  # let others have the room that these would wait in
+                self._give_up_ready()
+
+    def _settled(self, event: Event, attempt: Attempt, verdict: Verdict) -> None:
+        """Hear that a result is on disk and its delivery let go."""
+        del attempt
+        self._let_go(len(event.body) + EACH_BYTES)
+        if isinstance(verdict, RetryAt):
+            due_s = self._clock.monotonic_s() + (verdict.due_ms - self._clock.now_ms()) / 1000
+            if due_s < self._look_at_s:
+                self._look_at_s = due_s
+                self._wake.set()
+        self._after()
+
+    def _after(self) -> None:
+        """Go on after something came free; wake `run` where it has something to do."""
+        self._start()
+        if self._should_look() or (self._ready and self._may_start()):
             self._wake.set()
 
-    def _log_attempt(self, event: Event, attempt: Attempt, verdict: Verdict) -> None:
-        fields: dict[str, Any] = (
-            {} if attempt.error is None else {"error": attempt.error, "message": attempt.message}
-        )
-        if isinstance(verdict, RetryAt):
-            fields["due_ms"] = verdict.due_ms
-        if attempt.transform is not None:
-            fields["transform"] = attempt.transform
-        write = self._tools.log.info if attempt.error is None else self._tools.log.warning
-        write(
-            "attempt",
-            result=_RESULTS[type(verdict)],
-            event_id=event.id,
-            endpoint=event.endpoint,
-            destination=attempt.destination,
-            number=attempt.number,
-            status_code=attempt.status_code,
-            latency_ms=attempt.latency_ms,
-            **fields,
-        )
+    # What is in hand
 
+    def _hold(self, size_bytes: int) -> None:
+        self._mine_bytes += size_bytes
+        self._room.take(size_bytes)
 
-def _size_bytes(event: Event) -> int:
-    return len(event.body) + READY_EACH_BYTES
+    def _let_go(self, size_bytes: int) -> None:
+        self._mine_bytes -= size_bytes
+        self._room.give_back(size_bytes)
+
+    def _give_up(self, delivery: Delivery, event: Event) -> None:
+        """Release a delivery unsent: it is due as it was."""
+        self._store.release(delivery)
+        self._let_go(len(event.body) + EACH_BYTES)
+        self._more_in_store = True
+
+    def _give_up_ready(self) -> None:
+        while self._ready:
+            self._give_up(*self._ready.popleft())

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from aiohttp import web
@@ -25,10 +25,21 @@ from dispatchd.store.base import Duplicate, Idempotency, Store
 from dispatchd.store.health import StoreHealth
 from dispatchd.verify import Answer, Rejected, Sender, storable_headers
 
-Wake = Callable[[Event, Sequence[Delivery]], None]
-
 HOOKS: Final = "/hooks/"
 NOSNIFF: Final = {"X-Content-Type-Options": "nosniff"}
+
+
+class Takers(Protocol):
+    """Who delivers what is kept: those that have room for an event have it claimed for them."""
+
+    def offer(self, destinations: Sequence[str], size_bytes: int) -> Sequence[str]:
+        """Return who has room for an event; the room is theirs until `push` or `withdraw`."""
+
+    def withdraw(self, offered: Sequence[str], size_bytes: int) -> None:
+        """Take an offer back: the event was not kept."""
+
+    def push(self, event: Event, claimed: Sequence[Delivery], destinations: Sequence[str]) -> None:
+        """Hand over a committed event with the deliveries that were claimed."""
 
 
 class CertificateSource(Protocol):
@@ -51,7 +62,7 @@ class Receiver:
         health: StoreHealth,
         clock: Clock,
         log: Log,
-        wake: Wake,
+        takers: Takers,
     ) -> None:
         self.routes = routes
         self.stopping = False
@@ -61,7 +72,7 @@ class Receiver:
         self._health = health
         self._clock = clock
         self._log = log
-        self._wake = wake
+        self._takers = takers
         self._bodies = BodyBudget()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -215,14 +226,20 @@ class Receiver:
         fields: dict[str, Any],
     ) -> web.Response:
         """Commit the event, then wake its lanes and say 202."""
+        size_bytes = len(event.body)
+        offered = self._takers.offer(destinations, size_bytes)
+        added: Sequence[Delivery] | Duplicate | None = None
         try:
-            added = await self._store.add_event(event, destinations, idempotency)
+            added = await self._store.add_event(event, destinations, idempotency, claim=offered)
         except StoreUnavailable as error:
             self._health.failed(error)
             raise unavailable(error.reason, "the event could not be kept") from None
         except WriteRejected as error:
             self._log.error("internal_error", event_id=event.id, error=str(error))
             raise Refusal(400, "bad_request", "the request cannot be stored") from None
+        finally:
+            if added is None or isinstance(added, Duplicate):
+                self._takers.withdraw(offered, size_bytes)
         self._health.worked()
         if isinstance(added, Duplicate):
             fields["event_id"] = added.event_id
@@ -232,8 +249,8 @@ class Receiver:
             raise Refusal(
                 409, "duplicate", "this webhook was received before", event_id=added.event_id
             )
-        if added:
-            self._wake(event, added)
+        if destinations:
+            self._takers.push(event, added, destinations)
         return accepted(event.id)
 
 

@@ -4,6 +4,7 @@ Every backend passes the one conformance suite in tests/store. Writes return onl
 are durable. Every method may raise StoreUnavailable (nothing was changed, try later).
 """
 
+from asyncio import Future
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,15 +13,17 @@ from dispatchd.model import Attempt, Delivery, DeliveryStatus, Event, EventStatu
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """What `claim_due` found: work to do now, and when (Unix ms) to look again if none is.
+class Claimed:
+    """What `claim` handed out, and when (Unix ms) to look again if nothing is left to do.
 
-    `more` says that a bound was met and further deliveries may be due already.
+    `more` says that a bound was met and further deliveries may be due already; `next_bytes` is
+    the size of the first body that did not fit into the bytes asked for.
     """
 
     ready: Sequence[tuple[Delivery, Event]]
     more: bool
     next_due_ms: int | None
+    next_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,69 @@ class Stats:
     database_bytes: int
 
 
-class Store(Protocol):
-    """A durable event store. Ids are canonical UUID strings, times Unix ms."""
+class Intake(Protocol):
+    """What ingest asks: keep this, durably."""
+
+    async def add_event(
+        self,
+        event: Event,
+        destinations: Sequence[str],
+        idempotency: Idempotency | None = None,
+        *,
+        claim: Collection[str] = (),
+    ) -> Sequence[Delivery] | Duplicate:
+        """Keep `event` and a queued delivery to each destination, durably, in one transaction.
+
+        Those to `claim` are handed out in that same transaction and returned. With
+        `idempotency`, whether it is a duplicate is decided there too; nothing is claimed then.
+        """
+
+
+class Schedule(Protocol):
+    """What delivery asks: what is owed, and here is what came of it."""
+
+    async def claim(self, destination: str, now_ms: int, limit: int, max_bytes: int) -> Claimed:
+        """Hand out up to `limit` open deliveries due by `now_ms`, the longest due first.
+
+        Only what nobody holds, and no more than `max_bytes` of bodies. Each is its holder's
+        until `record` or `release`.
+        """
+
+    def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> Future[None]:
+        """Keep an attempt and what it means for its delivery, in one transaction; let it go.
+
+        `delivery` is as it was when it was handed out; a replay that came meanwhile wins. Until
+        the result is durable the claim holds: on StoreUnavailable, try again.
+        """
+
+    def release(self, delivery: Delivery) -> None:
+        """Give back a claimed delivery without an attempt: it is due as it was."""
+
+    async def open_lanes(self, destinations: Collection[str]) -> Sequence[str]:
+        """Declare which destinations exist; return those that owe deliveries but are gone.
+
+        Their deliveries are held until they are declared again. Costs nothing per delivery.
+        """
+
+
+class Archive(Protocol):
+    """What people ask: what happened, and again, please."""
+
+    async def find_events(self, query: EventQuery) -> Sequence[EventSummary]:
+        """List events, newest first."""
+
+    async def get_event(self, event_id: str) -> EventStory | None:
+        """Return one event and everything that happened to it; None where there is none."""
+
+    async def stats(self, since_ms: int) -> Stats:
+        """Count events and deliveries."""
+
+    def replay(self, query: ReplayQuery, now_ms: int) -> AsyncIterator[int]:
+        """Start deliveries afresh, in batches of one transaction each; yield each one's count."""
+
+
+class Upkeep(Protocol):
+    """What keeps a store good for years."""
 
     async def open(self) -> None:
         """Connect and migrate. Raises StoreUnusable where that cannot work."""
@@ -123,48 +187,14 @@ class Store(Protocol):
     def lock(self) -> None:
         """Become the one daemon on this database. Raises AlreadyRunning."""
 
-    async def add_event(
-        self, event: Event, destinations: Sequence[str], idempotency: Idempotency | None = None
-    ) -> Sequence[Delivery] | Duplicate:
-        """Keep `event` and a queued delivery to each destination, durably, in one transaction.
+    async def ping(self) -> None:
+        """Prove that the store answers reads and can write."""
 
-        With `idempotency`, whether it is a duplicate is decided in that same transaction.
-        """
-
-    async def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
-        """Keep an attempt and what it means for its delivery, in one transaction.
-
-        `delivery` is as it was when the attempt began; a replay that came meanwhile wins.
-        """
-
-    async def claim_due(
-        self, destination: str, now_ms: int, limit: int, exclude: Collection[str]
-    ) -> Due:
-        """Return up to `limit` open deliveries due by `now_ms`, the longest due first.
-
-        `exclude` holds the event ids the caller has in hand already.
-        """
-
-    async def open_lanes(self, destinations: Collection[str]) -> Sequence[str]:
-        """Declare which destinations exist; return those that owe deliveries but are gone.
-
-        Their deliveries are held until they are declared again. Costs nothing per delivery.
-        """
+    async def version(self) -> int:
+        """Return a number that moves when another process has changed something."""
 
     async def shift_due(self, now_ms: int, by_ms: int) -> int:
         """Bring deliveries due after `now_ms` forward by `by_ms`: the clock was set back."""
-
-    async def find_events(self, query: EventQuery) -> Sequence[EventSummary]:
-        """List events, newest first."""
-
-    async def get_event(self, event_id: str) -> EventStory | None:
-        """Return one event and everything that happened to it; None where there is none."""
-
-    def replay(self, query: ReplayQuery, now_ms: int) -> AsyncIterator[int]:
-        """Start deliveries afresh, in batches of one transaction each; yield each one's count."""
-
-    async def stats(self, since_ms: int) -> Stats:
-        """Count events and deliveries."""
 
     def prune(self, before_ms: int) -> AsyncIterator[int]:
         """Delete the events received before `before_ms` that owe nothing any more.
@@ -176,5 +206,6 @@ class Store(Protocol):
     async def backup(self, path: str) -> None:
         """Write a consistent copy of the database to `path` while it is in use."""
 
-    async def ping(self) -> None:
-        """Prove that the store answers reads and can write."""
+
+class Store(Intake, Schedule, Archive, Upkeep, Protocol):
+    """A durable event store. Ids are canonical UUID strings, times Unix ms."""

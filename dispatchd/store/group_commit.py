@@ -42,25 +42,34 @@ class GroupCommit(Generic[W]):
         self._closed = False
         self._task: asyncio.Task[None] | None = None
 
-    async def write(self, write: W, size_bytes: int, *, must_queue: bool = False) -> None:
-        """Return once `write` is durable.
+    def submit(
+        self, write: W, size_bytes: int, *, must_queue: bool = False
+    ) -> "asyncio.Future[None]":
+        """Queue `write`; the future is done once it is durable, or fails as `commit` did.
 
-        Raises StoreUnavailable with reason `overloaded` at once when too much is waiting;
+        It fails with StoreUnavailable, reason `overloaded`, at once when too much is waiting;
         `must_queue` is for writes whose number is bounded elsewhere (results of attempts).
         """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._closed:
-            raise StoreUnavailable("closed", "the store is closing")
-        if not must_queue and (
+            done.set_exception(StoreUnavailable("closed", "the store is closing"))
+        elif not must_queue and (
             len(self._waiting) >= self._limits.waiting
             or self._waiting_bytes + size_bytes > self._limits.waiting_bytes
         ):
-            raise StoreUnavailable("overloaded", "too many writes are waiting for the disk")
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((write, size_bytes, done))
-        self._waiting_bytes += size_bytes
-        if self._task is None:
-            self._task = asyncio.create_task(self._drain(), name="group-commit")
-        await done
+            done.set_exception(
+                StoreUnavailable("overloaded", "too many writes are waiting for the disk")
+            )
+        else:
+            self._waiting.append((write, size_bytes, done))
+            self._waiting_bytes += size_bytes
+            if self._task is None:
+                self._task = asyncio.create_task(self._drain(), name="group-commit")
+        return done
+
+    async def write(self, write: W, size_bytes: int) -> None:
+        """Return once `write` is durable. Raises what `commit` did, or StoreUnavailable."""
+        await self.submit(write, size_bytes)
 
     async def close(self) -> None:
         """Refuse further writes and return when those under way are answered."""

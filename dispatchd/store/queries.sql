@@ -13,16 +13,17 @@ INSERT INTO attempts (event_id, destination, number, started_ms, latency_ms, sta
                       message, response_headers, response_head, transform)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- A replay that came while the attempt was in flight wins: only the count moves on.
+-- A replay that came while the attempt was in flight wins: only the count moves on. An attempt
+-- that failed for a fault of our own is counted with those that do not matter any more.
 -- name: settle
 UPDATE deliveries SET
     status = iif(replays = :replays, :status, status),
     due_ms = iif(replays = :replays, :due_ms, due_ms),
-    attempts_before = iif(replays = :replays, attempts_before, :attempts),
+    attempts_before = iif(replays = :replays, attempts_before + :uncounted, :attempts),
     attempts = :attempts
 WHERE event_id = :event_id AND destination = :destination;
 
--- name: claim_due
+-- name: claim
 SELECT d.event_id, d.destination, d.status, d.attempts, d.attempts_before, d.replays, d.due_ms,
        length(e.body)
 FROM deliveries d JOIN events e ON e.id = d.event_id

@@ -33,7 +33,7 @@ from dispatchd.model import (
 )
 from dispatchd.store import sqlite_reads
 from dispatchd.store.base import (
-    Due,
+    Claimed,
     Duplicate,
     EventQuery,
     EventStory,
@@ -42,6 +42,7 @@ from dispatchd.store.base import (
     ReplayQuery,
     Stats,
 )
+from dispatchd.store.claims import Claims
 from dispatchd.store.group_commit import GroupCommit, Limits
 from dispatchd.store.rows import (
     attempt_to_row,
@@ -62,7 +63,6 @@ from dispatchd.store.sqlite_connection import (
     scalar,
 )
 
-CLAIM_MAX_BYTES: Final = 8 * 1024 * 1024  # bodies held by one claim; a single larger one still goes
 IDS_PER_QUERY: Final = 64
 BATCH_ROWS: Final = 500  # of replay and prune: keeps each hold of the write lock to milliseconds
 
@@ -80,6 +80,11 @@ class _Write:
     settle: dict[str, Any] | None = None
     remember: tuple[bytes, str, bytes, int] | None = None
     duplicate_of: bytes | None = None
+    # Whose deliveries this write hands out (an event) or lets go of (a result), once it is durable.
+    event_id: str = ""
+    claims: Collection[str] = ()
+    abandoned: bool = False  # nobody waits for the answer any more: let go of its claims
+    ended: bool = False
 
 
 class SqliteStore:
@@ -95,6 +100,7 @@ class SqliteStore:
         self._busy_timeout_ms = busy_timeout_ms
         self._sql = statements()
         self._group: GroupCommit[_Write] = GroupCommit(self._commit, limits)
+        self._claims = Claims()
         self._write_lock = asyncio.Lock()
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
@@ -155,7 +161,12 @@ class SqliteStore:
     # Hot path
 
     async def add_event(
-        self, event: Event, destinations: Sequence[str], idempotency: Idempotency | None = None
+        self,
+        event: Event,
+        destinations: Sequence[str],
+        idempotency: Idempotency | None = None,
+        *,
+        claim: Collection[str] = (),
     ) -> Sequence[Delivery] | Duplicate:
         """Keep `event` and a queued delivery to each destination, durably, in one transaction."""
         key = to_key(event.id)
@@ -167,19 +178,29 @@ class SqliteStore:
             remember=None
             if idempotency is None
             else (row[2], idempotency.key, key, idempotency.expires_ms),
+            event_id=event.id,
+            claims=claim,
         )
-        await self._group.write(write, len(event.body) + 512)
+        try:
+            await self._group.write(write, len(event.body) + 512)
+        except asyncio.CancelledError:  # it may be kept all the same, with nobody to deliver it
+            write.abandoned = True
+            if write.ended:
+                self._claims.let_go(write.event_id, write.claims)
+            raise
         if write.duplicate_of is not None:
             return Duplicate(from_key(write.duplicate_of))
         return [
             Delivery(event.id, destination, DeliveryStatus.QUEUED, 0, 0, 0, due_ms)
-            for destination in destinations
+            for destination in claim
         ]
 
-    async def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
-        """Keep an attempt and what it means for its delivery, in one transaction."""
+    def record(
+        self, delivery: Delivery, attempt: Attempt, verdict: Verdict
+    ) -> asyncio.Future[None]:
+        """Keep an attempt and what it means for its delivery, in one transaction; let it go."""
         key = to_key(delivery.event_id)
-        status, due_ms = _settled(verdict, delivery.due_ms)
+        status, due_ms, uncounted = _settled(verdict, delivery.due_ms)
         write = _Write(
             attempt=attempt_to_row(attempt, key),
             settle={
@@ -187,18 +208,41 @@ class SqliteStore:
                 "status": status,
                 "due_ms": due_ms,
                 "attempts": attempt.number,
+                "uncounted": uncounted,
                 "event_id": key,
                 "destination": delivery.destination,
             },
+            event_id=delivery.event_id,
+            claims=(delivery.destination,),
         )
-        await self._group.write(write, len(attempt.response_head) + 512, must_queue=True)
+        return self._group.submit(write, len(attempt.response_head) + 512, must_queue=True)
+
+    def release(self, delivery: Delivery) -> None:
+        """Give back a claimed delivery without an attempt: it is due as it was."""
+        self._claims.let_go(delivery.event_id, (delivery.destination,))
 
     async def _commit(self, batch: Sequence[_Write]) -> None:
-        """Make a batch durable: one statement per table, one COMMIT, one fsync."""
-        if any(w.remember is not None for w in batch):
-            await self._transaction(lambda connection: self._fresh_steps(connection, batch))
-        else:
-            await self._transaction(_steps(self._sql, batch))
+        """Make a batch durable: one statement per table, one COMMIT, one fsync.
+
+        What it hands out is marked before it can be seen, what it settles is let go after.
+        """
+        for write in batch:
+            if write.event is not None and write.claims:
+                self._claims.hold(write.event_id, write.claims)
+        try:
+            if any(w.remember is not None for w in batch):
+                await self._transaction(lambda connection: self._fresh_steps(connection, batch))
+            else:
+                await self._transaction(_steps(self._sql, batch))
+        except BaseException:
+            for write in batch:
+                if write.event is not None:  # there is no such event
+                    self._claims.let_go(write.event_id, write.claims)
+            raise
+        for write in batch:
+            write.ended = True
+            if write.event is None or write.abandoned or write.duplicate_of is not None:
+                self._claims.let_go(write.event_id, write.claims)
 
     def _fresh_steps(
         self, connection: sqlite3.Connection, batch: Sequence[_Write]
@@ -234,24 +278,37 @@ class SqliteStore:
                 fresh.append(write)
         return _steps(self._sql, fresh)
 
-    async def claim_due(
-        self, destination: str, now_ms: int, limit: int, exclude: Collection[str]
-    ) -> Due:
-        """Return up to `limit` open deliveries due by `now_ms`, the longest due first."""
+    async def claim(self, destination: str, now_ms: int, limit: int, max_bytes: int) -> Claimed:
+        """Hand out up to `limit` open deliveries due by `now_ms`, the longest due first."""
         reader = self._open_reader()
-        asked = limit + len(exclude)
-        with faults():
+        with self._claims.look(destination) as look, faults():
+            asked = limit + len(look.held)
             rows = list(
-                await reader.execute_fetchall(self._sql["claim_due"], (destination, now_ms, asked))
+                await reader.execute_fetchall(self._sql["claim"], (destination, now_ms, asked))
             )
-            chosen, cut = _choose(rows, limit, exclude)
+            chosen, cut, next_bytes = _choose(rows, limit, max_bytes, look.held)
             events = await self._events(reader, [delivery.event_id for delivery in chosen])
             next_rows = await reader.execute_fetchall(self._sql["next_due"], (destination, now_ms))
-        return Due(
-            [(delivery, events[delivery.event_id]) for delivery in chosen],
-            cut or len(rows) == asked,
+            taken = [
+                (delivery, events[delivery.event_id])
+                for delivery in chosen
+                if look.take(delivery.event_id)
+            ]
+        return Claimed(
+            taken,
+            cut or len(rows) == asked or len(taken) < len(chosen),
             next((row[0] for row in next_rows), None),
+            next_bytes,
         )
+
+    async def version(self) -> int:
+        """Return a number that moves when another process has changed something."""
+        if self._writer is None:
+            raise StoreUnavailable("closed", "the store is closed")
+        # On the writer: what this process writes does not move it.
+        # https://www.sqlite.org/pragma.html#pragma_data_version
+        with faults():
+            return int(await scalar(self._writer, "PRAGMA data_version"))
 
     async def _events(self, reader: aiosqlite.Connection, ids: Sequence[str]) -> dict[str, Event]:
         found: dict[str, Event] = {}
@@ -394,27 +451,29 @@ def _steps(
 
 
 def _choose(
-    rows: Iterable[Any], limit: int, exclude: Collection[str]
-) -> tuple[list[Delivery], bool]:
-    """Pick from `claim_due` rows what fits both bounds; say whether a bound cut something off."""
+    rows: Iterable[Any], limit: int, max_bytes: int, held: Collection[str]
+) -> tuple[list[Delivery], bool, int | None]:
+    """Pick from `claim` rows what fits both bounds; say whether, and what, a bound cut off."""
     chosen: list[Delivery] = []
     chosen_bytes = 0
     for row in rows:
         delivery = delivery_from_row(row)
-        if delivery.event_id in exclude:
+        if delivery.event_id in held:
             continue
+        if len(chosen) == limit:
+            return chosen, True, None
         chosen_bytes += row[7]
-        if len(chosen) == limit or (chosen and chosen_bytes > CLAIM_MAX_BYTES):
-            return chosen, True
+        if chosen_bytes > max_bytes:
+            return chosen, True, row[7]
         chosen.append(delivery)
-    return chosen, False
+    return chosen, False, None
 
 
-def _settled(verdict: Verdict, due_ms: int) -> tuple[DeliveryStatus, int]:
+def _settled(verdict: Verdict, due_ms: int) -> tuple[DeliveryStatus, int, int]:
     match verdict:
         case Delivered():
-            return DeliveryStatus.SUCCESS, due_ms
+            return DeliveryStatus.SUCCESS, due_ms, 0
         case Dead():
-            return DeliveryStatus.FAILED, due_ms
-        case RetryAt(due_ms=next_ms):
-            return DeliveryStatus.RETRYING, next_ms
+            return DeliveryStatus.FAILED, due_ms, 0
+        case RetryAt(due_ms=next_ms, counted=counted):
+            return DeliveryStatus.RETRYING, next_ms, 0 if counted else 1

@@ -26,16 +26,23 @@ from dispatchd.store.base import Duplicate, EventQuery, Idempotency, ReplayQuery
 
 OpenStore = Callable[[], Awaitable[Store]]
 FAR_MS = NOW_MS + 10**9
+MAX_BYTES = 8 * 1024 * 1024
 
 
 async def add(store: Store, event: Event, *destinations: str) -> list[Delivery]:
-    added = await store.add_event(event, destinations)
+    """Keep an event; its deliveries as they are owed, in nobody's hand."""
+    added = await store.add_event(event, destinations, claim=destinations)
     assert not isinstance(added, Duplicate)
+    for delivery in added:
+        store.release(delivery)
     return list(added)
 
 
 async def claimed(store: Store, now_ms: int = FAR_MS, limit: int = 100) -> list[Delivery]:
-    due = await store.claim_due("crm", now_ms, limit, frozenset())
+    """Look at what is due, and give it back."""
+    due = await store.claim("crm", now_ms, limit, MAX_BYTES)
+    for delivery, _ in due.ready:
+        store.release(delivery)
     return [delivery for delivery, _ in due.ready]
 
 
@@ -50,7 +57,7 @@ async def test_an_event_comes_back_as_it_was(store: Store) -> None:
         ("crm", "queued", 0),
         ("audit", "queued", 0),
     ]
-    due = await store.claim_due("crm", NOW_MS, 10, frozenset())
+    due = await store.claim("crm", NOW_MS, 10, MAX_BYTES)
     assert due.ready == [(deliveries[0], event)]
     assert not due.more
     story = await store.get_event(event.id)
@@ -65,20 +72,86 @@ async def test_the_longest_due_come_first_within_the_bounds(store: Store) -> Non
         await add(store, event, "crm")
     in_order = [events[3].id, events[1].id, events[2].id, events[0].id]
     assert [d.event_id for d in await claimed(store)] == in_order
-    due = await store.claim_due("crm", FAR_MS, 2, frozenset(in_order[:1]))
+    first = await store.claim("crm", FAR_MS, 1, MAX_BYTES)
+    due = await store.claim("crm", FAR_MS, 2, MAX_BYTES)
     assert [d.event_id for d, _ in due.ready] == in_order[1:3]
     assert due.more
-    due = await store.claim_due("crm", NOW_MS + 1, 10, frozenset())
+    for delivery, _ in (*first.ready, *due.ready):
+        store.release(delivery)
+    due = await store.claim("crm", NOW_MS + 1, 10, MAX_BYTES)
     assert [d.event_id for d, _ in due.ready] == in_order[:2]
     assert due.next_due_ms == NOW_MS + 2
-    assert (await store.claim_due("audit", FAR_MS, 10, frozenset())).ready == []
+    assert (await store.claim("audit", FAR_MS, 10, MAX_BYTES)).ready == []
 
 
-async def test_a_claim_is_bounded_in_bytes_but_never_empty(store: Store) -> None:
-    for _ in range(3):
-        await add(store, an_event(body=b"x" * 9_000_000), "crm")
-    due = await store.claim_due("crm", FAR_MS, 10, frozenset())
-    assert (len(due.ready), due.more) == (1, True)
+async def test_a_claim_is_bounded_in_bytes_and_says_what_did_not_fit(store: Store) -> None:
+    for size_bytes in (1000, 2000, 9000):
+        await add(store, an_event(body=b"x" * size_bytes), "crm")
+    due = await store.claim("crm", FAR_MS, 10, 3000)
+    assert (len(due.ready), due.more, due.next_bytes) == (2, True, 9000)
+    due = await store.claim("crm", FAR_MS, 10, 8999)
+    assert (due.ready, due.more, due.next_bytes) == ([], True, 9000)
+    due = await store.claim("crm", FAR_MS, 10, 9000)
+    assert (len(due.ready), due.more, due.next_bytes) == (1, False, None)
+
+
+async def test_what_is_claimed_is_its_holders_until_it_is_recorded_or_released(
+    store: Store,
+) -> None:
+    event = an_event()
+    (delivery,) = await store.add_event(event, ["crm", "audit"], claim=["crm"])  # type: ignore[misc]
+    assert delivery.destination == "crm"
+    assert await claimed(store) == []
+    assert [d for d, _ in (await store.claim("audit", FAR_MS, 10, MAX_BYTES)).ready]
+    assert (await store.claim("audit", FAR_MS, 10, MAX_BYTES)).ready == []
+    store.release(delivery)
+    due = await store.claim("crm", FAR_MS, 10, MAX_BYTES)
+    assert due.ready == [(delivery, event)]
+    assert await claimed(store) == []
+    await store.record(delivery, an_attempt(delivery, error=ErrorClass.HTTP), RetryAt(NOW_MS))
+    assert [d.attempts for d in await claimed(store)] == [1]
+
+
+async def test_many_who_look_at_once_never_get_the_same(store: Store) -> None:
+    await asyncio.gather(*(add(store, an_event(), "crm") for _ in range(100)))
+    looks = await asyncio.gather(*(store.claim("crm", FAR_MS, 40, MAX_BYTES) for _ in range(8)))
+    ids = [d.event_id for look in looks for d, _ in look.ready]
+    assert len(ids) == len(set(ids))
+    while (look := await store.claim("crm", FAR_MS, 40, MAX_BYTES)).ready:
+        ids += [d.event_id for d, _ in look.ready]
+    assert len(ids) == len(set(ids)) == 100
+
+
+async def test_what_is_recorded_during_a_look_is_not_handed_out_by_it(store: Store) -> None:
+    """A fresh event that was sent and recorded during a look was taken again from stale rows."""
+    for _ in range(20):
+        events = [an_event() for _ in range(10)]
+        deliveries = [
+            delivery
+            for event in events
+            for delivery in await store.add_event(event, ["crm"], claim=["crm"])  # type: ignore[union-attr]
+        ]
+        looks = [asyncio.create_task(store.claim("crm", FAR_MS, 100, MAX_BYTES)) for _ in range(3)]
+        await asyncio.gather(*(store.record(d, an_attempt(d), Delivered()) for d in deliveries))
+        assert [look.ready for look in await asyncio.gather(*looks)] == [[], [], []]
+
+
+async def test_a_caller_that_goes_away_strands_no_delivery(store: Store) -> None:
+    adding = asyncio.create_task(store.add_event(an_event(), ["crm"], claim=["crm"]))
+    await asyncio.sleep(0)  # it is queued for the next transaction
+    adding.cancel()
+    assert isinstance((await asyncio.gather(adding, return_exceptions=True))[0], BaseException)
+    await store.ping()
+    assert len(await claimed(store)) == 1
+
+
+async def test_an_attempt_that_failed_for_our_own_fault_uses_none_up(store: Store) -> None:
+    event = an_event()
+    (delivery,) = await add(store, event, "crm")
+    verdict = RetryAt(NOW_MS, counted=False)
+    await store.record(delivery, an_attempt(delivery, error=ErrorClass.EVALUATOR), verdict)
+    (now,) = await claimed(store)
+    assert (now.attempts, now.attempts_before) == (1, 1)
 
 
 async def test_each_verdict_settles_the_delivery(store: Store) -> None:
@@ -97,7 +170,7 @@ async def test_each_verdict_settles_the_delivery(store: Store) -> None:
         assert story.attempts == [attempt]
         assert [(d.status, d.attempts) for d in story.deliveries] == [(status, 1)]
     assert [d.due_ms for d in await claimed(store)] == [NOW_MS + 5000]
-    due = await store.claim_due("crm", NOW_MS, 10, frozenset())
+    due = await store.claim("crm", NOW_MS, 10, MAX_BYTES)
     assert (due.ready, due.next_due_ms) == ([], NOW_MS + 5000)
 
 

@@ -25,7 +25,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 async def test_a_replay_just_before_prune_deletes_is_honoured(store: SqliteStore) -> None:
     event = an_event()
-    added = await store.add_event(event, ["crm"])
+    added = await store.add_event(event, ["crm"], claim=["crm"])
     assert isinstance(added, list)
     await store.record(added[0], an_attempt(added[0]), Dead())
     transaction = store._transaction
@@ -37,7 +37,7 @@ async def test_a_replay_just_before_prune_deletes_is_honoured(store: SqliteStore
 
     store._transaction = replayed_first  # type: ignore[method-assign]
     assert sum([n async for n in store.prune(NOW_MS + 1)]) == 0
-    (owed,) = (await store.claim_due("crm", NOW_MS, 10, frozenset())).ready
+    (owed,) = (await store.claim("crm", NOW_MS, 10, 1024)).ready
     assert owed[1] == event
 
 

@@ -73,7 +73,7 @@ async def test_bounds_of_the_queue() -> None:
     with pytest.raises(StoreUnavailable) as caught:
         await group.write("c", 1)
     assert caught.value.reason == "overloaded"
-    must = asyncio.create_task(group.write("result", 1, must_queue=True))
+    must = group.submit("result", 1, must_queue=True)
     await asyncio.sleep(0)
     disk.free.set()
     await asyncio.gather(*tasks, must)

@@ -1,14 +1,40 @@
-"""Config to lanes: each destination with the transforms of the links that lead to it."""
+"""A destination, compiled: what its lane needs to know of the config."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
 
+from dispatchd.compose import Courier, WebhookCourier, header_case
 from dispatchd.config import Config
-from dispatchd.deliver.lane import LaneSpec, LinkTransform
-from dispatchd.transform import Target, header_case
+from dispatchd.retry import RetryPolicy
 
 REDACTED_MIN_CHARS: Final = 6  # shorter values would black out ordinary words
 _PUBLIC_HEADERS: Final = frozenset({"accept", "content-type", "user-agent"})
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTransform:
+    """A link's JSONata expression and what its failure means; `owner` is whose turns it uses."""
+
+    expression: str
+    on_error: Literal["send", "fail"]
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSpec:
+    """A destination, compiled: what its lane needs to know.
+
+    `transforms` are by endpoint slug; `redacted` are byte strings (header values of ours) that
+    must not survive in a kept response, should the destination echo them.
+    """
+
+    destination: str
+    courier: Courier
+    policy: RetryPolicy
+    max_in_flight: int
+    transforms: Mapping[str, LinkTransform]
+    redacted: tuple[bytes, ...]
 
 
 def lane_specs(config: Config) -> list[LaneSpec]:
@@ -21,11 +47,11 @@ def lane_specs(config: Config) -> list[LaneSpec]:
         specs.append(
             LaneSpec(
                 destination=name,
-                target=Target(url, headers, destination.timeout_s, prefix),
+                courier=WebhookCourier(url, headers, destination.timeout_s, prefix),
                 policy=destination.retry.policy(),
                 max_in_flight=destination.max_in_flight,
                 transforms={
-                    slug: LinkTransform(link.transform, link.on_transform_error)
+                    slug: LinkTransform(link.transform, link.on_transform_error, f"{slug} → {name}")
                     for slug, endpoint in config.endpoints.items()
                     for link in endpoint.destinations
                     if link.to == name and link.transform is not None

@@ -1,0 +1,42 @@
+"""What every type of destination has in common: the Courier protocol, and HTTP's own verdicts."""
+
+from typing import Protocol
+
+from dispatchd.compose.retry_after import retry_after_ms
+from dispatchd.model import (
+    Delivered,
+    Delivery,
+    ErrorClass,
+    Event,
+    Failed,
+    Failure,
+    Judged,
+    Outcome,
+    Request,
+    Whose,
+)
+
+
+class Courier(Protocol):
+    """Carries events to one destination: composes the request, judges what came of it. Pure."""
+
+    def compose(self, event: Event, delivery: Delivery, content: bytes | None) -> Request:
+        """Build the next attempt's request; `content` is a transform's result, if there is one."""
+
+    def judge(self, outcome: Outcome, now_ms: int) -> Judged:
+        """Say what an exchange that ended at `now_ms` (Unix ms) means."""
+
+
+def judge_http(outcome: Outcome, now_ms: int) -> Judged:
+    """Judge by the status alone: any 2xx is a success, nothing else is (RFC 9110 section 15)."""
+    if isinstance(outcome, Failure):
+        ours = outcome.error is ErrorClass.INTERNAL
+        return Failed(outcome.error, Whose.OURS if ours else Whose.THEIRS)
+    status = outcome.status
+    if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110
+        return Delivered()
+    return Failed(
+        ErrorClass.REDIRECT if 300 <= status < 400 else ErrorClass.HTTP,  # noqa: PLR2004 - likewise
+        retry_after_ms=retry_after_ms(outcome.retry_after, now_ms),
+        gone=status == 410,  # noqa: PLR2004 - Gone
+    )

@@ -1,0 +1,88 @@
+"""The courier of type `webhook`: the body as it came, with headers that say what it is."""
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote
+
+from multidict import CIMultiDict
+
+from dispatchd import __version__
+from dispatchd.compose.courier import judge_http
+from dispatchd.model import Delivery, Event, Judged, Outcome, Request
+
+USER_AGENT: Final = f"dispatchd/{__version__}"
+JSON: Final = "application/json"
+# Printable ASCII stands in a header as it is; `%` too, so that it reads as it was sent.
+_PLAIN: Final = "".join(map(chr, range(0x20, 0x7F)))
+
+
+class WebhookCourier:
+    """Posts to `url`. `header_prefix` is in header case (`Dispatch`), `timeout_s` in seconds."""
+
+    def __init__(
+        self, url: str, headers: Mapping[str, str], timeout_s: float, header_prefix: str
+    ) -> None:
+        self._url = url
+        self._timeout_s = timeout_s
+        # The operator may override any header of ours.
+        taken = {name.lower() for name in headers}
+        self._always: CIMultiDict[str] = CIMultiDict(
+            (name, value)
+            for name, value in (
+                ("User-Agent", USER_AGENT),
+                # The first 2 KB of a reply must be readable as they are.
+                ("Accept-Encoding", "identity"),
+            )
+            if name.lower() not in taken
+        )
+        self._always.extend(headers)
+
+        def free(name: str) -> str | None:
+            return None if name.lower() in taken else name
+
+        self._content_type = free("Content-Type")
+        self._content_encoding = free("Content-Encoding")
+        self._event_id = free(f"X-{header_prefix}-Event-ID")
+        self._event_type = free(f"X-{header_prefix}-Event-Type")
+        self._endpoint = free(f"X-{header_prefix}-Endpoint")
+        self._endpoint_id = free(f"X-{header_prefix}-Endpoint-ID")
+        self._attempt = free(f"X-{header_prefix}-Attempt")
+
+    def compose(self, event: Event, delivery: Delivery, content: bytes | None) -> Request:
+        """Build the next attempt's request; `content` is sent in place of the body, as JSON."""
+        headers = self._always.copy()
+        if self._content_type is not None:
+            headers[self._content_type] = event.content_type if content is None else JSON
+        if content is None and self._content_encoding is not None:
+            # Without it, a compressed body is only noise; every line of it, in order.
+            for name, value in event.headers:
+                if name.lower() == "content-encoding":
+                    headers.add(self._content_encoding, value)
+        if self._event_id is not None:
+            headers[self._event_id] = event.id
+        if self._event_type is not None and event.event_type is not None:
+            headers[self._event_type] = header_text(event.event_type)
+        if self._endpoint is not None:
+            headers[self._endpoint] = event.endpoint
+        if self._endpoint_id is not None:
+            headers[self._endpoint_id] = event.endpoint_id
+        if self._attempt is not None:
+            headers[self._attempt] = str(delivery.attempts + 1)
+        body = event.body if content is None else content
+        return Request("POST", self._url, headers, body, self._timeout_s)
+
+    def judge(self, outcome: Outcome, now_ms: int) -> Judged:
+        """Any 2xx is a success, nothing else is."""
+        return judge_http(outcome, now_ms)
+
+
+def header_text(text: str) -> str:
+    """Spell a sender's text as a header's value: what is not printable ASCII, percent-encoded."""
+    if text.isascii() and text.isprintable():
+        return text
+    return quote(text, safe=_PLAIN)
+
+
+def header_case(prefix: str) -> str:
+    """Spell a header prefix as it stands in a header name: `my-app` gives `My-App`."""
+    return "-".join(part[:1].upper() + part[1:] for part in prefix.split("-"))

@@ -1,0 +1,149 @@
+"""One attempt at one delivery: evaluate, compose, send, judge. It ends in a result, always."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import orjson
+
+from dispatchd.clock import Clock
+from dispatchd.deliver.spec import LaneSpec
+from dispatchd.expressions.pool import Expressions, NoResult, Value
+from dispatchd.facts import InternalError, Tell
+from dispatchd.model import (
+    Attempt,
+    Delivery,
+    ErrorClass,
+    Event,
+    Failed,
+    Failure,
+    Judged,
+    Outcome,
+    Reply,
+    Request,
+    Verdict,
+    Whose,
+)
+from dispatchd.retry import decide
+
+
+class Sends(Protocol):
+    """Makes one exchange. Never raises."""
+
+    async def send(self, request: Request) -> Outcome:
+        """Send a request; return what came of it."""
+
+
+class Attempts:
+    """Makes the attempts of one lane. `roll` gives uniform random numbers in [0, 1)."""
+
+    __slots__ = ("_clock", "_evaluator", "_roll", "_sender", "_spec", "_tell")
+
+    def __init__(
+        self,
+        spec: LaneSpec,
+        *,
+        sender: Sends,
+        evaluator: Expressions,
+        clock: Clock,
+        roll: Callable[[], float],
+        tell: Tell,
+    ) -> None:
+        self._spec = spec
+        self._sender = sender
+        self._evaluator = evaluator
+        self._clock = clock
+        self._roll = roll
+        self._tell = tell
+
+    async def make(self, delivery: Delivery, event: Event) -> tuple[Attempt, Judged, Verdict]:
+        """Make the next attempt. Whatever goes wrong in here is a failed attempt, told as ours."""
+        started_ms = self._clock.now_ms()
+        try:
+            tried = await self._exchange(delivery, event)
+            judged = tried.judged
+            attempt = self._attempt(delivery, started_ms, tried)
+        except Exception as error:  # noqa: BLE001 - our own fault must not strand the delivery
+            self._tell(InternalError(repr(error), delivery.destination, delivery.event_id))
+            judged = Failed(ErrorClass.INTERNAL, Whose.OURS)
+            failure = Failure(ErrorClass.INTERNAL, type(error).__name__, 0.0)
+            attempt = bare_attempt(delivery, started_ms, failure)
+        number = delivery.attempts + 1
+        verdict = decide(
+            self._spec.policy,
+            judged,
+            number - delivery.attempts_before,
+            self._clock.now_ms(),
+            self._roll(),
+            made=number,
+        )
+        return attempt, judged, verdict
+
+    async def _exchange(self, delivery: Delivery, event: Event) -> "_Tried":
+        spec = self._spec
+        content: bytes | None = None
+        note: str | None = None
+        if spec.transforms:
+            link = spec.transforms.get(event.endpoint)
+            if link is not None:
+                match await self._evaluator.evaluate(link.expression, event.body, owner=link.owner):
+                    case Value(json=content):
+                        note = "applied"
+                    case NoResult(reason=reason) if link.on_error == "fail":
+                        return _not_sent(ErrorClass.TRANSFORM, Whose.CONTENT, reason)
+                    case NoResult(reason=reason):
+                        note = f"failed, original sent: {reason}"
+        outcome = await self._sender.send(spec.courier.compose(event, delivery, content))
+        return _Tried(outcome, spec.courier.judge(outcome, self._clock.now_ms()), note)
+
+    def _attempt(self, delivery: Delivery, started_ms: int, tried: "_Tried") -> Attempt:
+        outcome, judged, note = tried
+        reply = outcome if isinstance(outcome, Reply) else None
+        headers, head = (reply.headers, reply.head) if reply else ((), b"")
+        for secret in self._spec.redacted:
+            if secret in head:
+                head = head.replace(secret, b"***")
+            if headers and secret in orjson.dumps(headers, default=str):
+                text = secret.decode("utf-8", "replace")
+                headers = tuple((n, v.replace(text, "***")) for n, v in headers)
+        return Attempt(
+            event_id=delivery.event_id,
+            destination=delivery.destination,
+            number=delivery.attempts + 1,
+            started_ms=started_ms,
+            latency_ms=outcome.latency_ms,
+            status_code=outcome.status,
+            error=judged.error if isinstance(judged, Failed) else None,
+            message=outcome.message if isinstance(outcome, Failure) else None,
+            response_headers=headers,
+            response_head=head,
+            transform=note,
+        )
+
+
+class _Tried(NamedTuple):
+    """What came of an exchange, what it means, and what is to be said of the transform."""
+
+    outcome: Outcome
+    judged: Judged
+    note: str | None
+
+
+def _not_sent(error: ErrorClass, whose: Whose, reason: str) -> _Tried:
+    return _Tried(Failure(error, reason, 0.0), Failed(error, whose), f"failed: {reason}")
+
+
+def bare_attempt(delivery: Delivery, started_ms: int, failure: Failure) -> Attempt:
+    """Return an attempt that holds nothing but our own words: it can always be kept."""
+    return Attempt(
+        event_id=delivery.event_id,
+        destination=delivery.destination,
+        number=delivery.attempts + 1,
+        started_ms=started_ms,
+        latency_ms=failure.latency_ms,
+        status_code=failure.status,
+        error=failure.error,
+        message=failure.message,
+        response_headers=(),
+        response_head=b"",
+        transform=None,
+    )

@@ -1,0 +1,61 @@
+"""How much of what is owed may be in memory: one bound over all lanes. Pure.
+
+Everything a lane holds counts, waiting or in flight. Nobody may keep the others out:
+
+- a lane that holds nothing may always take one small event, and a large one while all lanes
+  together are under the hard bound;
+- beyond that a healthy lane takes what is free under the soft bound, a failing one only its
+  share of half of it.
+
+So the worst is the hard bound, plus `SMALL_BYTES` for each lane, plus one event.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+SOFT_MAX_BYTES: Final = 32 * 1024 * 1024
+HARD_MAX_BYTES: Final = 2 * SOFT_MAX_BYTES
+FAILING_MAX_BYTES: Final = HARD_MAX_BYTES * 3 // 4  # the rest is for those that still deliver
+SMALL_BYTES: Final = 64 * 1024
+EACH_BYTES: Final = 2048  # what a delivery takes beside its body
+
+
+class Room:
+    """The bytes in hand, over `lanes` lanes; and who waits for some to come free."""
+
+    def __init__(self, lanes: int) -> None:
+        self._share_bytes = SOFT_MAX_BYTES // 2 // max(1, lanes)
+        self._waiting: OrderedDict[Callable[[], None], None] = OrderedDict()
+        self.used_bytes = 0
+
+    def allowance(self, mine_bytes: int, *, failing: bool) -> int:
+        """Return how many more bytes a lane may take that holds `mine_bytes`; 0 or less is none."""
+        if failing:
+            free = min(self._share_bytes - mine_bytes, SOFT_MAX_BYTES - self.used_bytes)
+        else:
+            free = SOFT_MAX_BYTES - self.used_bytes
+        return max(free, SMALL_BYTES) if mine_bytes == 0 else free
+
+    def fits(self, size_bytes: int, mine_bytes: int, *, failing: bool) -> bool:
+        """Whether a lane that holds `mine_bytes` may take one more delivery of `size_bytes`."""
+        if size_bytes <= self.allowance(mine_bytes, failing=failing):
+            return True
+        if mine_bytes:
+            return False
+        bound = FAILING_MAX_BYTES if failing else HARD_MAX_BYTES
+        return self.used_bytes == 0 or self.used_bytes + size_bytes <= bound
+
+    def take(self, size_bytes: int) -> None:
+        """Count what a lane took."""
+        self.used_bytes += size_bytes
+
+    def give_back(self, size_bytes: int) -> None:
+        """Count what a lane let go of, and tell the longest waiting one."""
+        self.used_bytes -= size_bytes
+        if self._waiting:
+            self._waiting.popitem(last=False)[0]()
+
+    def wait(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called once some room comes free. Asking again changes nothing."""
+        self._waiting[wake] = None

@@ -1,0 +1,44 @@
+"""What happened, once, frozen. Whoever wants to know is a function that is handed each fact."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dispatchd.model import Attempt, Event, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """An attempt ended and is on disk, with what it means for its delivery."""
+
+    event: Event
+    attempt: Attempt
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class LaneChanged:
+    """A lane's state changed: `paced` after failures, `open` again."""
+
+    destination: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainCut:
+    """At the end of a drain exchanges were still under way: they will be made again."""
+
+    destination: str
+    deliveries: int
+
+
+@dataclass(frozen=True, slots=True)
+class InternalError:
+    """A fault of dispatchd's own, survived; always worth a report."""
+
+    error: str
+    destination: str | None = None
+    event_id: str | None = None
+
+
+Fact = AttemptEnded | LaneChanged | DrainCut | InternalError
+Tell = Callable[[Fact], None]

@@ -1,0 +1,47 @@
+"""The pace of a destination that only fails: so that a backlog for it costs next to nothing.
+
+After `AFTER_FAILURES` in a row attempts start `GAP_S` apart; one success restores full speed.
+Only the destination's own faults count.
+"""
+
+from typing import Final
+
+from dispatchd.model import Delivered, Judged, Whose
+
+AFTER_FAILURES: Final = 32
+FAILING_AFTER: Final = 3
+GAP_S: Final = 0.1
+
+
+class Pace:
+    """A gate; `slow` says whether the destination is being paced, `failing` whether it works."""
+
+    __slots__ = ("_failures", "_next_s", "slow")
+
+    def __init__(self) -> None:
+        self._failures = 0  # in a row
+        self._next_s = 0.0
+        self.slow = False
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last few attempts failed: it gets no more than its share of the memory."""
+        return self._failures >= FAILING_AFTER
+
+    def opens_at(self, now_s: float) -> float:
+        """Return when the next attempt may start."""
+        return self._next_s if self.slow else now_s
+
+    def started(self, now_s: float) -> None:
+        """Space the next attempt from this one."""
+        if self.slow:
+            self._next_s = now_s + GAP_S
+
+    def ended(self, judged: Judged, now_s: float) -> None:  # noqa: ARG002 - a gate's signature
+        """Count failures in a row."""
+        if isinstance(judged, Delivered):
+            self._failures = 0
+            self.slow = False
+        elif judged.whose is Whose.THEIRS:
+            self._failures += 1
+            self.slow = self._failures >= AFTER_FAILURES

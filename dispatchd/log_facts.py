@@ -1,0 +1,61 @@
+"""The log as a watcher of facts: one wide line for each attempt, one for each change."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dispatchd.facts import AttemptEnded, DrainCut, Fact, InternalError, LaneChanged, Tell
+from dispatchd.log import Log
+from dispatchd.model import Dead, Delivered, RetryAt, Verdict
+
+_RESULTS: Final[Mapping[type[Verdict], str]] = {
+    Delivered: "success",
+    RetryAt: "retrying",
+    Dead: "failed",
+}
+
+
+def log_watcher(log: Log) -> Tell:
+    """Return a watcher that writes each fact to `log`."""
+
+    def tell(fact: Fact) -> None:
+        match fact:
+            case AttemptEnded():
+                _attempt(log, fact)
+            case LaneChanged(destination=destination, state=state):
+                log.warning(
+                    "lane_recovered" if state == "open" else "lane_paced", destination=destination
+                )
+            case DrainCut(destination=destination, deliveries=deliveries):
+                log.warning("drain_cut", destination=destination, deliveries=deliveries)
+            case InternalError():
+                fields = {"destination": fact.destination, "event_id": fact.event_id}
+                given = {name: value for name, value in fields.items() if value is not None}
+                log.error("internal_error", error=fact.error, **given)
+
+    return tell
+
+
+def _attempt(log: Log, fact: AttemptEnded) -> None:
+    event, attempt, verdict = fact.event, fact.attempt, fact.verdict
+    fields: dict[str, Any] = {}
+    write = log.info
+    if attempt.error is not None:
+        fields["error"], fields["message"] = attempt.error, attempt.message
+        write = log.warning
+    if isinstance(verdict, RetryAt):
+        fields["due_ms"] = verdict.due_ms
+    if attempt.transform is not None:
+        fields["transform"] = attempt.transform
+        if attempt.transform != "applied":  # what was to be left out went out all the same
+            write = log.warning
+    write(
+        "attempt",
+        result=_RESULTS[type(verdict)],
+        event_id=event.id,
+        endpoint=event.endpoint,
+        destination=attempt.destination,
+        number=attempt.number,
+        status_code=attempt.status_code,
+        latency_ms=attempt.latency_ms,
+        **fields,
+    )
