@@ -1,0 +1,198 @@
+"""Whatever order pushes, looks, replays, failures and slow reads come in: nothing is sent twice.
+
+Real lanes over a real database; only the destination, the clock and the slowness of reads are
+made up. Between two replays each delivery has at most one success, every attempt that was sent is
+recorded, and in the end nothing is left over.
+"""
+
+import asyncio
+import random
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, Self
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nouns import an_event
+from rig import FakeClock
+
+from dispatchd.config import load
+from dispatchd.deliver import Lanes, LaneTools, Room, lane_specs
+from dispatchd.facts import Fact, InternalError
+from dispatchd.model import DeliveryStatus, Outcome, Reply, Request
+from dispatchd.store.base import ReplayQuery
+from dispatchd.store.health import StoreHealth
+from dispatchd.store.sqlite import SqliteStore
+
+DESTINATIONS = ("a", "b")
+CONFIG = """
+endpoints: {{my-slug: {{auth: none, destinations: [a, b]}}}}
+destinations:
+  a: {{url: 'http://a/', max_in_flight: 2, retry: {{max_attempts: 2, backoff: [1s], jitter: 0}}}}
+  b: {{url: 'http://b/', max_in_flight: 1, retry: {{max_attempts: 3, backoff: [1s], jitter: 0}}}}
+storage: {{url: 'sqlite:///{path}'}}
+"""
+STEPS = st.lists(
+    st.sampled_from(["events", "turn", "turns", "answer", "read", "second", "replay", "slow"]),
+    min_size=10,
+    max_size=60,
+)
+
+
+class World:
+    """Lanes, and everything around them under the test's thumb."""
+
+    def __init__(self, path: Path, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.clock = FakeClock()
+        self.config_path = path / "config.yaml"
+        self.config_path.write_text(CONFIG.format(path=path / "s.db"))
+        self.store = SqliteStore(str(path / "s.db"))
+        self.sent: Counter[tuple[str, str]] = Counter()
+        self.succeeded: Counter[tuple[str, str]] = Counter()
+        self.replayed: Counter[tuple[str, str]] = Counter()
+        self.unanswered: list[asyncio.Future[int]] = []
+        self.unread: list[asyncio.Future[None]] = []
+        self.slow = False
+        self.always_well = False
+        self.faults: list[Fact] = []
+        self.ids: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        await self.store.open()
+        await self.store.open_lanes(DESTINATIONS)
+        reader = self.store._reader
+        assert reader is not None
+        fetch = reader.execute_fetchall
+
+        async def fetch_slowly(*args: Any) -> Any:
+            rows = await fetch(*args)
+            if self.slow:
+                turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self.unread.append(turn)
+                await turn
+            return rows
+
+        reader.execute_fetchall = fetch_slowly  # type: ignore[method-assign]
+        config = load(self.config_path)
+        tools = LaneTools(
+            store=self.store,
+            health=StoreHealth(self.faults.append),  # type: ignore[arg-type]
+            sender=self,
+            expressions=None,  # type: ignore[arg-type]  # no link has a transform
+            clock=self.clock,
+            tell=lambda fact: self.faults.append(fact) if isinstance(fact, InternalError) else None,
+            roll=self.random.random,
+            room=Room(2),
+        )
+        self.lanes = Lanes(lane_specs(config), tools)
+        self.running = asyncio.create_task(self.lanes.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.lanes.stop(5, asyncio.Event())
+        self.running.cancel()
+        await asyncio.gather(self.running, return_exceptions=True)
+        await self.store.close()
+
+    async def send(self, request: Request) -> Outcome:
+        key = (request.headers["X-Dispatch-Event-ID"], request.url[7])
+        self.sent[key] += 1
+        status = 200
+        if not self.always_well:
+            answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            self.unanswered.append(answer)
+            status = await answer
+        self.succeeded[key] += status == 200
+        return Reply(status, (), b"", 1.0)
+
+    async def step(self, step: str) -> None:
+        match step:
+            case "events":
+                await asyncio.gather(*(self.event() for _ in range(self.random.randint(1, 4))))
+            case "answer":
+                if self.unanswered:
+                    index = self.random.randrange(len(self.unanswered))
+                    self.unanswered.pop(index).set_result(self.random.choice([200, 500]))
+            case "read":
+                if self.unread:
+                    self.unread.pop(self.random.randrange(len(self.unread))).set_result(None)
+            case "second":
+                self.clock.advance(1.0)
+            case "replay":
+                await self.replay()
+            case "slow":
+                self.slow = not self.slow
+            case "turns":  # let the database's threads have their say
+                await self.store.version()
+        await asyncio.sleep(0)
+
+    async def event(self) -> None:
+        event = an_event(received_ms=self.clock.now_ms())
+        offered = self.lanes.offer(DESTINATIONS, len(event.body))
+        added = await self.store.add_event(event, DESTINATIONS, claim=offered)
+        assert isinstance(added, list)
+        self.ids.append(event.id)
+        self.lanes.push(event, added, DESTINATIONS)
+
+    async def replay(self) -> None:
+        if not self.ids:
+            return
+        event_id = self.random.choice(self.ids)
+        for destination in DESTINATIONS:
+            self.replayed[event_id, destination] += 1
+        was_slow, self.slow = self.slow, False
+        async for _ in self.store.replay(ReplayQuery([event_id]), self.clock.now_ms()):
+            pass
+        self.slow = was_slow
+        self.lanes.look()
+
+    async def settle(self) -> None:
+        """Everything is well from now on: work off what is owed."""
+        self.slow, self.always_well = False, True
+        for _ in range(200):
+            for waiting in (*self.unanswered, *self.unread):
+                waiting.set_result(200)  # type: ignore[arg-type]
+            self.unanswered.clear()
+            self.unread.clear()
+            self.clock.advance(1.0)
+            await self.store.ping()
+            if not await self.owed():
+                return
+        raise AssertionError(f"left over: {await self.owed()}")
+
+    async def owed(self) -> int:
+        stats = await self.store.stats(0)
+        ended = (DeliveryStatus.SUCCESS, DeliveryStatus.FAILED)
+        return sum(
+            count
+            for lane in stats.destinations
+            for status, count in lane.counts.items()
+            if status not in ended
+        )
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=STEPS, seed=st.integers(0, 2**32))
+def test_without_a_crash_nothing_is_sent_twice(steps: list[str], seed: int) -> None:
+    async def scenario() -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            async with World(Path(directory), seed) as world:
+                for step in steps:
+                    await world.step(step)
+                await world.settle()
+                assert world.faults == []
+                for event_id in world.ids:
+                    story = await world.store.get_event(event_id)
+                    assert story is not None
+                    for delivery in story.deliveries:
+                        key = (event_id, delivery.destination)
+                        attempts = [
+                            a for a in story.attempts if a.destination == delivery.destination
+                        ]
+                        assert len(attempts) == world.sent[key]
+                        assert world.succeeded[key] <= 1 + world.replayed[key]
+                        assert [a.number for a in attempts] == list(range(1, len(attempts) + 1))
+
+    asyncio.run(scenario())
