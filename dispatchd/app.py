@@ -15,7 +15,7 @@ from dispatchd.certificates import FetchedCertificates
 from dispatchd.clock import Clock, SystemClock
 from dispatchd.config import Config
 from dispatchd.deliver import Lanes, LaneTools, Room, lane_specs
-from dispatchd.errors import StoreUnavailable
+from dispatchd.errors import DispatchdError, StoreUnavailable
 from dispatchd.expressions.pool import Expressions
 from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
@@ -54,7 +54,7 @@ class App:
         self._health = StoreHealth(self._store_changed)
         self._ended = asyncio.Event()  # somebody asked us to stop, or a duty died
         self._hurry = asyncio.Event()  # somebody asked twice
-        self._dead: BaseException | None = None
+        self._dead: DispatchdError | None = None
         self.port: int | None = None  # of a TCP listener, once started
 
     async def start(self) -> None:
@@ -126,8 +126,9 @@ class App:
     def _duty_ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            self._log.error("internal_error", duty=task.get_name(), error=_reasons(error))
-            self._dead = error
+            name, reasons = task.get_name(), _reasons(error)
+            self._log.error("internal_error", duty=name, error=reasons)
+            self._dead = DispatchdError(f"{name} ended unexpectedly: {reasons}")
             self._ended.set()
 
     def _allow_files(self, connections: int) -> None:
@@ -167,7 +168,7 @@ class App:
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; a second one cuts the drain short.
 
-        Raises what a duty died of, once everything is closed.
+        Raises DispatchdError for a duty that died, once everything is closed.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-import orjson
-
 from dispatchd.clock import Clock
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.expressions.pool import Expressions, NoResult, Value
@@ -102,8 +100,8 @@ class Attempts:
         for secret in self._spec.redacted:
             if secret in head:
                 head = head.replace(secret, b"***")
-            if headers and secret in orjson.dumps(headers, default=str):
-                text = secret.decode("utf-8", "replace")
+            text = secret.decode("utf-8", "replace")
+            if any(text in value for _, value in headers):
                 headers = tuple((n, v.replace(text, "***")) for n, v in headers)
         return Attempt(
             event_id=delivery.event_id,

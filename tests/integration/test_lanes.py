@@ -1,0 +1,264 @@
+"""Lanes over real HTTP: whatever is raised, a delivery is recorded or released."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from rig import FakeClock, Sink, StartDaemon, simple_config
+
+from dispatchd.app import App
+from dispatchd.compose import WebhookCourier
+from dispatchd.deliver import room
+from dispatchd.errors import WriteRejected
+from dispatchd.model import Delivery, DeliveryStatus, Event
+from dispatchd.store.rows import attempt_to_row
+from dispatchd.store.sqlite import SqliteStore
+
+OWN_HEADER = ", headers: {Authorization: a-long-secret}, retry: {jitter: 0}"
+
+
+async def raw_server(answer: bytes) -> tuple[asyncio.Server, str]:
+    """Serve one answer to every request, byte for byte."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].split()[0])
+        await reader.readexactly(length)
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
+async def test_a_reply_header_that_is_no_utf8_strands_no_delivery(
+    start_daemon: StartDaemon,
+) -> None:
+    server, url = await raw_server(
+        b"HTTP/1.1 500 No\r\nX-Odd: caf\xe9 \xff\xfe\r\nContent-Length: 0\r\n\r\n"
+    )
+    clock = FakeClock()
+    daemon = await start_daemon(simple_config(Sink(url=url), OWN_HEADER), clock=clock)
+    event_id = await daemon.accepted(b"{}")
+    await daemon.log.wait_for("attempt", number=1)
+    clock.advance(1.0)
+    await daemon.log.wait_for("attempt", number=2)
+    assert daemon.log.of("internal_error") == []
+    assert len((await daemon.story(event_id)).attempts) == 2
+    server.close()
+    await server.wait_closed()
+
+
+async def test_whatever_a_courier_raises_the_delivery_is_tried_again(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose = WebhookCourier.compose
+    raised: list[Exception] = [RuntimeError("compose"), KeyError("compose")]
+
+    def failing(self: WebhookCourier, event: Event, delivery: Delivery, content: bytes | None):
+        if raised:
+            raise raised.pop()
+        return compose(self, event, delivery, content)
+
+    monkeypatch.setattr(WebhookCourier, "compose", failing)
+    clock = FakeClock()
+    daemon = await start_daemon(simple_config(sink, ", retry: {max_attempts: 1}"), clock=clock)
+    event_id = await daemon.accepted(b"{}")
+    for number, wait_s in ((1, 1.0), (2, 2.0)):
+        (line,) = await daemon.log.wait_for("attempt", number=number)
+        assert (line["error"], line["result"]) == ("internal_error", "retrying")
+        clock.advance(wait_s)
+    # Neither was one of the destination's attempts: of those it has one, and that one succeeds.
+    await daemon.log.wait_for("attempt", number=3, result="success")
+    (delivery,) = (await daemon.story(event_id)).deliveries
+    assert (delivery.status, delivery.attempts, delivery.attempts_before) == ("success", 3, 2)
+
+
+async def test_a_result_that_cannot_be_kept_as_it_is_is_kept_bare(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_row = attempt_to_row
+
+    def refused(attempt, key):
+        row = to_row(attempt, key)
+        return row if attempt.response_head == b"" else (None, *row[1:])
+
+    monkeypatch.setattr("dispatchd.store.sqlite.attempt_to_row", refused)
+    daemon = await start_daemon(simple_config(sink))
+    event_id = await daemon.accepted(b"{}")
+    await daemon.log.wait_for("attempt", result="success")
+    assert len(daemon.log.of("internal_error")) == 1
+    story = await daemon.story(event_id)
+    assert [d.status for d in story.deliveries] == ["success"]
+    assert [a.error for a in story.attempts] == ["internal_error"]
+    assert len(sink.received) == 1
+
+
+async def test_a_result_that_cannot_be_kept_at_all_is_released_after_a_while(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = SqliteStore.record
+    refusals = 2
+
+    def refusing(self: SqliteStore, *args) -> asyncio.Future[None]:
+        nonlocal refusals
+        if refusals == 0:
+            return record(self, *args)
+        refusals -= 1
+        refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        refused.set_exception(WriteRejected("no"))
+        return refused
+
+    monkeypatch.setattr(SqliteStore, "record", refusing)
+    clock = FakeClock()
+    daemon = await start_daemon(simple_config(sink), clock=clock)
+    event_id = await daemon.accepted(b"{}")
+    await daemon.log.wait_for("internal_error", count=2)
+    clock.advance(299)
+    await daemon.store.ping()
+    assert len(sink.received) == 1
+    clock.advance(60)
+    await daemon.log.wait_for("attempt", result="success", number=1)
+    assert sink.event_ids() == [event_id, event_id]
+
+
+async def test_failures_of_the_content_slow_no_destination_down(
+    start_daemon: StartDaemon, sink: Sink
+) -> None:
+    daemon = await start_daemon(f"""
+    endpoints:
+      bad: {{auth: none, destinations: [{{to: crm, transform: x, on_transform_error: fail}}]}}
+      good: {{auth: none, destinations: [crm]}}
+    destinations: {{crm: {{url: '{sink.url}'}}}}
+    """)
+    for _ in range(40):
+        await daemon.accepted(b"{}", slug="bad", secret=None)
+    await daemon.log.wait_for("attempt", count=40, result="failed")
+    await daemon.accepted(b"{}", slug="good", secret=None)
+    await daemon.log.wait_for("attempt", result="success")
+    assert daemon.log.of("lane_paced") == []
+
+
+async def test_a_retry_that_is_recorded_during_a_look_is_not_overslept(
+    start_daemon: StartDaemon, sink: Sink
+) -> None:
+    """A look that began before a result was written ended after it, and forgot its due time."""
+
+    async def fail_first(_request: web.Request, count: int) -> web.Response:
+        return web.Response(status=500 if count <= 30 else 200)
+
+    sink.answer = fail_first
+    clock = FakeClock()
+    retry = ", retry: {backoff: [1s], jitter: 0}"
+    daemon = await start_daemon(simple_config(sink, retry), clock=clock)
+    for n in range(30):
+        await daemon.accepted(b"%d" % n)
+        daemon.app._lanes.look()
+    await daemon.log.wait_for("attempt", count=30, result="retrying")
+    clock.advance(1.0)
+    await daemon.log.wait_for("attempt", count=30, result="success")
+
+
+async def test_the_bound_on_memory_holds_over_all_lanes(
+    start_daemon: StartDaemon, sink_factory: Callable[[], Awaitable[Sink]], monkeypatch
+) -> None:
+    """Twenty lanes with a backlog took 8 MiB each, and no look asked what the others had."""
+    dead, good = await sink_factory(), await sink_factory()
+    never = asyncio.Event()
+
+    async def hang(_request: web.Request, _count: int) -> web.Response:
+        await never.wait()
+        return web.Response()
+
+    dead.answer = hang
+    monkeypatch.setattr(room, "SOFT_MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(room, "HARD_MAX_BYTES", 2_000_000)
+    monkeypatch.setattr(room, "FAILING_MAX_BYTES", 1_500_000)
+    names = [f"d{n}" for n in range(20)]
+    lines = "\n".join(f"  {n}: {{url: '{dead.url}'}}" for n in names)
+    daemon = await start_daemon(
+        f"endpoints:\n  my-slug: {{auth: none, destinations: [{', '.join(names)}]}}\n"
+        "  fine: {auth: none, destinations: [good]}\n"
+        f"destinations:\n  good: {{url: '{good.url}'}}\n{lines}\n"
+    )
+    most_bytes = 0
+    take = room.Room.take
+
+    def watched(self: room.Room, size_bytes: int) -> None:
+        nonlocal most_bytes
+        take(self, size_bytes)
+        most_bytes = max(most_bytes, self.used_bytes)
+
+    monkeypatch.setattr(room.Room, "take", watched)
+    for _ in range(40):
+        await daemon.accepted(b'"' + b"x" * 100_000 + b'"', secret=None)
+    for _ in range(40):
+        await daemon.accepted(b'"' + b"y" * 30_000 + b'"', slug="fine", secret=None)
+    await daemon.log.wait_for("attempt", count=40, destination="good")
+    assert most_bytes <= 2_000_000 + 20 * room.SMALL_BYTES
+    never.set()
+    await daemon.log.wait_for("attempt", count=20 * 40 + 40, result="success")
+    assert daemon.app._lanes._lanes["d0"]._room.used_bytes == 0
+
+
+async def test_a_duty_that_dies_ends_the_daemon_with_a_reason(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = await start_daemon(simple_config(sink))
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a lane that died would lose its destination")
+
+    monkeypatch.setattr("dispatchd.deliver.lane.Lane._should_look", broken)
+    daemon.app._lanes._lanes["crm"]._wake.set()
+    (line,) = await daemon.log.wait_for("internal_error", duty="lanes")
+    assert "ZeroDivisionError" in line["error"]
+    await asyncio.wait_for(daemon.app._ended.wait(), 20)
+
+
+async def test_webhooks_are_taken_until_the_drain_is_over(
+    start_daemon: StartDaemon, sink: Sink
+) -> None:
+    """A restart refused webhooks for as long as its deliveries took to end."""
+    release = asyncio.Event()
+
+    async def hold(_request: web.Request, _count: int) -> web.Response:
+        await release.wait()
+        return web.Response()
+
+    sink.answer = hold
+    daemon = await start_daemon(simple_config(sink), drain_s=30.0)
+    await daemon.accepted(b"1")
+    await sink.wait_for(1)
+    stopping = asyncio.create_task(daemon.app.stop())
+    (line,) = await daemon.log.wait_for("stopping")
+    assert line["waits_for"] == {"crm": 1}
+    kept = await daemon.accepted(b"2")
+    release.set()
+    await stopping
+    assert len(sink.received) == 1
+    (delivery,) = (await daemon.story(kept)).deliveries
+    assert delivery.status is DeliveryStatus.QUEUED
+
+
+async def test_a_second_signal_cuts_the_drain(start_daemon: StartDaemon, sink: Sink) -> None:
+    never = asyncio.Event()
+
+    async def hang(_request: web.Request, _count: int) -> web.Response:
+        await never.wait()
+        return web.Response()
+
+    sink.answer = hang
+    daemon = await start_daemon(simple_config(sink), drain_s=3600.0)
+    await daemon.accepted(b"1")
+    await sink.wait_for(1)
+    App._asked_to_stop(daemon.app)
+    stopping = asyncio.create_task(daemon.app.stop())
+    await daemon.log.wait_for("stopping")
+    App._asked_to_stop(daemon.app)
+    await asyncio.wait_for(stopping, 20)
+    assert daemon.log.of("drain_cut", deliveries=1)
+    never.set()
