@@ -15,7 +15,7 @@ from dispatchd.clock import Clock, SystemClock
 from dispatchd.config import Config
 from dispatchd.deliver import Deliverer, LaneTools, ReadyBytes, lane_specs
 from dispatchd.errors import StoreUnavailable
-from dispatchd.expressions.pool import Expressions
+from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
 from dispatchd.receive import Connections, Receiver, compile_routes, http_server
@@ -71,15 +71,15 @@ class App:
         ticks = asyncio.create_task(self._tick(store), name="tick")
         self._exit.push_async_callback(_cancel, ticks)  # outlives the lanes: they wait for it
 
-        expressions = Expressions()
-        self._exit.push_async_callback(expressions.close)
+        evaluator = Evaluator()
+        self._exit.push_async_callback(evaluator.close)
         sender = await self._exit.enter_async_context(Sender())
         roll = random.Random().random  # noqa: S311 - jitter is no secret, and rolled per attempt
         tools = LaneTools(
             store=store,
             health=self._health,
             sender=sender,
-            expressions=expressions,
+            evaluator=evaluator,
             clock=self._clock,
             log=log,
             roll=roll,
@@ -90,7 +90,7 @@ class App:
         self._receiver = Receiver(
             compile_routes(config, certificates),
             certificates=certificates,
-            expressions=expressions,
+            evaluator=evaluator,
             store=store,
             health=self._health,
             clock=self._clock,

@@ -1,10 +1,8 @@
-"""Event to outgoing Request: headers, body, and the check of a JSONata expression. Pure."""
+"""Event to outgoing Request: headers and body. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-
-import jsonata
 
 from dispatchd import __version__
 from dispatchd.model import Delivery, Event, Request
@@ -53,12 +51,3 @@ def outgoing(target: Target, event: Event, delivery: Delivery, body: bytes | Non
     return Request(
         "POST", target.url, headers, event.body if body is None else body, target.timeout_s
     )
-
-
-def expression_problem(expression: str) -> str | None:
-    """Return why a JSONata expression does not compile, None when it does."""
-    try:
-        jsonata.Jsonata(expression)
-    except Exception as error:  # noqa: BLE001 - the engine's error types are its own business
-        return str(error) or type(error).__name__
-    return None

@@ -15,7 +15,7 @@ import orjson
 
 from dispatchd.clock import Clock
 from dispatchd.errors import StoreUnavailable, WriteRejected
-from dispatchd.expressions.pool import Expressions, NoResult, Value
+from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Value
 from dispatchd.log import Log
 from dispatchd.model import (
     Attempt,
@@ -35,6 +35,7 @@ from dispatchd.send import Sender
 from dispatchd.store.base import Store
 from dispatchd.store.health import StoreHealth
 from dispatchd.transform import Target, outgoing
+from dispatchd.verify import document_json
 
 POLL_S: Final = 1.0  # the longest a change made by another process goes unnoticed
 READY_MAX: Final = 8192  # deliveries of one lane waiting in memory; the rest wait in the store
@@ -79,7 +80,7 @@ class LaneTools:
     store: Store
     health: StoreHealth
     sender: Sender
-    expressions: Expressions
+    evaluator: Evaluator
     clock: Clock
     log: Log
     roll: Callable[[], float]
@@ -294,11 +295,15 @@ class Lane:
         note: str | None = None
         link = self._spec.transforms.get(event.endpoint)
         if link is not None:
-            result = await self._tools.expressions.evaluate(link.expression, event.body)
+            result = await self._tools.evaluator.evaluate(
+                link.expression,
+                document_json(event.body, event.content_type),
+                owner=f"{event.endpoint}→{delivery.destination}",
+            )
             match result:
                 case Value(json=body):
                     note = "applied"
-                case NoResult(reason=reason):
+                case NoResult(reason=reason) | Fault(reason=reason):
                     if link.on_error == "fail":
                         return Failure(ErrorClass.TRANSFORM, reason, 0.0), f"failed: {reason}"
                     note = f"failed, original sent: {reason}"

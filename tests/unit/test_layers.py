@@ -21,7 +21,7 @@ LAYERS = {
     "store": 2,
     "send": 2,
     "certificates": 2,
-    "expressions": 2,
+    "evaluate": 2,
     "listen": 2,
     "log": 2,
     "systemd": 2,
