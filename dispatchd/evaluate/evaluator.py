@@ -62,7 +62,7 @@ Result = Value | NoResult | Fault
 _OUT_OF_TIME: Final = NoResult(f"it used more than {CPU_MAX_MS} ms of processor time")
 _BROKEN: Final = NoResult("it used too much memory or broke the evaluator")
 _RAN_AWAY: Final = (_OUT_OF_TIME, _BROKEN)
-# How a process ends by what it does itself; SIGKILL and SIGTERM come from outside.
+# How a process ends by what it does itself; SIGKILL comes from outside.
 _ENDINGS: Final = {
     EXIT_BROKEN: _BROKEN,
     -signal.SIGPROF: _OUT_OF_TIME,
@@ -79,14 +79,20 @@ class _Gone(Exception):  # noqa: N818 - an event, not an error of ours
 class Evaluator:
     """Evaluates JSONata expressions. Nothing is started before the first evaluation.
 
-    `spawned` is told the pid of each process that has started.
+    `deadline_s` is the wall time for each, and `spawned` is told the pid of each process that
+    has started.
     """
 
     def __init__(
-        self, *, processes_max: int = PROCESSES_MAX, spawned: Callable[[int], None] | None = None
+        self,
+        *,
+        processes_max: int = PROCESSES_MAX,
+        deadline_s: float = DEADLINE_S,
+        spawned: Callable[[int], None] | None = None,
     ) -> None:
         self._processes: set[asyncio.subprocess.Process] = set()
         self._idle: list[asyncio.subprocess.Process] = []
+        self._deadline_s = deadline_s
         self._slots = asyncio.Semaphore(processes_max)
         self._turns: dict[str, asyncio.Lock] = {}  # by owner: as many as the config has
         self._runaways: set[str] = set()
@@ -145,11 +151,11 @@ class Evaluator:
         except (OSError, TimeoutError, _Gone) as error:
             return Fault(f"no process to evaluate it: {error or type(error).__name__}")
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(self._deadline_s):
                 status, ends, payload = await _exchange(process, expression, document, bindings)
         except TimeoutError:
             await self._end(process)
-            return Fault(f"its process came to no end within {DEADLINE_S:g} s")
+            return Fault(f"its process came to no end within {self._deadline_s:g} s")
         except _Gone:
             return await self._post_mortem(process)
         except BaseException:  # cancelled in the middle of a frame: the pipe is out of step

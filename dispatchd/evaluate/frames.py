@@ -16,6 +16,6 @@ EXIT_BROKEN: Final = 70  # a job broke the process: not enough memory for it, or
 
 CPU_MAX_MS: Final = 500
 RESULT_MAX_BYTES: Final = 10 * 1024 * 1024
-STRING_MAX_BYTES: Final = 64 * 1024 * 1024  # of a text on the way to the result
+STRING_MAX_BYTES: Final = 32 * 1024 * 1024  # of a text on the way to the result
 MEMORY_MAX_BYTES: Final = 384 * 1024 * 1024  # address space, of which the interpreter takes 50 MiB
 RETIRE_BYTES: Final = 64 * 1024 * 1024  # resident: what a large document left is given back
