@@ -12,15 +12,13 @@ import argparse
 import asyncio
 import random
 import sqlite3
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
-import uvloop
 from load import SECRET, SLUG
-from machine import RefusedError, finish, print_facts
-from servers import LOAD_CORE, Server, free_port, pin_load
+from machine import RefusedError
+from servers import LOAD_CORE, Server, free_port
 
 __all__ = ["LOAD_CORE"]
 
@@ -35,7 +33,7 @@ class Sink:
         self.good: Counter[bytes] = Counter()
         self.requests = 0
         self._failing = failing
-        self._random = random.Random(1)  # noqa: S311 - no secret
+        self._random = random.Random(1)
 
     async def start(self) -> int:
         loop = asyncio.get_running_loop()

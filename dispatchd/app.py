@@ -16,7 +16,7 @@ from dispatchd.clock import Clock, SystemClock
 from dispatchd.config import Config
 from dispatchd.deliver import Lanes, LaneTools, Room, lane_specs
 from dispatchd.errors import DispatchdError, StoreUnavailable
-from dispatchd.expressions.pool import Expressions
+from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
 from dispatchd.log_facts import log_watcher
@@ -73,15 +73,15 @@ class App:
         await store.open()
         for name in await store.open_lanes(config.destinations):
             log.warning("destination_held", destination=name, reason="not in the config")
-        expressions = Expressions()
-        self._exit.push_async_callback(expressions.close)
+        evaluator = Evaluator()
+        self._exit.push_async_callback(evaluator.close)
         sender = await self._exit.enter_async_context(Sender())
         roll = random.Random().random  # noqa: S311 - jitter is no secret, and rolled per attempt
         tools = LaneTools(
             store=store,
             health=self._health,
             sender=sender,
-            expressions=expressions,
+            evaluator=evaluator,
             clock=self._clock,
             tell=log_watcher(log),
             roll=roll,
@@ -92,7 +92,7 @@ class App:
         self._receiver = Receiver(
             compile_routes(config, certificates),
             certificates=certificates,
-            expressions=expressions,
+            evaluator=evaluator,
             store=store,
             health=self._health,
             clock=self._clock,

@@ -149,18 +149,18 @@ async def _dry_run(
 
 async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str, Any]:
     from dispatchd.certificates import FetchedCertificates  # noqa: PLC0415 - not for --help
-    from dispatchd.expressions.pool import Expressions  # noqa: PLC0415 - likewise
+    from dispatchd.evaluate.evaluator import Evaluator  # noqa: PLC0415 - likewise
     from dispatchd.receive import compile_routes  # noqa: PLC0415 - likewise
     from dispatchd.receive.explain import explain  # noqa: PLC0415 - likewise
 
     active = config.endpoints[slug].model_copy(update={"active": True})
     whole = config.model_copy(update={"endpoints": {**config.endpoints, slug: active}})
     route = compile_routes(whole, FetchedCertificates()).by_slug[slug]
-    expressions = Expressions()
+    evaluator = Evaluator()
     try:
-        told = await explain(config, route, asked, expressions)
+        told = await explain(config, route, asked, evaluator)
     finally:
-        await expressions.close()
+        await evaluator.close()
     if not config.endpoints[slug].active:
         told["problem"] = "the endpoint is not active: senders get 404"
     return told

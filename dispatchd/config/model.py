@@ -40,9 +40,8 @@ from dispatchd.config.values import (
     check_url,
     safe_url,
 )
-from dispatchd.match import compile_filter
+from dispatchd.match import compile_filter, expression_problem
 from dispatchd.retry import RetryPolicy
-from dispatchd.transform import expression_problem
 
 # Endpoint ids are derived from slugs in this namespace; it must never change.
 NAMESPACE: Final = uuid.UUID("5d0f4a6e-7f0b-5d7e-9c39-2f4f6f1f8a11")
@@ -375,6 +374,13 @@ class Config(Part):
                 found.append(
                     f"endpoints.{slug}: it has no destinations, so its events are only kept"
                 )
+            found += [
+                f"endpoints.{slug}: the link to {link.to} has a transform and no"
+                " on_transform_error, so the original body goes out where it fails; write send"
+                " if that is meant, else fail"
+                for link in endpoint.destinations
+                if link.transform is not None and "on_transform_error" not in link.model_fields_set
+            ]
         linked = {link.to for e in self.endpoints.values() for link in e.destinations}
         found += [
             f"destinations.{name}: no endpoint sends anything here"

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from dispatchd.clock import Clock
 from dispatchd.deliver.spec import LaneSpec
-from dispatchd.expressions.pool import Expressions, NoResult, Value
+from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Value
 from dispatchd.facts import InternalError, Tell
 from dispatchd.model import (
     Attempt,
@@ -41,7 +41,7 @@ class Attempts:
         spec: LaneSpec,
         *,
         sender: Sends,
-        evaluator: Expressions,
+        evaluator: Evaluator,
         clock: Clock,
         roll: Callable[[], float],
         tell: Tell,
@@ -90,6 +90,8 @@ class Attempts:
                         return _not_sent(ErrorClass.TRANSFORM, Whose.CONTENT, reason)
                     case NoResult(reason=reason):
                         note = f"failed, original sent: {reason}"
+                    case Fault(reason=reason):
+                        return _not_sent(ErrorClass.EVALUATOR, Whose.OURS, reason)
         outcome = await self._sender.send(spec.courier.compose(event, delivery, content))
         return _Tried(outcome, spec.courier.judge(outcome, self._clock.now_ms()), note)
 

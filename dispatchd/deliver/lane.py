@@ -18,7 +18,7 @@ from dispatchd.deliver.record import Recorder
 from dispatchd.deliver.room import EACH_BYTES, Room
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.errors import StoreUnavailable
-from dispatchd.expressions.pool import Expressions
+from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.facts import DrainCut, LaneChanged, Tell
 from dispatchd.gates import Gate, Pace
 from dispatchd.model import Attempt, Delivery, Event, Judged, RetryAt, Verdict
@@ -43,7 +43,7 @@ class LaneTools:
     store: Schedule
     health: StoreHealth
     sender: Sends
-    expressions: Expressions
+    evaluator: Evaluator
     clock: Clock
     tell: Tell
     roll: Callable[[], float]
@@ -67,7 +67,7 @@ class Lane:
         self._attempts = Attempts(
             spec,
             sender=tools.sender,
-            evaluator=tools.expressions,
+            evaluator=tools.evaluator,
             clock=tools.clock,
             roll=tools.roll,
             tell=tools.tell,

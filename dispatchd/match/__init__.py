@@ -8,6 +8,7 @@ from dispatchd.match.event_types import (
     event_type,
     glob_match,
 )
+from dispatchd.match.expression import expression_problem
 from dispatchd.match.filters import (
     Filter,
     JsonataFilter,
@@ -31,6 +32,7 @@ __all__ = [
     "compile_event_types",
     "compile_filter",
     "event_type",
+    "expression_problem",
     "glob_match",
     "split_path",
     "subject_json",

@@ -103,24 +103,21 @@ def _same(wanted: Any, actual: Any) -> bool:
     return bool(wanted == actual)
 
 
-def subject_json(subject: Subject) -> bytes:
-    """Spell the subject for a JSONata filter; the first of each header.
+def subject_json(subject: Subject, body: bytes) -> bytes:
+    """Spell the subject for a JSONata filter: its body as the JSON document `body`, as it came.
 
-    Header names stand as they came and in lower case: names have no case, expressions do.
+    Of each header, the first. Names stand as they came and in lower case: they have no case,
+    expressions do.
     """
     headers: dict[str, str] = {}  # plain text: a name may come as a subclass of str
     for name, value in subject.headers.items():
         text = value.encode("utf-8", "replace").decode()
         headers.setdefault(str(name), text)
         headers.setdefault(name.lower(), text)
-    return orjson.dumps(
-        {
-            "event_type": subject.event_type,
-            "headers": headers,
-            "body": subject.body,
-            "source_ip": subject.source_ip,
-        }
+    envelope = orjson.dumps(
+        {"event_type": subject.event_type, "headers": headers, "source_ip": subject.source_ip}
     )
+    return b"".join((envelope[:-1], b',"body":', body, b"}"))
 
 
 def verdict_of(result: bytes) -> bool | None:

@@ -1,16 +1,18 @@
 """Where an event goes: the endpoint's filter, then each link's event types and filter."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
-from dispatchd.expressions.pool import Expressions, NoResult
-from dispatchd.match import Filter, PlainFilter, Subject, subject_json, verdict_of
+from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Result, Value
+from dispatchd.match import JsonataFilter, PlainFilter, Subject, subject_json, verdict_of
 from dispatchd.receive.routes import LinkRoute, Route
+from dispatchd.verify import document_json
 
 TurnedAwayBy = Literal["event_types", "filter"]
 
-FILTER_WAIT_S: Final = 2.0  # a sender waits for this; then the filter counts as failed
+FILTERS_WAIT_S: Final = 2.0  # for all filters of an event; a sender waits for this
 ENDPOINT_FILTER: Final = "the endpoint's filter"
 
 
@@ -26,7 +28,8 @@ class LinkVerdict:
 class Decision:
     """Where an event goes; `filtered_by` says what kept it from going anywhere.
 
-    `notes` are filters that failed, and therefore let the event through.
+    `notes` are filters that failed, or that we failed to ask, and that therefore let the event
+    through: too much sent can be mended, and what is not sent is lost.
     """
 
     destinations: Sequence[str]
@@ -35,15 +38,33 @@ class Decision:
     notes: Sequence[str]
 
 
-async def decide(route: Route, subject: Subject, expressions: Expressions) -> Decision:
-    """Judge an event. Waits only where a filter is JSONata."""
+async def decide(route: Route, subject: Subject, evaluator: Evaluator, body: bytes) -> Decision:
+    """Judge an event. Waits only where a filter is JSONata, and once for all links together.
+
+    `body` is the event's, as received; `subject` holds its reading.
+    """
     notes: list[str] = []
-    asking = _Asking(subject, expressions, route.slug, notes)
-    if route.filter is not None and not await _lets_through(route.filter, asking, ENDPOINT_FILTER):
+    asking: _Asking | None = None
+    chosen = route.filter
+    if isinstance(chosen, JsonataFilter):
+        asking = _Asking(route, subject, evaluator, body)
+        result = await asking.ask(chosen, route.slug)
+        if not _passes(result, ENDPOINT_FILTER, notes):
+            return Decision((), "filter", (), notes)
+    elif chosen is not None and not chosen.lets_through(subject):
         return Decision((), "filter", (), notes)
-    verdicts = [
-        LinkVerdict(link.destination, await _turned_away_by(link, asking)) for link in route.links
+    verdicts = [LinkVerdict(link.destination, _refusal(link, subject)) for link in route.links]
+    places = [
+        place
+        for place, link in enumerate(route.links)
+        if isinstance(link.filter, JsonataFilter) and verdicts[place].turned_away_by is None
     ]
+    if places:
+        asking = asking or _Asking(route, subject, evaluator, body)
+        for place, result in zip(places, await asking.ask_links(places), strict=True):
+            destination = verdicts[place].destination
+            if not _passes(result, link_filter(destination), notes):
+                verdicts[place] = LinkVerdict(destination, "filter")
     destinations = [v.destination for v in verdicts if v.turned_away_by is None]
     filtered_by = None
     if verdicts and not destinations:
@@ -56,41 +77,58 @@ def link_filter(destination: str) -> str:
     return f"the filter of the link to {destination}"
 
 
-async def _turned_away_by(link: LinkRoute, asking: "_Asking") -> TurnedAwayBy | None:
-    if not link.wants(asking.subject.event_type):
+def _refusal(link: LinkRoute, subject: Subject) -> TurnedAwayBy | None:
+    """Return what refuses an event at once; a JSONata filter is asked later."""
+    if not link.wants(subject.event_type):
         return "event_types"
-    if link.filter is None:
-        return None
-    name = link_filter(link.destination)
-    passes = await _lets_through(link.filter, asking, name)
-    return None if passes else "filter"
+    if isinstance(link.filter, PlainFilter) and not link.filter.lets_through(subject):
+        return "filter"
+    return None
 
 
-class _Asking(NamedTuple):
-    """What every filter of one event is asked with."""
+class _Asking:
+    """The JSONata filters of one event: its document is spelled once, their time is one."""
 
-    subject: Subject
-    expressions: Expressions
-    owner: str
-    notes: list[str]
+    def __init__(self, route: Route, subject: Subject, evaluator: Evaluator, body: bytes) -> None:
+        self._route = route
+        self._evaluator = evaluator
+        # Only what was read as JSON may stand inside a document of ours.
+        content_type = subject.headers.get("Content-Type", "") if route.bodies != "json" else ""
+        document = b"null" if subject.body is None else document_json(body, content_type)
+        self._document = subject_json(subject, document)
+        self._until_s = asyncio.get_running_loop().time() + FILTERS_WAIT_S
+
+    async def ask(self, chosen: JsonataFilter, place: str) -> Result:
+        """Ask one filter. `place` is where it stands: each has turns of its own."""
+        wait_s = max(0.0, self._until_s - asyncio.get_running_loop().time())
+        return await self._evaluator.evaluate(
+            chosen.expression, self._document, owner=f"filter of {place}", wait_s=wait_s
+        )
+
+    async def ask_links(self, places: Sequence[int]) -> Sequence[Result]:
+        """Ask the JSONata filters of some links at once; the evaluator never raises."""
+        links = [self._route.links[place] for place in places]
+        return await asyncio.gather(
+            *(
+                self.ask(link.filter, f"{self._route.slug}→{link.destination}")
+                for link in links
+                if isinstance(link.filter, JsonataFilter)
+            )
+        )
 
 
-async def _lets_through(chosen: Filter, asking: _Asking, name: str) -> bool:
-    """Ask one filter; one that fails lets the event through and says so in `notes`."""
-    subject, expressions, owner, notes = asking
-    if isinstance(chosen, PlainFilter):
-        return chosen.lets_through(subject)
-    try:
-        data = subject_json(subject)
-    except (TypeError, ValueError):
-        notes.append(f"{name} failed: the body holds what JSON cannot carry on")
-        return True
-    result = await expressions.evaluate(chosen.expression, data, owner=owner, wait_s=FILTER_WAIT_S)
-    if isinstance(result, NoResult):
-        notes.append(f"{name} failed: {result.reason}")
-        return True
-    verdict = verdict_of(result.json)
-    if verdict is None:
-        notes.append(f"{name} failed: it yielded neither true nor false")
-        return True
-    return verdict
+def _passes(result: Result, name: str, notes: list[str]) -> bool:
+    """Whether a filter lets an event through; one that failed does, and `notes` says so."""
+    match result:
+        case NoResult(reason=reason):
+            notes.append(f"{name} failed: {reason}")
+            return True
+        case Fault(reason=reason):
+            notes.append(f"{name} was not asked: {reason}")
+            return True
+        case Value(json=json):
+            verdict = verdict_of(json)
+            if verdict is None:
+                notes.append(f"{name} failed: it yielded neither true nor false")
+                return True
+            return verdict

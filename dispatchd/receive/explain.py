@@ -8,13 +8,13 @@ from typing import Any, Final
 from multidict import CIMultiDict
 
 from dispatchd.config import Config, LinkConfig
-from dispatchd.expressions.pool import Expressions, Value
+from dispatchd.evaluate.evaluator import Evaluator, Fault, Value
 from dispatchd.match import EVENT_TYPE_HEADERS, Filter, PlainFilter, Subject, event_type
 from dispatchd.receive.content import Content, read_content
 from dispatchd.receive.decide import ENDPOINT_FILTER, LinkVerdict, decide, link_filter
 from dispatchd.receive.document import NotJson
 from dispatchd.receive.routes import Route
-from dispatchd.verify import Genuine, Rejected, Sender
+from dispatchd.verify import Genuine, Rejected, Sender, document_json
 
 ACTUAL_MAX_CHARS: Final = 100  # of a value that a filter turned away
 
@@ -36,7 +36,7 @@ class Inquiry:
 
 
 async def explain(
-    config: Config, route: Route, asked: Inquiry, expressions: Expressions
+    config: Config, route: Route, asked: Inquiry, evaluator: Evaluator
 ) -> dict[str, Any]:
     """Return every step's verdict, in the order in which they are taken, ready for JSON."""
     headers: CIMultiDict[str] = CIMultiDict(asked.headers)
@@ -66,8 +66,9 @@ async def explain(
         else rule.of(headers, content.document, route.verifier, 0, body=asked.body)
     )
     subject = Subject(kind, headers, content.document, asked.source_ip)
-    decision = await decide(route, subject, expressions)
+    decision = await decide(route, subject, evaluator, asked.body)
     links = {link.to: link for link in config.endpoints[route.slug].destinations}
+    document = document_json(asked.body, content.content_type)
     status = "received" if decision.filtered_by is None else "filtered"
     return {
         **told,
@@ -91,7 +92,7 @@ async def explain(
                 "turned_away_by": verdict.turned_away_by,
                 "event_types": _event_types_said(config, links[verdict.destination], verdict),
                 "filter": _link_filter_said(route, verdict, subject, decision.notes),
-                **await _sent(links[verdict.destination], asked.body, expressions),
+                **await _sent(links[verdict.destination], asked.body, document, evaluator),
             }
             for verdict in decision.links
         ],
@@ -132,8 +133,9 @@ def _filter_said(
     if chosen is None:
         return None
     for note in notes:
-        if note.startswith(f"{name} failed: "):
-            return f"failed, so the event goes on: {note.removeprefix(f'{name} failed: ')}"
+        for said in ("failed", "was not asked"):
+            if note.startswith(start := f"{name} {said}: "):
+                return f"{said}, so the event goes on: {note.removeprefix(start)}"
     if passed:
         return "lets it through"
     if isinstance(chosen, PlainFilter):
@@ -166,13 +168,17 @@ def _event_types_said(config: Config, link: LinkConfig, verdict: LinkVerdict) ->
     return f"{said}: {'; '.join(asked)}"
 
 
-async def _sent(link: LinkConfig, body: bytes, expressions: Expressions) -> dict[str, Any]:
+async def _sent(
+    link: LinkConfig, body: bytes, document: bytes, evaluator: Evaluator
+) -> dict[str, Any]:
     """Return what would be sent over a link, and what its transform said."""
     if link.transform is None:
         return {"transform": None, "body": body}
-    result = await expressions.evaluate(link.transform, body)
+    result = await evaluator.evaluate(link.transform, document, owner=link.to)
     if isinstance(result, Value):
         return {"transform": "applied", "body": result.json}
+    if isinstance(result, Fault):
+        return {"transform": f"not evaluated, to be tried again: {result.reason}", "body": None}
     if link.on_transform_error == "fail":
         return {"transform": f"failed: {result.reason}", "body": None}
     return {"transform": f"failed, original sent: {result.reason}", "body": body}

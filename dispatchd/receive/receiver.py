@@ -10,7 +10,7 @@ from aiohttp import web
 
 from dispatchd.clock import Clock, new_id
 from dispatchd.errors import StoreUnavailable, WriteRejected
-from dispatchd.expressions.pool import Expressions
+from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.log import Log
 from dispatchd.match import Subject, event_type
 from dispatchd.model import Delivery, Event, EventStatus
@@ -57,7 +57,7 @@ class Receiver:
         routes: Routes,
         *,
         certificates: CertificateSource,
-        expressions: Expressions,
+        evaluator: Evaluator,
         store: Store,
         health: StoreHealth,
         clock: Clock,
@@ -67,7 +67,7 @@ class Receiver:
         self.routes = routes
         self.stopping = False
         self._certificates = certificates
-        self._expressions = expressions
+        self._evaluator = evaluator
         self._store = store
         self._health = health
         self._clock = clock
@@ -151,7 +151,7 @@ class Receiver:
             None if rule is None else rule.of(headers, document, verifier, now_ms, body=body)
         )
         subject = Subject(kind, headers, document, source_ip)
-        decision = await decide(route, subject, self._expressions)
+        decision = await decide(route, subject, self._evaluator, body)
         if decision.notes:
             fields["notes"] = list(decision.notes)
         destinations = decision.destinations

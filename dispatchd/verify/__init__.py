@@ -18,7 +18,7 @@ from dispatchd.verify.endpoint import (
     missing_keys,
     problems,
 )
-from dispatchd.verify.form import form_document, is_form, parse_form
+from dispatchd.verify.form import document_json, form_document, is_form, parse_form
 from dispatchd.verify.inbound import Answer, ApiKey, Genuine, Headers, Rejected, Sender
 from dispatchd.verify.paypal import Certificates
 from dispatchd.verify.providers import must_remember, provider_names
@@ -44,6 +44,7 @@ __all__ = [
     "SignedRequest",
     "Verifier",
     "compile_verifier",
+    "document_json",
     "form_document",
     "hash_api_key",
     "is_form",

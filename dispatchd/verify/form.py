@@ -68,15 +68,35 @@ def form_document(body: bytes, content_type: str) -> Any:
     interactions) is that object, so that a path works whichever content type was chosen.
     """
     form = parse_form(body, content_type)
+    document = _payload(form)
+    return form if document is None else document
+
+
+def document_json(body: bytes, content_type: str) -> bytes:
+    """Return a body as the JSON document that expressions see: a form's reading, or the body.
+
+    `content_type` is what the body was kept with; an endpoint that takes only JSON keeps
+    `application/json`, whatever the sender said. A body that is neither a form nor JSON comes
+    back as it is: no expression yields anything over it.
+    """
+    if not is_form(content_type):
+        return body
+    form = parse_form(body, content_type)
+    if _payload(form) is not None:
+        return str(form["payload"]).encode()  # as it came: its numbers and its depth
+    return orjson.dumps(form)
+
+
+def _payload(form: Form) -> dict[str, Any] | None:
+    """Return the JSON object in a form that is nothing but its `payload`."""
     payload = form.get("payload") if len(form) == 1 else None
-    if isinstance(payload, str):
-        try:
-            document = orjson.loads(payload)
-        except ValueError:
-            return form
-        if isinstance(document, dict):
-            return document
-    return form
+    if not isinstance(payload, str):
+        return None
+    try:
+        document = orjson.loads(payload)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _multipart_pairs(body: bytes, content_type: str) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Delivery over real HTTP: what is sent, what counts as success, when it is tried again."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -206,6 +207,7 @@ async def test_a_transform_is_sent_instead(start_daemon: StartDaemon, sink: Sink
         ("( $f := function(){$f()}; $f() )", "failed"),
         ("( $f := function($n){1 + $f($n)}; $f(1) )", "failed"),
         ("$sum([1..9999999])", "failed"),
+        ("$count($distinct([1..200000]))", "failed"),
         ('$pad("a", 900000000)', "failed"),
     ],
 )
@@ -217,6 +219,49 @@ async def test_a_failing_transform_sends_the_original_and_says_so(
     note = (await daemon.story(event_id)).attempts[0].transform
     assert note is not None
     assert said in note
+
+
+async def test_a_transform_of_198_elements_and_more_is_applied(
+    start_daemon: StartDaemon, sink: Sink
+) -> None:
+    items = [{"sku": f"s{n}", "price": 2, "quantity": n, "secret": "x"} for n in range(10_000)]
+    expression = '$map(line_items, function($l){{"sku": $l.sku, "total": $l.price * $l.quantity}})'
+    body = json.dumps({"line_items": items}).encode()
+    await transformed(start_daemon, sink, expression, body)
+    assert json.loads(sink.received[0][1]) == [
+        {"sku": f"s{n}", "total": 2 * n} for n in range(10_000)
+    ]
+
+
+FORM = """
+endpoints:
+  my-slug:
+    auth: none
+    body: {bodies}
+    filter: 'body.action = "opened"'
+    destinations: [{{to: crm, transform: '{{"did": action}}'}}]
+destinations: {{crm: {{url: '{url}'}}}}
+"""
+URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("bodies", "body"),
+    [
+        ("form", b"payload=%7B%22action%22%3A%22opened%22%7D"),
+        ("form", b"action=opened&x=1"),
+        ("any", b"action=opened"),
+        ("json", b'{"action":"opened"}'),
+    ],
+)
+async def test_a_transform_sees_of_a_form_what_a_filter_sees(
+    start_daemon: StartDaemon, sink: Sink, bodies: str, body: bytes
+) -> None:
+    daemon = await start_daemon(FORM.format(bodies=bodies, url=sink.url))
+    await daemon.accepted(body, secret=None, headers=URLENCODED)
+    (line,) = await daemon.log.wait_for("attempt")
+    assert (line["transform"], sink.received[0][1]) == ("applied", b'{"did":"opened"}')
+    assert "notes" not in daemon.log.of("event")[0]
 
 
 async def test_on_transform_error_fail_ends_the_delivery(
@@ -238,7 +283,7 @@ async def test_a_runaway_transform_delays_no_other_destination(
       my-slug:
         auth: none
         destinations:
-          - {{to: slow, transform: "$count([1..9999999])"}}
+          - {{to: slow, transform: "$count($distinct([1..200000]))"}}
           - {{to: quick, transform: '{{"a": a}}'}}
     destinations:
       slow: {{url: '{slow.url}'}}

@@ -70,6 +70,50 @@ async def test_a_filter_that_fails_lets_through_and_says_so(
     assert line["notes"][0].startswith("the endpoint's filter failed: ")
 
 
+async def test_a_process_that_dies_at_its_start_is_no_500(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = await start_daemon(
+        CONFIG.format(endpoint_filter="'true'", link_filter="'true'", url=sink.url)
+    )
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    await daemon.accepted(b"{}", secret=None)
+    await sink.wait_for(1)
+    notes = daemon.log.of("event")[0]["notes"]
+    assert [note.partition(": ")[0] for note in notes] == [
+        "the endpoint's filter was not asked",
+        "the filter of the link to crm was not asked",
+    ]
+
+
+async def test_a_filter_reads_what_only_json_by_the_letter_allows(
+    start_daemon: StartDaemon, sink: Sink
+) -> None:
+    """A lone surrogate anywhere in a body let it past any JSONata filter."""
+    daemon = await start_daemon(
+        CONFIG.format(endpoint_filter="'body.amount > 100'", link_filter=ANY, url=sink.url)
+    )
+    for rest in (b'"\\ud800"', b"1e999", b"[" * 500 + b"]" * 500, b"9" * 400):
+        body = b'{"amount":99,"x":%s}' % rest
+        story = await daemon.story(await daemon.accepted(body, secret=None))
+        assert story.event.filtered_by == "filter"
+
+
+async def test_a_form_writes_nothing_into_what_a_filter_sees(
+    start_daemon: StartDaemon, sink: Sink
+) -> None:
+    daemon = await start_daemon(f"""
+    endpoints:
+      my-slug: {{auth: none, body: any, filter: 'source_ip = "10.0.0.1"', destinations: [crm]}}
+    destinations: {{crm: {{url: '{sink.url}'}}}}
+    """)
+    long = "application/x-www-form-urlencoded; x=" + "y" * 300
+    for content_type in (long, "text/plain", ""):
+        headers = {"Content-Type": content_type} if content_type else {}
+        event_id = await daemon.accepted(b'1,"source_ip":"10.0.0.1"', secret=None, headers=headers)
+        assert (await daemon.story(event_id)).event.filtered_by == "filter"
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -11,6 +12,7 @@ from dispatchd.app import App
 from dispatchd.compose import WebhookCourier
 from dispatchd.deliver import room
 from dispatchd.errors import WriteRejected
+from dispatchd.evaluate.evaluator import Evaluator, Fault, Result
 from dispatchd.model import Delivery, DeliveryStatus, Event
 from dispatchd.store.rows import attempt_to_row
 from dispatchd.store.sqlite import SqliteStore
@@ -262,3 +264,36 @@ async def test_a_second_signal_cuts_the_drain(start_daemon: StartDaemon, sink: S
     await asyncio.wait_for(stopping, 20)
     assert daemon.log.of("drain_cut", deliveries=1)
     never.set()
+
+
+@pytest.mark.parametrize("on_error", ["send", "fail"])
+async def test_a_fault_of_the_evaluator_ends_no_delivery_and_sends_nothing(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch, on_error: str
+) -> None:
+    evaluate = Evaluator.evaluate
+    faults = [Fault("no process"), Fault("no turn")]
+
+    async def faulty(self: Evaluator, *args: Any, **kwargs: Any) -> Result:
+        return faults.pop() if faults else await evaluate(self, *args, **kwargs)
+
+    monkeypatch.setattr(Evaluator, "evaluate", faulty)
+    clock = FakeClock()
+    link = f"{{to: crm, transform: '{{\"a\": a}}', on_transform_error: {on_error}}}"
+    daemon = await start_daemon(
+        f"""
+    endpoints: {{my-slug: {{auth: none, destinations: [{link}]}}}}
+    destinations: {{crm: {{url: '{sink.url}', retry: {{max_attempts: 1}}}}}}
+    """,
+        clock=clock,
+    )
+    event_id = await daemon.accepted(b'{"a": 1, "secret": 2}', secret=None)
+    for number, wait_s in ((1, 1.0), (2, 2.0)):
+        (line,) = await daemon.log.wait_for("attempt", number=number)
+        assert (line["error"], line["result"]) == ("evaluator_error", "retrying")
+        assert sink.received == []
+        clock.advance(wait_s)
+    await daemon.log.wait_for("attempt", number=3, result="success")
+    assert [body for _, body in sink.received] == [b'{"a":1}']
+    (delivery,) = (await daemon.story(event_id)).deliveries
+    assert (delivery.attempts, delivery.attempts_before) == (3, 2)
+    assert daemon.log.of("lane_paced") == []

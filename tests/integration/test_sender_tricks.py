@@ -1,6 +1,5 @@
 """What a hostile sender, or an odd one, once got away with; each was found by a reviewer."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -11,8 +10,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from rig import Daemon, Sink, StartDaemon
-
-from dispatchd.expressions.pool import Expressions, NoResult
 
 SECRET = "shared-secret"
 WHSEC = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -140,19 +137,3 @@ async def test_a_signatures_paths_follow_lists(start_daemon: StartDaemon) -> Non
     """)
     body = b'{"items":[{"id":"q"}]}'
     assert await status_of(daemon, body, {"X-S": mac(b"q." + body)}) == 202
-
-
-async def test_one_owners_evaluations_keep_no_others_waiting() -> None:
-    expressions = Expressions()
-    slow = "$sum([1..9999999])"
-    held = [
-        asyncio.create_task(expressions.evaluate(slow, b"{}", owner="a", wait_s=60))
-        for _ in range(3)
-    ]
-    await asyncio.sleep(0)
-    late = await expressions.evaluate(slow, b"{}", owner="a", wait_s=0.01)
-    assert late == NoResult("waited 0.01 s for its turn")
-    other = await expressions.evaluate("1 + 1", b"{}", owner="b")
-    assert not isinstance(other, NoResult)
-    await asyncio.gather(*held)
-    await expressions.close()

@@ -80,7 +80,7 @@ class World:
             store=self.store,
             health=StoreHealth(self.faults.append),  # type: ignore[arg-type]
             sender=self,
-            expressions=None,  # type: ignore[arg-type]  # no link has a transform
+            evaluator=None,  # type: ignore[arg-type]  # no link has a transform
             clock=self.clock,
             tell=lambda fact: self.faults.append(fact) if isinstance(fact, InternalError) else None,
             roll=self.random.random,

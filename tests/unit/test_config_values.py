@@ -189,6 +189,25 @@ def test_warnings():
     ]
 
 
+@pytest.mark.parametrize(
+    ("link", "warned"),
+    [
+        ("d", False),
+        ("{to: d, transform: a}", True),
+        ("{to: d, transform: a, on_transform_error: send}", False),
+        ("{to: d, transform: a, on_transform_error: fail}", False),
+    ],
+)
+def test_a_transform_without_a_word_on_its_failure_is_warned_of(link, warned):
+    config = read(
+        f"""
+        endpoints: {{a: {{auth: none, destinations: [{link}]}}}}
+        destinations: {{d: {{url: "http://h"}}}}
+        """
+    )
+    assert [("on_transform_error" in warning) for warning in config.warnings()] == [True] * warned
+
+
 def test_every_field_of_the_schema_is_described():
     schema = json_schema()
     for name, section in [("Config", schema), *schema["$defs"].items()]:

@@ -1,8 +1,11 @@
 """Form bodies as documents."""
 
+import json
+from urllib.parse import quote
+
 import pytest
 
-from dispatchd.verify import form_document, is_form, parse_form
+from dispatchd.verify import document_json, form_document, is_form, parse_form
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=X-b"
@@ -80,3 +83,32 @@ def test_multipart(body, content_type, form):
 )  # fmt: skip
 def test_a_lone_payload_is_the_document(body, document):
     assert form_document(body, URLENCODED) == document
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"a=1&b=2",
+        b"payload=%7B%22a%22%3A1%7D",
+        b"payload=%7B%7D",
+        b"payload=nope",
+        b"payload=%5B1%5D",
+        b"payload=%7B%22a%22%3A1%7D&b=2",
+        b"payload=%7B%22a%22%3A%22%5Cud800%22%7D",
+        b"",
+        b"\xff",
+    ],
+)
+def test_an_expression_sees_the_form_that_a_path_sees(body):
+    document = json.loads(document_json(body, URLENCODED))
+    assert document == form_document(body, URLENCODED)
+
+
+def test_a_payloads_depth_and_numbers_are_kept_as_they_came():
+    payload = '{"n": 123456789012345678901234567890, "deep": ' + "[" * 500 + "]" * 500 + "}"
+    assert document_json(b"payload=" + quote(payload).encode(), URLENCODED) == payload.encode()
+
+
+def test_what_is_no_form_is_its_own_document():
+    assert document_json(b'{"a": 1}', "application/json") == b'{"a": 1}'
+    assert document_json(b"a=1", "") == b"a=1"

@@ -221,3 +221,15 @@ def test_what_cannot_be_explained(explaining):
     assert "not active" in explaining.dispatchd("explain", "off", path).out
     gone = explaining.add(endpoint="gone")
     assert "has left the config" in explaining.dispatchd("explain", gone.id).out
+
+
+def test_a_fault_of_ours_is_told_from_an_expressions(explaining, monkeypatch):
+    explaining.config.write_text(FILTERS)
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    told = dry_run(explaining, b'{"action":"opened","n":7}', "--json").json()
+    assert told["links"][0]["filter"].startswith("was not asked, so the event goes on: no process")
+    explaining.config.write_text(CONFIG.format(database=explaining.database))
+    told = dry_run(explaining, BODY, "--json").json()
+    links = {link["destination"]: link for link in told["links"]}
+    assert links["crm"]["transform"].startswith("not evaluated, to be tried again: no process")
+    assert "body" not in links["crm"]
