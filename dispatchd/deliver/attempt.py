@@ -22,6 +22,7 @@ from dispatchd.model import (
     Whose,
 )
 from dispatchd.retry import decide
+from dispatchd.verify import document_json
 
 
 class Sends(Protocol):
@@ -83,7 +84,8 @@ class Attempts:
         if spec.transforms:
             link = spec.transforms.get(event.endpoint)
             if link is not None:
-                match await self._evaluator.evaluate(link.expression, event.body, owner=link.owner):
+                document = document_json(event.body, event.content_type)
+                match await self._evaluator.evaluate(link.expression, document, owner=link.owner):
                     case Value(json=content):
                         note = "applied"
                     case NoResult(reason=reason) if link.on_error == "fail":
