@@ -354,10 +354,13 @@ class SqliteStore:
 
     async def check(self) -> None:
         """Prove that the database is the one that was opened: cheap, writes nothing."""
-        await self._ask(lambda _reader: self._still_there())
+        if self._files is not None:
+            files = self._files
+            await self._ask(lambda _reader: files.check())
 
     async def ping(self) -> None:
         """Prove that the store answers reads and can write."""
+        await self.check()
         await self._ask(lambda reader: reader.execute("SELECT count(*) FROM lanes").fetchall())
         await self._transaction(partial(run_steps, [(self._sql["probe"], [()])]))
 
@@ -385,7 +388,7 @@ class SqliteStore:
     def _still_there(self) -> None:
         """Refuse to commit into a file that nobody will find again."""
         if self._files is not None:
-            self._files.check()
+            self._files.check(data_only=True)
 
     def _open_reader(self) -> aiosqlite.Connection:
         if self._reader is None:

@@ -65,12 +65,18 @@ class OpenFiles:
         """Remember the files of the open database at `path`, and of its `-wal` and `-shm`."""
         self._path = os.path.abspath(path)  # noqa: PTH100 - a link at its end must stay a link
         beside = os.path.realpath(path)  # SQLite puts them beside the file itself
-        paths = (self._path, f"{beside}-wal", f"{beside}-shm")
-        self._known = tuple((name, _identity(name)) for name in paths)
+        hold = (self._path, f"{beside}-wal")
+        self._hold = tuple((name, _identity(name)) for name in hold)
+        shared = f"{beside}-shm"
+        self._all = (*self._hold, (shared, _identity(shared)))
 
-    def check(self) -> None:
-        """Raise StoreUnavailable where a path names another file now, or none."""
-        for name, known in self._known:
+    def check(self, *, data_only: bool = False) -> None:
+        """Raise StoreUnavailable where a path names another file now, or none.
+
+        `data_only` asks for the two files that hold what is kept: enough before a COMMIT. Without
+        the `-shm` other processes, and what they think of the `-wal`, go astray, sooner or later.
+        """
+        for name, known in self._hold if data_only else self._all:
             try:
                 same = known is None or _identity(name) == known
             except OSError as error:

@@ -5,8 +5,9 @@ import os
 import re
 import sqlite3
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nouns import NOW_MS, an_event
@@ -113,7 +114,10 @@ async def test_nothing_is_acknowledged_into_a_file_that_is_gone(
     path.rename(aside)
     if replaced:
         path.write_bytes(aside.read_bytes())
-    for ask in (store.check, store.ping, lambda: store.add_event(an_event(), ["crm"])):
+    asks: list[Callable[[], Awaitable[Any]]] = [store.check, store.ping]
+    if name != "s.db-shm":  # it holds no data: a commit does not ask for it
+        asks.append(lambda: store.add_event(an_event(), ["crm"]))
+    for ask in asks:
         with pytest.raises(StoreUnavailable, match=rf"{re.escape(name)} was deleted") as caught:
             await ask()
         assert caught.value.reason == "replaced"
