@@ -25,12 +25,14 @@ from dispatchd.send import Sender
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
 from dispatchd.systemd import Notifier
+from dispatchd.upkeep.clock_watch import ClockWatch
+from dispatchd.upkeep.forgetting import Forgetting
+from dispatchd.upkeep.probe import Probe
 
 TICK_S: Final = 1.0
 DRAIN_S: Final = 5.0  # for exchanges under way at SIGTERM; what they cut is sent again
 REQUESTS_DRAIN_S: Final = 5.0  # for requests being answered when the listener closes
 FILES_BESIDE: Final = 2048  # those of deliveries, the database, the log
-CLOCK_JUMP_MS: Final = 2000  # below this, NTP slews and scheduling noise
 
 
 class App:
@@ -71,8 +73,19 @@ class App:
         store.lock()
         self._exit.push_async_callback(store.close)
         await store.open()
+        for sentence in store.warnings():
+            log.warning("storage", message=sentence)
         for name in await store.open_lanes(config.destinations):
             log.warning("destination_held", destination=name, reason="not in the config")
+        watch = ClockWatch(store, self._health, self._clock, log, self._look_again)
+        await watch.start()  # before the lanes ask what is due
+        self._exit.push_async_callback(watch.keep)
+        probe = Probe(store, self._health, self._clock)
+        # They outlive the lanes, which wait for the store to be well again.
+        self._duty("watchdog", self._feed_watchdog(probe))
+        self._duty("clock watch", watch.run())
+        self._duty("probe", probe.run())
+        self._duty("forgetting", Forgetting(store, self._clock).run())
         evaluator = Evaluator()
         self._exit.push_async_callback(evaluator.close)
         sender = await self._exit.enter_async_context(Sender())
@@ -112,7 +125,6 @@ class App:
         self._exit.push_async_callback(self._close_listener, runner)
         await self._listen(runner)
         self._duty("lanes", lanes.run())
-        self._duty("tick", self._tick(store))
         self._duty("notice", self._notice(store))
         self._exit.push_async_callback(lanes.stop, self._drain_s, self._hurry)
         self._notifier.ready()
@@ -185,6 +197,9 @@ class App:
         if self._dead is not None:
             raise self._dead
 
+    def _look_again(self) -> None:
+        self._lanes.look()
+
     def _asked_to_stop(self) -> None:
         if self._ended.is_set():
             self._hurry.set()
@@ -214,49 +229,18 @@ class App:
                 seen = version
             await self._clock.wait(never, TICK_S)
 
-    async def _tick(self, store: Store) -> None:
-        """Every second: feed the watchdog, probe a store in trouble, watch the clock."""
+    async def _feed_watchdog(self, probe: Probe) -> None:
+        """Feed the watchdog, after a ping.
+
+        Also with the store in trouble: a restart mends no full disk. Only a ping that never
+        returns starves the watchdog.
+        """
         never = asyncio.Event()
         interval_s = self._notifier.watchdog_interval_s
-        fed_s = wall_ms = steady_s = None
-        while True:
-            now_s = self._clock.monotonic_s()
-            watchdog_due = interval_s is not None and (fed_s is None or now_s - fed_s >= interval_s)
-            if watchdog_due or not self._health.good:
-                await self._ping(store)
-            if watchdog_due:
-                # Also with the store in trouble: a restart mends no full disk. Only a ping
-                # that never returns starves the watchdog.
-                self._notifier.alive()
-                fed_s = now_s
-            now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
-            if wall_ms is not None and steady_s is not None:
-                await self._watch_clock(
-                    store, now_ms, now_ms - wall_ms - round((now_s - steady_s) * 1000)
-                )
-            wall_ms, steady_s = now_ms, now_s
-            await self._clock.wait(never, min(TICK_S, interval_s or TICK_S))
-
-    async def _ping(self, store: Store) -> None:
-        try:
-            await store.ping()
-        except StoreUnavailable as error:
-            self._health.failed(error)
-        else:
-            self._health.worked()
-
-    async def _watch_clock(self, store: Store, now_ms: int, jump_ms: int) -> None:
-        """Bring retries forward that a clock set back would postpone by as much."""
-        if abs(jump_ms) < CLOCK_JUMP_MS:
-            return
-        moved = 0
-        if jump_ms < 0:
-            try:
-                moved = await store.shift_due(now_ms, -jump_ms)
-            except StoreUnavailable as error:
-                self._health.failed(error)
-        self._log.warning("clock_jump", jump_ms=jump_ms, deliveries_moved=moved)
-        self._lanes.look()
+        while interval_s is not None:
+            await probe.ping()
+            self._notifier.alive()
+            await self._clock.wait(never, interval_s)
 
 
 def _reasons(error: BaseException) -> str:

@@ -10,7 +10,7 @@ class DispatchdError(Exception):
 class StoreUnavailable(DispatchdError):  # noqa: N818 - a state of the store, not a mistake
     """The store cannot take writes now; nothing was changed and a later try may work.
 
-    `reason` is a fixed word: full, locked, readonly, io, overloaded, closed.
+    `reason` is a fixed word: full, locked, readonly, io, replaced, overloaded, closed.
     """
 
     def __init__(self, reason: str, message: str) -> None:

@@ -5,7 +5,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,8 +16,6 @@ from dispatchd.errors import DispatchdError
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline
-
-COPY_MODE: Final = 0o600  # it holds every body that was received
 
 
 @click.command()
@@ -48,8 +46,6 @@ async def _backup(config: "Outline", file: Path) -> int:
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     async with opened(config) as store:
         try:
-            # Made here so that not even its first byte is readable by others.
-            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, COPY_MODE))
             await store.backup(str(part))
             _check(part)
             return _keep(part, file)

@@ -1,6 +1,7 @@
 """`dispatchd prune`: delete old events that owe nothing."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from dispatchd.clock import SystemClock
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline
+    from dispatchd.store import Store
 
 
 @click.command()
@@ -24,28 +26,79 @@ if TYPE_CHECKING:
     metavar="AGE",
     help="Instead of storage.retention: 30d, 12h.",
 )
+@click.option(
+    "--failed-older-than",
+    "failed_older_than_ms",
+    type=parse_duration,
+    metavar="AGE",
+    help="For events of which a delivery failed; 3 x --older-than unless told.",
+)
 @json_option
-def command(config_path: str | None, older_than_ms: int | None, as_json: bool) -> None:
+def command(
+    config_path: str | None,
+    older_than_ms: int | None,
+    failed_older_than_ms: int | None,
+    as_json: bool,
+) -> None:
     """Delete old events that owe nothing, with their deliveries and attempts.
 
     Old is what was received longer ago than storage.retention, or --older-than. An event with
-    a delivery still open stays, however old. There is no way back: `dispatchd backup` first.
+    a delivery still open stays, however old; one with a delivery that failed for good stays
+    three times as long, or as storage.retention or --failed-older-than say. There is no way
+    back: `dispatchd backup` first.
 
     \b
     Example:
       dispatchd prune --older-than 30d
     """  # noqa: D301 - click reads the backspace itself
+    from dispatchd.config.model import FAILED_TIMES  # noqa: PLC0415 - not for --help
+
     config = load_outline(config_path)
+    retention = config.storage.retention
+    if failed_older_than_ms is None:
+        failed_older_than_ms = (
+            round(retention.failed_or_default_s * 1000)
+            if older_than_ms is None
+            else FAILED_TIMES * older_than_ms
+        )
     if older_than_ms is None:
-        older_than_ms = round(config.storage.retention_s * 1000)
-    before_ms = max(SystemClock().now_ms() - older_than_ms, 0)
-    count = asyncio.run(_prune(config, before_ms))
+        older_than_ms = round(retention.events_s * 1000)
+    if failed_older_than_ms < older_than_ms:
+        raise click.UsageError("--failed-older-than must not be less than the age of the others.")
+    now_ms = SystemClock().now_ms()
+    before_ms = max(now_ms - older_than_ms, 0)
+    failed_before_ms = max(now_ms - failed_older_than_ms, 0)
+    count, kept_failed = asyncio.run(_prune(config, before_ms, failed_before_ms))
     if as_json:
-        click.echo(to_json({"events": count, "before": iso(before_ms)}))
-    else:
-        click.echo(f"Pruned {plural(count, 'event')} received before {clock_time(before_ms)}.")
+        click.echo(
+            to_json(
+                {
+                    "events": count,
+                    "before": iso(before_ms),
+                    "kept_failed": kept_failed,
+                    "failed_before": iso(failed_before_ms),
+                }
+            )
+        )
+        return
+    click.echo(f"Pruned {plural(count, 'event')} received before {clock_time(before_ms)}.")
+    if kept_failed:
+        click.echo(
+            f"Kept {plural(kept_failed, 'event')} with a failed delivery, received since"
+            f" {clock_time(failed_before_ms)}: `dispatchd events --delivery failed` lists them."
+        )
 
 
-async def _prune(config: "Outline", before_ms: int) -> int:
+async def _prune(config: "Outline", before_ms: int, failed_before_ms: int) -> tuple[int, int]:
+    """Return how many events were deleted, and how many kept because they failed."""
+    kept_failed = 0
+
+    async def batches(store: "Store") -> AsyncIterator[int]:
+        nonlocal kept_failed
+        async for pruned in store.prune(before_ms, failed_before_ms):
+            kept_failed += pruned.kept_failed
+            yield pruned.events
+
     async with opened(config) as store:
-        return await counted(store.prune(before_ms), "pruned", "event", None)
+        count = await counted(batches(store), "pruned", "event", None)
+    return count, kept_failed

@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     SecretStr,
     field_validator,
+    model_validator,
 )
 
 from dispatchd.config.fields import (
@@ -38,6 +39,7 @@ from dispatchd.config.values import (
     Listen,
     Unquotable,
     check_url,
+    duration_ms,
     safe_url,
 )
 from dispatchd.match import compile_filter, expression_problem
@@ -45,6 +47,7 @@ from dispatchd.retry import RetryPolicy
 
 # Endpoint ids are derived from slugs in this namespace; it must never change.
 NAMESPACE: Final = uuid.UUID("5d0f4a6e-7f0b-5d7e-9c39-2f4f6f1f8a11")
+FAILED_TIMES: Final = 3  # what failed for good waits for somebody to look: longer than the rest
 _PREFIX: Final = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", re.ASCII)
 _HASH: Final = re.compile(r"sha256:[0-9a-fA-F]{64}", re.ASCII)
 
@@ -109,6 +112,50 @@ class AdminConfig(Part):
     )
 
 
+class RetentionConfig(Part):
+    """How long what owes nothing is kept."""
+
+    events_s: DurationS = Field(
+        30 * 86_400.0,
+        alias="events",
+        json_schema_extra={"default": "30d"},
+        description="How old events get before `prune` deletes them.",
+    )
+    failed_s: Annotated[DurationS | None, PRESENT] = Field(
+        None,
+        alias="failed",
+        description="How old those get of which a delivery failed for good; 3 x `events`.",
+    )
+
+    @property
+    def failed_or_default_s(self) -> float:
+        """How long events are kept of which a delivery failed for good."""
+        return FAILED_TIMES * self.events_s if self.failed_s is None else self.failed_s
+
+    @model_validator(mode="after")
+    def _some_history(self) -> "RetentionConfig":
+        if self.events_s < 1:
+            raise ValueError("`events` must be at least 1s")
+        if self.failed_or_default_s < self.events_s:
+            raise ValueError("`failed` must not be shorter than `events`")
+        return self
+
+
+def _retention(value: Any) -> Any:
+    """Read a duration as that of the events, with its own words where it is none."""
+    if isinstance(value, (dict, RetentionConfig)):
+        return value
+    if duration_ms(value) < 1000:  # noqa: PLR2004 - ms in the second that is the least
+        raise ValueError("must be at least 1s")
+    return {"events": value}
+
+
+Retention = Annotated[
+    RetentionConfig,
+    BeforeValidator(_retention, json_schema_input_type=DurationS | RetentionConfig),
+]
+
+
 class StorageConfig(Part):
     """Where everything is kept."""
 
@@ -116,19 +163,11 @@ class StorageConfig(Part):
         "sqlite:///dispatchd.db",
         description="sqlite:///relative/path or sqlite:////absolute/path.",
     )
-    retention_s: DurationS = Field(
-        30 * 86_400.0,
-        alias="retention",
+    retention: Retention = Field(
+        RetentionConfig(events="30d"),
         json_schema_extra={"default": "30d"},
-        description="How old events get before `prune` deletes them.",
+        description="How old events get before `prune` deletes them, or both ages.",
     )
-
-    @field_validator("retention_s")
-    @classmethod
-    def _some_history(cls, value: float) -> float:
-        if value < 1:
-            raise ValueError("must be at least 1s")
-        return value
 
     @property
     def path(self) -> str:

@@ -106,6 +106,14 @@ class DestinationStats:
 
 
 @dataclass(frozen=True, slots=True)
+class Pruned:
+    """What a batch of `prune` deleted, and how many it kept because a delivery had failed."""
+
+    events: int
+    kept_failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """What `stats` shows; `events` counts those received since the asked time."""
 
@@ -158,6 +166,9 @@ class Schedule(Protocol):
         Their deliveries are held until they are declared again. Costs nothing per delivery.
         """
 
+    async def version(self) -> int:
+        """Return a number that moves when another process has changed something."""
+
 
 class Archive(Protocol):
     """What people ask: what happened, and again, please."""
@@ -187,20 +198,37 @@ class Upkeep(Protocol):
     def lock(self) -> None:
         """Become the one daemon on this database. Raises AlreadyRunning."""
 
+    def warnings(self) -> Sequence[str]:
+        """Return what is worth a sentence to the operator about the open store."""
+
+    async def check(self) -> None:
+        """Prove that the database is the one that was opened: cheap, writes nothing."""
+
     async def ping(self) -> None:
         """Prove that the store answers reads and can write."""
 
-    async def version(self) -> int:
-        """Return a number that moves when another process has changed something."""
+    async def kept_time(self) -> int:
+        """Return the wall clock (Unix ms) as it was last kept; 0 where it never was."""
 
-    async def shift_due(self, now_ms: int, by_ms: int) -> int:
-        """Bring deliveries due after `now_ms` forward by `by_ms`: the clock was set back."""
+    async def keep_time(self, now_ms: int, set_back_ms: int = 0) -> None:
+        """Keep the wall clock and, in the same transaction, by how much it was set back.
 
-    def prune(self, before_ms: int) -> AsyncIterator[int]:
+        What is due later is due when it would have been, counted from here on. Costs nothing
+        per delivery, and cannot happen twice: it raises with nothing kept, or it is kept.
+        """
+
+    def prune(self, before_ms: int, failed_before_ms: int) -> AsyncIterator[Pruned]:
         """Delete the events received before `before_ms` that owe nothing any more.
 
-        Their deliveries and attempts go with them. Batches of one transaction each; yields
-        each one's count of events.
+        One with a delivery that failed for good stays until it was received before
+        `failed_before_ms` too, which is no later. Their deliveries and attempts go with them, and
+        their space goes back to the file system. Batches of one transaction each.
+        """
+
+    async def forget(self, now_ms: int) -> int:
+        """Forget idempotency keys whose window ended by `now_ms`: one small batch.
+
+        Returns how many they were; 0 when none is left.
         """
 
     async def backup(self, path: str) -> None:

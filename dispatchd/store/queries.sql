@@ -52,7 +52,8 @@ INSERT OR IGNORE INTO idempotency (endpoint_id, key, event_id, expires_ms) VALUE
 SELECT event_id, expires_ms FROM idempotency WHERE endpoint_id = ? AND key = ?;
 
 -- name: forget
-DELETE FROM idempotency WHERE expires_ms < ?;
+DELETE FROM idempotency WHERE (endpoint_id, key) IN (
+    SELECT endpoint_id, key FROM idempotency WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?);
 
 -- name: open_lane
 INSERT INTO lanes (destination, held) VALUES (?, NULL)
@@ -65,9 +66,11 @@ UPDATE lanes SET held = ? WHERE destination = ? AND held IS NULL;
 SELECT 1 FROM deliveries
 WHERE destination = ? AND status IN ('queued', 'retrying') LIMIT 1;
 
--- name: shift_due
-UPDATE deliveries SET due_ms = max(:now_ms, due_ms - :by_ms)
-WHERE destination = :destination AND status IN ('queued', 'retrying') AND due_ms > :now_ms;
+-- name: clock
+SELECT wall_ms, ahead_ms FROM clock WHERE id = 1;
+
+-- name: keep_time
+UPDATE clock SET wall_ms = ?, ahead_ms = ahead_ms + ? WHERE id = 1;
 
 -- name: story_deliveries
 SELECT event_id, destination, status, attempts, attempts_before, replays, due_ms
@@ -84,10 +87,11 @@ UPDATE deliveries SET status = 'queued', due_ms = ?, attempts_before = attempts,
                       replays = replays + 1
 WHERE event_id = ? AND destination = ?;
 
+-- The last column: 2 where something is owed still, 1 where something failed for good, else 0.
 -- name: prunable
 SELECT e.received_ms, e.seq, e.id,
-       EXISTS (SELECT 1 FROM deliveries d
-               WHERE d.event_id = e.id AND d.status IN ('queued', 'retrying'))
+       (SELECT max(CASE d.status WHEN 'success' THEN 0 WHEN 'failed' THEN 1 ELSE 2 END)
+        FROM deliveries d WHERE d.event_id = e.id)
 FROM events e
 WHERE (e.received_ms, e.seq) > (?, ?) AND e.received_ms < ?
 ORDER BY e.received_ms, e.seq LIMIT ?;

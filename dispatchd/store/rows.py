@@ -80,9 +80,21 @@ def event_from_row(row: Any) -> Event:
     )
 
 
-def delivery_from_row(row: Any) -> Delivery:
-    """Read a delivery as the statements `claim_due` and `story_deliveries` give it."""
-    return Delivery(from_key(row[0]), row[1], DeliveryStatus(row[2]), *row[3:7])
+def delivery_from_row(row: Any, ahead_ms: int) -> Delivery:
+    """Read a delivery as the statements `claim` and `story_deliveries` give it.
+
+    `ahead_ms` is how far the schedule is ahead of the wall clock.
+    """
+    key, destination, status, attempts, before, replays, due_ms = row[:7]
+    return Delivery(
+        from_key(key),
+        destination,
+        DeliveryStatus(status),
+        attempts,
+        before,
+        replays,
+        due_ms - ahead_ms,
+    )
 
 
 def attempt_to_row(attempt: Attempt, key: bytes) -> tuple[Any, ...]:

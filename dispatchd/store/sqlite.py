@@ -4,23 +4,24 @@ Writes go through group commit on the writer's connection; reads never wait for 
 """
 
 import asyncio
-import fcntl
 import os
 import sqlite3
 from collections.abc import (
     AsyncIterator,
+    Callable,
     Collection,
     Iterable,
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, Final, cast
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import aiosqlite
 
-from dispatchd.errors import AlreadyRunning, StoreUnavailable, StoreUnusable
+from dispatchd.errors import StoreUnavailable, StoreUnusable
 from dispatchd.model import (
     Attempt,
     Dead,
@@ -31,7 +32,7 @@ from dispatchd.model import (
     RetryAt,
     Verdict,
 )
-from dispatchd.store import sqlite_reads
+from dispatchd.store import sqlite_files, sqlite_reads, sqlite_upkeep
 from dispatchd.store.base import (
     Claimed,
     Duplicate,
@@ -39,6 +40,7 @@ from dispatchd.store.base import (
     EventStory,
     EventSummary,
     Idempotency,
+    Pruned,
     ReplayQuery,
     Stats,
 )
@@ -54,17 +56,20 @@ from dispatchd.store.rows import (
     to_key,
 )
 from dispatchd.store.sqlite_connection import (
-    TRANSACTION,
     Step,
-    Steps,
     connect,
     faults,
     migrate,
+    run,
+    run_steps,
     scalar,
+    snapshot,
+    transact,
 )
 
 IDS_PER_QUERY: Final = 64
-BATCH_ROWS: Final = 500  # of replay and prune: keeps each hold of the write lock to milliseconds
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -104,26 +109,36 @@ class SqliteStore:
         self._write_lock = asyncio.Lock()
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
-        self._lock_file: IO[str] | None = None
+        self._files: sqlite_files.OpenFiles | None = None
+        self._lock: int | None = None  # a file descriptor
+        self._ahead_ms = 0  # how far the schedule, which never goes back, is ahead of the clock
 
     # Life
 
     async def open(self) -> None:
         """Connect and migrate. Raises StoreUnusable where that cannot work."""
-        directory = Path(self._path).resolve().parent  # noqa: ASYNC240 - once, before serving
-        if not directory.is_dir():
-            raise StoreUnusable(f"cannot open {self._path}: {directory} is not a directory")
+        sqlite_files.prepare(self._path)
         try:
             self._writer = await connect(self._path, self._busy_timeout_ms)
-            await migrate(self._writer, self._path)
+            await run(self._writer, lambda writer: migrate(writer, self._path))
             self._reader = await connect(self._path, self._busy_timeout_ms)
-            await self._reader.execute("PRAGMA query_only = ON")
+            _, self._ahead_ms = await run(self._reader, self._ready_to_read)
+            self._files = sqlite_files.OpenFiles(self._path)
         except sqlite3.Error as error:
             await self.close()
             raise StoreUnusable(f"cannot open {self._path}: {error}") from error
         except BaseException:
             await self.close()
             raise
+
+    def _ready_to_read(self, reader: sqlite3.Connection) -> tuple[int, int]:
+        reader.execute("PRAGMA query_only = ON")
+        return sqlite_upkeep.kept_time(self._sql, reader)
+
+    def warnings(self) -> Sequence[str]:
+        """Return what is worth a sentence to the operator about the open store."""
+        sentence = sqlite_files.too_open(self._path)
+        return [] if sentence is None else [sentence]
 
     async def close(self) -> None:
         """Finish the writes under way and let go of the database."""
@@ -133,30 +148,13 @@ class SqliteStore:
         for connection in connections:
             if connection is not None:
                 await connection.close()
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def lock(self) -> None:
         """Become the one daemon on this database. Raises AlreadyRunning."""
-        path = f"{self._path}.lock"
-        try:
-            lock_file = Path(path).open("a+", encoding="ascii")  # noqa: SIM115 - held until close()
-        except OSError as error:
-            raise StoreUnusable(f"cannot create {path}: {error.strerror}") from error
-        try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock_file.seek(0)
-            holder = lock_file.read(32).strip() or "unknown"
-            lock_file.close()
-            raise AlreadyRunning(
-                f"another dispatchd (pid {holder}) already serves {self._path}"
-            ) from error
-        lock_file.truncate(0)
-        lock_file.write(f"{os.getpid()}\n")
-        lock_file.flush()
-        self._lock_file = lock_file
+        self._lock = sqlite_files.lock(self._path)
 
     # Hot path
 
@@ -174,7 +172,9 @@ class SqliteStore:
         row = event_to_row(event, key)
         write = _Write(
             event=row,
-            deliveries=tuple((key, destination, due_ms) for destination in destinations),
+            deliveries=tuple(
+                (key, destination, due_ms + self._ahead_ms) for destination in destinations
+            ),
             remember=None
             if idempotency is None
             else (row[2], idempotency.key, key, idempotency.expires_ms),
@@ -206,7 +206,7 @@ class SqliteStore:
             settle={
                 "replays": delivery.replays,
                 "status": status,
-                "due_ms": due_ms,
+                "due_ms": due_ms + self._ahead_ms,
                 "attempts": attempt.number,
                 "uncounted": uncounted,
                 "event_id": key,
@@ -231,9 +231,11 @@ class SqliteStore:
                 self._claims.hold(write.event_id, write.claims)
         try:
             if any(w.remember is not None for w in batch):
-                await self._transaction(lambda connection: self._fresh_steps(connection, batch))
+                await self._transaction(
+                    lambda writer: run_steps(self._fresh_steps(writer, batch), writer)
+                )
             else:
-                await self._transaction(_steps(self._sql, batch))
+                await self._transaction(partial(run_steps, _steps(self._sql, batch)))
         except BaseException:
             for write in batch:
                 if write.event is not None:  # there is no such event
@@ -280,26 +282,28 @@ class SqliteStore:
 
     async def claim(self, destination: str, now_ms: int, limit: int, max_bytes: int) -> Claimed:
         """Hand out up to `limit` open deliveries due by `now_ms`, the longest due first."""
-        reader = self._open_reader()
-        with self._claims.look(destination) as look, faults():
+        ahead_ms = self._ahead_ms
+        after = (destination, now_ms + ahead_ms)
+        with self._claims.look(destination) as look:
             asked = limit + len(look.held)
-            rows = list(
-                await reader.execute_fetchall(self._sql["claim"], (destination, now_ms, asked))
-            )
-            chosen, cut, next_bytes = _choose(rows, limit, max_bytes, look.held)
-            events = await self._events(reader, [delivery.event_id for delivery in chosen])
-            next_rows = await reader.execute_fetchall(self._sql["next_due"], (destination, now_ms))
-            taken = [
-                (delivery, events[delivery.event_id])
-                for delivery in chosen
-                if look.take(delivery.event_id)
-            ]
-        return Claimed(
-            taken,
-            cut or len(rows) == asked or len(taken) < len(chosen),
-            next((row[0] for row in next_rows), None),
-            next_bytes,
-        )
+
+            def find(reader: sqlite3.Connection) -> Claimed:
+                rows = reader.execute(self._sql["claim"], (*after, asked)).fetchall()
+                chosen, cut, next_bytes = _choose(rows, limit, max_bytes, look.held, ahead_ms)
+                events = self._events(reader, [delivery.event_id for delivery in chosen])
+                next_rows = reader.execute(self._sql["next_due"], after).fetchall()
+                return Claimed(
+                    [(delivery, events[delivery.event_id]) for delivery in chosen],
+                    cut or len(rows) == asked,
+                    next((row[0] - ahead_ms for row in next_rows), None),
+                    next_bytes,
+                )
+
+            found = await self._ask(find)
+            taken = [one for one in found.ready if look.take(one[0].event_id)]
+        if len(taken) == len(found.ready):
+            return found
+        return replace(found, ready=taken, more=True)
 
     async def version(self) -> int:
         """Return a number that moves when another process has changed something."""
@@ -308,14 +312,14 @@ class SqliteStore:
         # On the writer: what this process writes does not move it.
         # https://www.sqlite.org/pragma.html#pragma_data_version
         with faults():
-            return int(await scalar(self._writer, "PRAGMA data_version"))
+            return int(await run(self._writer, lambda w: scalar(w, "PRAGMA data_version")))
 
-    async def _events(self, reader: aiosqlite.Connection, ids: Sequence[str]) -> dict[str, Event]:
+    def _events(self, reader: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Event]:
         found: dict[str, Event] = {}
         for start in range(0, len(ids), IDS_PER_QUERY):
             chunk = ids[start : start + IDS_PER_QUERY]
             sql = self._sql["event"].replace("= ?", f"IN ({','.join('?' * len(chunk))})")
-            for row in await reader.execute_fetchall(sql, [to_key(i) for i in chunk]):
+            for row in reader.execute(sql, [to_key(i) for i in chunk]).fetchall():
                 event = event_from_row(row)
                 found[event.id] = event
         return found
@@ -324,112 +328,125 @@ class SqliteStore:
 
     async def open_lanes(self, destinations: Collection[str]) -> Sequence[str]:
         """Declare which destinations exist; return those that owe deliveries but are gone."""
-        reader = self._open_reader()
-        with faults():
-            known = await reader.execute_fetchall("SELECT destination FROM lanes")
+
+        def declare(writer: sqlite3.Connection) -> Sequence[str]:
+            known = writer.execute("SELECT destination FROM lanes").fetchall()
             gone = [row[0] for row in known if row[0] not in destinations]
-            await self._transaction(
+            run_steps(
                 [
                     (self._sql["open_lane"], [(name,) for name in destinations]),
                     (self._sql["hold_lane"], [("not in the config", name) for name in gone]),
-                ]
+                ],
+                writer,
             )
-            return [
-                name
-                for name in gone
-                if list(await reader.execute_fetchall(self._sql["owes"], (name,)))
-            ]
+            return [name for name in gone if writer.execute(self._sql["owes"], (name,)).fetchall()]
 
-    async def shift_due(self, now_ms: int, by_ms: int) -> int:
-        """Bring deliveries due after `now_ms` forward by `by_ms`: the clock was set back."""
-        with faults():
-            lanes = await self._open_reader().execute_fetchall("SELECT destination FROM lanes")
-        rows = [{"now_ms": now_ms, "by_ms": by_ms, "destination": row[0]} for row in lanes]
-        return await self._transaction([(self._sql["shift_due"], rows)])
+        return await self._transaction(declare)
+
+    async def kept_time(self) -> int:
+        """Return the wall clock (Unix ms) as it was last kept; 0 where it never was."""
+        wall_ms, _ = await self._ask(partial(sqlite_upkeep.kept_time, self._sql))
+        return wall_ms
+
+    async def keep_time(self, now_ms: int, set_back_ms: int = 0) -> None:
+        """Keep the wall clock and, in the same transaction, by how much it was set back."""
+        self._ahead_ms = await self._transaction(
+            partial(sqlite_upkeep.keep_time, self._sql, now_ms, set_back_ms)
+        )
 
     # Looking things up
 
     async def find_events(self, query: EventQuery) -> Sequence[EventSummary]:
         """List events, newest first."""
-        with faults():
-            return await sqlite_reads.find_events(self._open_reader(), query)
+        return await self._ask(partial(sqlite_reads.find_events, query))
 
     async def get_event(self, event_id: str) -> EventStory | None:
         """Return one event and everything that happened to it; None where there is none."""
-        with faults():
-            return await sqlite_reads.get_event(self._open_reader(), event_id)
+        return await self._ask(partial(sqlite_reads.get_event, event_id, self._ahead_ms))
 
     async def stats(self, since_ms: int) -> Stats:
         """Count events and deliveries."""
-        with faults():
-            return await sqlite_reads.stats(self._open_reader(), since_ms)
+        return await self._ask(partial(sqlite_reads.stats, since_ms, self._ahead_ms))
 
     # Maintenance
 
     async def replay(self, query: ReplayQuery, now_ms: int) -> AsyncIterator[int]:
         """Start deliveries afresh, in batches of one transaction each; yield each one's count."""
-        batches = sqlite_reads.replayable(self._open_reader(), query, BATCH_ROWS)
-        while True:
-            with faults():
-                keys = await anext(batches, None)
-            if keys is None:
-                return
-            rows = [(now_ms, event_key, destination) for event_key, destination in keys]
-            yield await self._transaction([(self._sql["replay"], rows)])
+        due_ms = now_ms + self._ahead_ms
+        last: sqlite_reads.Last = None
+        while (found := await self._ask(partial(sqlite_reads.replayable, query, last))) is not None:
+            keys, last = found
+            if keys:
+                steps = [(self._sql["replay"], [(due_ms, *key) for key in keys])]
+                yield await self._transaction(partial(run_steps, steps))
 
-    async def prune(self, before_ms: int) -> AsyncIterator[int]:
+    async def prune(self, before_ms: int, failed_before_ms: int) -> AsyncIterator[Pruned]:
         """Delete the events received before `before_ms` that owe nothing any more."""
-        after = (-1, -1)
-        found: list[tuple[Any, ...]] = []
+        cuts = sqlite_upkeep.Cuts(before_ms, failed_before_ms)
+        last: tuple[int, int] | None = sqlite_upkeep.BEFORE_ALL
+        while last is not None:
+            pruned, last = await self._transaction(
+                partial(sqlite_upkeep.prune_batch, self._sql, cuts, last)
+            )
+            if last is not None:
+                yield pruned
+            while await self._transaction(sqlite_upkeep.give_back):
+                pass
 
-        def steps(connection: sqlite3.Connection) -> Sequence[Step]:
-            # Looked up in the transaction that deletes: a replay in between makes an event owed.
-            found[:] = connection.execute(
-                self._sql["prunable"], (*after, before_ms, BATCH_ROWS)
-            ).fetchall()
-            keys = [(event_key,) for _, _, event_key, owed in found if not owed]
-            return [
-                (self._sql["prune_attempts"], keys),
-                (self._sql["prune_deliveries"], keys),
-                (self._sql["prune_event"], keys),
-                (self._sql["forget"], [(before_ms,)] if found else []),
-            ]
-
-        while True:
-            await self._transaction(steps)
-            if not found:
-                return
-            after = found[-1][:2]
-            yield sum(not row[3] for row in found)
+    async def forget(self, now_ms: int) -> int:
+        """Forget idempotency keys whose window ended by `now_ms`: one small batch."""
+        return await self._transaction(partial(sqlite_upkeep.forget, self._sql, now_ms))
 
     async def backup(self, path: str) -> None:
         """Write a consistent copy of the database to `path` while it is in use."""
         self._open_reader()
+
+        def copy() -> None:
+            sqlite_files.create_private(path)
+            with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+                connection.execute("VACUUM INTO ?", (path,))
+
         with faults():
             # Not on the reader: it is query_only, and would keep every other read waiting.
-            async with aiosqlite.connect(self._path, isolation_level=None) as connection:
-                await connection.execute("VACUUM INTO ?", (path,))
+            await asyncio.to_thread(copy)
+
+    async def check(self) -> None:
+        """Prove that the database is the one that was opened: cheap, writes nothing."""
+        if self._files is not None:
+            files = self._files
+            await self._ask(lambda _reader: files.check())
 
     async def ping(self) -> None:
         """Prove that the store answers reads and can write."""
-        with faults():
-            await scalar(self._open_reader(), "SELECT count(*) FROM lanes")
-        await self._transaction([(self._sql["probe"], [()])])
+        await self.check()
+        await self._ask(lambda reader: reader.execute("SELECT count(*) FROM lanes").fetchall())
+        await self._transaction(partial(run_steps, [(self._sql["probe"], [()])]))
 
     # Plumbing
 
-    async def _transaction(self, steps: Steps) -> int:
-        """Run statements, each over its rows, in one transaction; return rows changed by the last.
+    async def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one transaction, whole on the writer's thread; no cursor may come back.
 
-        `steps` may be a function that finds them out inside the transaction, on its thread.
         Raises StoreUnavailable or WriteRejected with nothing changed.
         """
         async with self._write_lock:
             if self._writer is None:
                 raise StoreUnavailable("closed", "the store is closed")
             with faults():
-                cursor = await self._writer.executemany(TRANSACTION, cast("Any", steps))
-        return cursor.rowcount
+                return await run(
+                    self._writer, lambda writer: transact(writer, work, self._still_there)
+                )
+
+    async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Answer `question` from one state of the database, whole on the reader's thread."""
+        reader = self._open_reader()
+        with faults():
+            return await run(reader, lambda reader: snapshot(reader, question))
+
+    def _still_there(self) -> None:
+        """Refuse to commit into a file that nobody will find again."""
+        if self._files is not None:
+            self._files.check(data_only=True)
 
     def _open_reader(self) -> aiosqlite.Connection:
         if self._reader is None:
@@ -451,13 +468,13 @@ def _steps(
 
 
 def _choose(
-    rows: Iterable[Any], limit: int, max_bytes: int, held: Collection[str]
+    rows: Iterable[Any], limit: int, max_bytes: int, held: Collection[str], ahead_ms: int
 ) -> tuple[list[Delivery], bool, int | None]:
     """Pick from `claim` rows what fits both bounds; say whether, and what, a bound cut off."""
     chosen: list[Delivery] = []
     chosen_bytes = 0
     for row in rows:
-        delivery = delivery_from_row(row)
+        delivery = delivery_from_row(row, ahead_ms)
         if delivery.event_id in held:
             continue
         if len(chosen) == limit:

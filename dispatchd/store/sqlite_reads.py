@@ -1,9 +1,8 @@
 """The SQLite store's questions that people ask: listings, one event's story, statistics."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
-
-import aiosqlite
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
 
 from dispatchd.model import DeliveryStatus, EventStatus
 from dispatchd.store.base import (
@@ -23,24 +22,26 @@ from dispatchd.store.rows import (
     to_key,
 )
 
+BATCH_ROWS: Final = 500  # of a replay: keeps each hold of the write lock to milliseconds
+Last = tuple[str, bytes] | int | None  # where a replay goes on
 _OPEN = ("queued", "retrying")
 
 
-async def find_events(reader: aiosqlite.Connection, query: EventQuery) -> Sequence[EventSummary]:
+def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[EventSummary]:
     """List events, newest first."""
     where, values = _event_conditions(query)
-    rows = await reader.execute_fetchall(
+    rows = reader.execute(
         "SELECT e.id, e.endpoint, e.received_ms, e.event_type, e.source_ip, e.status,"  # noqa: S608 - fixed conditions
         f" length(e.body) FROM events e {where} ORDER BY e.id DESC LIMIT ?",
         (*values, query.limit),
-    )
-    held = await _held(reader)
+    ).fetchall()
+    held = _held(reader)
     found = []
     for row in rows:
         counts: dict[DeliveryStatus, int] = {}
-        for destination, status in await reader.execute_fetchall(
+        for destination, status in reader.execute(
             "SELECT destination, status FROM deliveries WHERE event_id = ?", (row[0],)
-        ):
+        ).fetchall():
             shown = _shown(status, destination, held)
             counts[shown] = counts.get(shown, 0) + 1
         found.append(
@@ -99,10 +100,8 @@ def _status_condition(status: DeliveryStatus) -> tuple[str, list[Any]]:
     return "d.status = ?", [status]
 
 
-async def _held(reader: aiosqlite.Connection) -> dict[str, str]:
-    rows = await reader.execute_fetchall(
-        "SELECT destination, held FROM lanes WHERE held IS NOT NULL"
-    )
+def _held(reader: sqlite3.Connection) -> dict[str, str]:
+    rows = reader.execute("SELECT destination, held FROM lanes WHERE held IS NOT NULL").fetchall()
     return {row[0]: row[1] for row in rows}
 
 
@@ -112,19 +111,19 @@ def _shown(status: str, destination: str, held: dict[str, str]) -> DeliveryStatu
     return DeliveryStatus(status)
 
 
-async def get_event(reader: aiosqlite.Connection, event_id: str) -> EventStory | None:
+def get_event(event_id: str, ahead_ms: int, reader: sqlite3.Connection) -> EventStory | None:
     """Return one event and everything that happened to it; None where there is none."""
     sql = statements()
     key = (to_key(event_id),)
-    events = list(await reader.execute_fetchall(sql["event"], key))
+    events = list(reader.execute(sql["event"], key).fetchall())
     if not events:
         return None
-    held = await _held(reader)
+    held = _held(reader)
     deliveries = []
-    for row in await reader.execute_fetchall(sql["story_deliveries"], key):
+    for row in reader.execute(sql["story_deliveries"], key).fetchall():
         shown = _shown(row[2], row[1], held)
-        deliveries.append(delivery_from_row((*row[:2], shown, *row[3:])))
-    attempts = await reader.execute_fetchall(sql["story_attempts"], key)
+        deliveries.append(delivery_from_row((*row[:2], shown, *row[3:]), ahead_ms))
+    attempts = reader.execute(sql["story_attempts"], key).fetchall()
     return EventStory(
         event_from_row(events[0]),
         deliveries,
@@ -133,31 +132,30 @@ async def get_event(reader: aiosqlite.Connection, event_id: str) -> EventStory |
     )
 
 
-async def stats(reader: aiosqlite.Connection, since_ms: int) -> Stats:
+def stats(since_ms: int, ahead_ms: int, reader: sqlite3.Connection) -> Stats:
     """Count events and deliveries."""
     sql = statements()
     events = {
         EventStatus(row[0]): row[1]
-        for row in await reader.execute_fetchall(sql["stats_events"], (since_ms,))
+        for row in reader.execute(sql["stats_events"], (since_ms,)).fetchall()
     }
-    held = await _held(reader)
+    held = _held(reader)
     counts: dict[str, dict[DeliveryStatus, int]] = {}
     oldest: dict[str, int] = {}
-    for (destination,) in await reader.execute_fetchall("SELECT destination FROM lanes"):
+    for (destination,) in reader.execute("SELECT destination FROM lanes").fetchall():
         counts[destination] = {}
-    for destination, status, count, due_ms in await reader.execute_fetchall(sql["stats_open"]):
+    for destination, status, count, due_ms in reader.execute(sql["stats_open"]).fetchall():
         shown = _shown(status, destination, held)
         mine = counts.setdefault(destination, {})
         mine[shown] = mine.get(shown, 0) + count
-        oldest[destination] = min(due_ms, oldest.get(destination, due_ms))
-    for destination, status, count in await reader.execute_fetchall(
-        sql["stats_ended"], (since_ms,)
-    ):
+        shown_ms = due_ms - ahead_ms
+        oldest[destination] = min(shown_ms, oldest.get(destination, shown_ms))
+    for destination, status, count in reader.execute(sql["stats_ended"], (since_ms,)).fetchall():
         counts.setdefault(destination, {})[DeliveryStatus(status)] = count
     pages = list(
-        await reader.execute_fetchall(
+        reader.execute(
             "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-        )
+        ).fetchall()
     )
     return Stats(
         events,
@@ -169,49 +167,45 @@ async def stats(reader: aiosqlite.Connection, since_ms: int) -> Stats:
     )
 
 
-async def replayable(
-    reader: aiosqlite.Connection, query: ReplayQuery, batch_rows: int
-) -> AsyncIterator[list[tuple[bytes, str]]]:
-    """Yield the keys of the deliveries `query` chooses, in batches; each is chosen once.
+def replayable(
+    query: ReplayQuery, last: Last, reader: sqlite3.Connection
+) -> tuple[list[tuple[bytes, str]], Last] | None:
+    """Return the keys of the next deliveries `query` chooses, and where to go on; None at the end.
 
-    Walks by key, so what a batch changed does not come round again.
+    Walks by key, so what a batch changed does not come round again: each is chosen once. `last`
+    is what the call before returned, None at first.
     """
     if query.event_ids:
-        keys = list(dict.fromkeys(map(to_key, query.event_ids)))
-        for start in range(0, len(keys), batch_rows):
-            chunk = keys[start : start + batch_rows]
-            batch = [row for key in chunk for row in await _deliveries_of(reader, key, query)]
-            if batch:
-                yield batch
-        return
+        return _named(query, last if isinstance(last, int) else 0, reader)
     if query.destination is not None:
         # By name and key apart: of a row value's comparison SQLite would search the name alone.
         after_last = "d.destination = ? AND d.event_id > ?"
-        after: tuple[str, bytes] = (query.destination, b"")
+        after = last if isinstance(last, tuple) else (query.destination, b"")
     else:
         after_last = "(d.destination, d.event_id) > (?, ?)"
-        after = ("", b"")
-    while True:
-        rows = await reader.execute_fetchall(
-            "SELECT d.event_id, d.destination FROM deliveries d"  # noqa: S608 - fixed conditions
-            " JOIN events e ON e.id = d.event_id"
-            f" WHERE d.status = 'failed' AND {after_last} AND e.received_ms >= ?"
-            " ORDER BY d.destination, d.event_id LIMIT ?",
-            (*after, query.since_ms or 0, batch_rows),
-        )
-        batch = [(row[0], row[1]) for row in rows]
-        if not batch:
-            return
-        after = (batch[-1][1], batch[-1][0])
-        yield batch
+        after = last if isinstance(last, tuple) else ("", b"")
+    keys = reader.execute(
+        "SELECT d.event_id, d.destination FROM deliveries d"  # noqa: S608 - fixed conditions
+        " JOIN events e ON e.id = d.event_id"
+        f" WHERE d.status = 'failed' AND {after_last} AND e.received_ms >= ?"
+        " ORDER BY d.destination, d.event_id LIMIT ?",
+        (*after, query.since_ms or 0, BATCH_ROWS),
+    ).fetchall()
+    return (keys, (keys[-1][1], keys[-1][0])) if keys else None
 
 
-async def _deliveries_of(
-    reader: aiosqlite.Connection, key: bytes, query: ReplayQuery
-) -> list[tuple[bytes, str]]:
-    rows = await reader.execute_fetchall(
-        "SELECT d.event_id, d.destination FROM deliveries d JOIN events e ON e.id = d.event_id"
-        " WHERE d.event_id = ? AND e.received_ms >= ? AND (?3 IS NULL OR d.destination = ?3)",
-        (key, query.since_ms or 0, query.destination),
-    )
-    return [(row[0], row[1]) for row in rows]
+def _named(
+    query: ReplayQuery, start: int, reader: sqlite3.Connection
+) -> tuple[list[tuple[bytes, str]], int] | None:
+    """Return the deliveries of the named events from the one numbered `start` on."""
+    events = list(dict.fromkeys(map(to_key, query.event_ids)))[start : start + BATCH_ROWS]
+    if not events:
+        return None
+    keys = []
+    for key in events:
+        keys += reader.execute(
+            "SELECT d.event_id, d.destination FROM deliveries d JOIN events e ON e.id = d.event_id"
+            " WHERE d.event_id = ? AND e.received_ms >= ? AND (?3 IS NULL OR d.destination = ?3)",
+            (key, query.since_ms or 0, query.destination),
+        ).fetchall()
+    return keys, start + len(events)

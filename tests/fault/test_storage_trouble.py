@@ -156,3 +156,30 @@ async def test_a_newer_schema_is_refused(make_daemon: MakeDaemon, sink: Sink) ->
     assert await daemon.process.wait() == 1
     (line,) = await daemon.log.wait_for("text")
     assert "newer dispatchd" in line["text"]
+
+
+async def test_a_database_deleted_underneath_is_never_acknowledged_into(
+    make_daemon: MakeDaemon, sink: Sink, http: aiohttp.ClientSession
+) -> None:
+    """It is said once, without a webhook too, and all goes on when the file is put back."""
+    daemon = make_daemon(sink.url)
+    await daemon.start()
+    _, first, _ = await daemon.post(http, b'{"n":1}')
+    await daemon.log.wait_for("attempt", event_id=first["event_id"], result="success")
+    aside = daemon.database.with_name("aside.db")
+    daemon.database.rename(aside)
+    (line,) = await daemon.log.wait_for("storage_fault")
+    assert line["reason"] == "replaced"
+    assert "put the original back, or restart" in line["message"]
+    status, document, headers = await daemon.post(http, b'{"n":2}')
+    assert (status, document["error"]["code"]) == (503, "unavailable_replaced")
+    assert int(headers["Retry-After"]) >= 1
+    assert not await healthy(daemon, http)
+    aside.rename(daemon.database)
+    await daemon.log.wait_for("storage_recovered")
+    status, second, _ = await daemon.post(http, b'{"n":2}')
+    assert status == 202
+    await daemon.log.wait_for("attempt", event_id=second["event_id"], result="success")
+    assert len(daemon.log.of("storage_fault")) == 1
+    assert await daemon.terminate() == 0
+    daemon.check_database()

@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,17 +176,40 @@ class StoreModel(RuleBasedStateMachine):
     @rule()
     def old_events_are_pruned(self) -> None:
         async def prune() -> int:
-            return sum([count async for count in self.store.prune(self.now_ms)])
+            batches = self.store.prune(self.now_ms, self.now_ms - 10)
+            return sum([pruned.events async for pruned in batches])
 
         gone = [
             event_id
             for event_id, event in self.events.items()
             if event.received_ms < self.now_ms
             and not any(owed.status in OPEN for owed in event.owed.values())
+            and (
+                event.received_ms < self.now_ms - 10
+                or not any(owed.status is DeliveryStatus.FAILED for owed in event.owed.values())
+            )
         ]
         assert self.run(prune()) == len(gone)
         for event_id in gone:
             del self.events[event_id]
+
+    @rule()
+    def keys_are_forgotten(self) -> None:
+        """What the model forgets by the clock alone, the store forgets in fact too."""
+        ended = [key for key, (_, until_ms) in self.keys.items() if until_ms <= self.now_ms]
+        assert self.run(self.store.forget(self.now_ms)) == len(ended)
+        for key in ended:
+            del self.keys[key]
+
+    @rule(ms=st.sampled_from([10, 5000]))
+    def the_clock_is_set_back(self, ms: int) -> None:
+        """Every due time is what it was, in the time that is left until then."""
+        self.now_ms -= ms
+        self.run(self.store.keep_time(self.now_ms, ms))
+        for event in self.events.values():
+            for owed in event.owed.values():
+                owed.due_ms -= ms
+        self.in_flight = [replace(d, due_ms=d.due_ms - ms) for d in self.in_flight]
 
     @rule()
     def the_daemon_restarts(self) -> None:

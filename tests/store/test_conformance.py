@@ -46,6 +46,15 @@ async def claimed(store: Store, now_ms: int = FAR_MS, limit: int = 100) -> list[
     return [delivery for delivery, _ in due.ready]
 
 
+async def pruned(
+    store: Store, before_ms: int, failed_before_ms: int | None = None
+) -> tuple[int, int]:
+    """Prune; return how many events went, and how many were kept because they failed."""
+    cut_ms = before_ms if failed_before_ms is None else failed_before_ms
+    batches = [batch async for batch in store.prune(before_ms, cut_ms)]
+    return sum(b.events for b in batches), sum(b.kept_failed for b in batches)
+
+
 async def replayed(store: Store, query: ReplayQuery, now_ms: int = FAR_MS) -> int:
     return sum([count async for count in store.replay(query, now_ms)])
 
@@ -279,10 +288,10 @@ async def test_prune_goes_through_more_than_one_batch(store: Store) -> None:
     events = [an_event(received_ms=NOW_MS + n // 3) for n in range(1100)]
     await asyncio.gather(*(add(store, event) for event in events[::2]))
     await asyncio.gather(*(add(store, event, "crm") for event in events[1::2]))
-    counts = [n async for n in store.prune(NOW_MS + 10_000)]
-    assert len(counts) > 1
-    assert sum(counts) == 550
-    assert sum([n async for n in store.prune(NOW_MS + 10_000)]) == 0
+    batches = [batch async for batch in store.prune(NOW_MS + 10_000, NOW_MS + 10_000)]
+    assert len(batches) > 1
+    assert sum(batch.events for batch in batches) == 550
+    assert await pruned(store, NOW_MS + 10_000) == (0, 0)
     assert len(await claimed(store, limit=2000)) == 550
 
 
@@ -292,7 +301,7 @@ async def test_prune_never_takes_what_is_owed(store: Store) -> None:
     (delivery,) = await add(store, done, "crm")
     await store.record(delivery, an_attempt(delivery), Delivered())
     await add(store, young)
-    assert sum([n async for n in store.prune(NOW_MS + 500)]) == 1
+    assert await pruned(store, NOW_MS + 500) == (1, 0)
     assert await store.get_event(done.id) is None
     assert {s.id for s in await store.find_events(EventQuery())} == {owed.id, young.id}
 
@@ -321,11 +330,71 @@ async def test_a_backup_is_whole(store: Store, tmp_path: Path) -> None:
     copy.close()
 
 
-async def test_due_times_are_brought_forward(store: Store) -> None:
-    for due_ms in (NOW_MS - 5, NOW_MS + 500, NOW_MS + 10_000):
-        await add(store, an_event(received_ms=due_ms), "crm")
-    assert await store.shift_due(NOW_MS, 5_000) >= 1
-    assert sorted(d.due_ms for d in await claimed(store)) == [NOW_MS - 5, NOW_MS, NOW_MS + 5_000]
+async def test_a_clock_set_back_brings_all_that_is_due_forward(open_store: OpenStore) -> None:
+    """Also what is due across a restart, and by as much as it was set back, once."""
+    store = await open_store()
+    await store.open_lanes(["crm"])
+    assert await store.kept_time() == 0
+    event = an_event(received_ms=NOW_MS + 3_600_000)
+    (delivery,) = await add(store, event, "crm")
+    await store.record(delivery, an_attempt(delivery, error=ErrorClass.HTTP), RetryAt(FAR_MS))
+    await store.keep_time(NOW_MS, set_back_ms=3_600_000)
+    due_ms = FAR_MS - 3_600_000
+    for _ in range(2):
+        assert await store.kept_time() == NOW_MS
+        assert await claimed(store, due_ms - 1) == []
+        assert [d.due_ms for d in await claimed(store, due_ms)] == [due_ms]
+        due = await store.claim("crm", NOW_MS, 10, 8_000_000)
+        assert due.next_due_ms == due_ms
+        story = await store.get_event(event.id)
+        assert story is not None
+        assert [d.due_ms for d in story.deliveries] == [due_ms]
+        assert [d.oldest_due_ms for d in (await store.stats(0)).destinations] == [due_ms]
+        await store.close()
+        store = await open_store()
+    await store.keep_time(NOW_MS + 1)
+    fresh = an_event(received_ms=NOW_MS + 1)
+    await add(store, fresh, "crm")
+    assert [d.event_id for d in await claimed(store, NOW_MS + 1)] == [fresh.id]
+    assert await replayed(store, ReplayQuery([event.id]), NOW_MS + 2) == 1
+    assert [d.due_ms for d in await claimed(store)] == [NOW_MS + 1, NOW_MS + 2]
+
+
+async def test_events_with_a_failed_delivery_are_kept_longer(store: Store) -> None:
+    events = [an_event(received_ms=NOW_MS + n) for n in range(3)]
+    for event in events:
+        crm, audit = await add(store, event, "crm", "audit")
+        await store.record(crm, an_attempt(crm), Delivered())
+        verdict = Delivered() if event is events[1] else Dead()
+        await store.record(audit, an_attempt(audit), verdict)
+    assert await pruned(store, NOW_MS + 10, NOW_MS) == (1, 2)
+    assert await store.get_event(events[1].id) is None
+    assert await pruned(store, NOW_MS + 10, NOW_MS + 1) == (1, 1)
+    assert await pruned(store, NOW_MS + 10, NOW_MS + 10) == (1, 0)
+
+
+async def test_keys_live_as_long_as_their_window_and_are_forgotten_in_batches(
+    store: Store,
+) -> None:
+    """Not as long as retention, and never all in one transaction."""
+    keys = [Idempotency(f"{n}", NOW_MS + n + 1) for n in range(1200)]
+    await asyncio.gather(*(store.add_event(an_event(), [], key) for key in keys))
+    assert await pruned(store, FAR_MS) == (1200, 0)
+    counts = []
+    while count := await store.forget(NOW_MS + 1100):
+        counts.append(count)
+    assert sum(counts) == 1100
+    assert len(counts) > 2
+    known = await store.add_event(an_event(), [], Idempotency("1150", FAR_MS))
+    assert isinstance(known, Duplicate)
+
+
+async def test_space_goes_back_after_a_prune(store: Store) -> None:
+    await asyncio.gather(*(store.add_event(an_event(body=bytes(20_000)), []) for _ in range(600)))
+    full_bytes = (await store.stats(0)).database_bytes
+    assert full_bytes > 12_000_000
+    await pruned(store, FAR_MS)
+    assert (await store.stats(0)).database_bytes < full_bytes / 20
 
 
 async def test_one_daemon_at_a_time(open_store: OpenStore) -> None:

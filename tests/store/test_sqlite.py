@@ -9,7 +9,7 @@ from nouns import NOW_MS, an_attempt, an_event
 
 from dispatchd.errors import StoreUnavailable
 from dispatchd.model import Dead
-from dispatchd.store.base import EventQuery, ReplayQuery
+from dispatchd.store.base import EventQuery, Pruned, ReplayQuery
 from dispatchd.store.group_commit import Limits
 from dispatchd.store.sqlite import SqliteStore
 
@@ -30,13 +30,13 @@ async def test_a_replay_just_before_prune_deletes_is_honoured(store: SqliteStore
     await store.record(added[0], an_attempt(added[0]), Dead())
     transaction = store._transaction
 
-    async def replayed_first(steps: Any) -> int:
+    async def replayed_first(work: Any) -> Any:
         store._transaction = transaction  # type: ignore[method-assign]
         assert [n async for n in store.replay(ReplayQuery([event.id]), NOW_MS)] == [1]
-        return await transaction(steps)
+        return await transaction(work)
 
     store._transaction = replayed_first  # type: ignore[method-assign]
-    assert sum([n async for n in store.prune(NOW_MS + 1)]) == 0
+    assert [n async for n in store.prune(NOW_MS + 1, NOW_MS + 1)] == [Pruned(0, 0)]
     (owed,) = (await store.claim("crm", NOW_MS, 10, 1024)).ready
     assert owed[1] == event
 

@@ -21,7 +21,10 @@ def test_the_store_is_readable_without_the_daemons_secrets(tmp_path: Path) -> No
     with pytest.raises(ConfigProblems, match="CRM_TOKEN is not set"):
         load(path, {})
     outline = load_outline(path, {})
-    assert (outline.storage.path, outline.storage.retention_s) == ("/data/d.db", 7 * 86_400)
+    assert (outline.storage.path, outline.storage.retention.events_s) == (
+        "/data/d.db",
+        7 * 86_400,
+    )
     assert (outline.endpoints, outline.destinations) == (("github",), ("crm",))
 
 

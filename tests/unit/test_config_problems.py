@@ -402,3 +402,23 @@ def test_config_problems_are_a_usage_error():
 
 def test_problems_are_none_in_a_config_of_defaults():
     assert isinstance(parse("header_prefix: dispatch"), Config)
+
+
+@pytest.mark.parametrize(
+    ("retention", "path", "message"),
+    [
+        ("5", "storage.retention", "a duration needs a unit"),
+        ("10ms", "storage.retention", "must be at least 1s"),
+        ("[30d]", "storage.retention", "is not a duration"),
+        ("{events: 5}", "storage.retention.events", "a duration needs a unit"),
+        ("{events: 10ms}", "storage.retention", "`events` must be at least 1s"),
+        ("{events: 30d, failed: 7d}", "storage.retention", "must not be shorter than `events`"),
+        ("{events: 30d, max_size: 5GiB}", "storage.retention.max_size", "unknown key"),
+    ],
+)
+def test_a_wrong_retention_is_told_where_it_stands(retention, path, message):
+    with pytest.raises(ConfigProblems) as caught:
+        parse(f"storage: {{retention: {retention}}}", "c.yaml", {})
+    (problem,) = caught.value.problems
+    assert problem.path == path
+    assert message in problem.message

@@ -22,7 +22,8 @@ def test_defaults_are_the_contracts():
     assert config.server.trusted_proxies == ()
     assert config.server.max_body_bytes == 10 * 1024 * 1024
     assert config.admin is None
-    assert config.storage.retention_s == 30 * 86_400
+    assert config.storage.retention.events_s == 30 * 86_400
+    assert config.storage.retention.failed_or_default_s == 90 * 86_400
     assert config.header_prefix == "dispatch"
     destination = config.destinations["d"]
     assert (destination.type, destination.timeout_s, destination.max_in_flight) == (
@@ -222,3 +223,18 @@ def test_the_schemas_defaults_are_written_as_in_the_file():
     assert sections["ServerConfig"]["properties"]["listen"]["default"] == "127.0.0.1:8080"
     assert sections["DestinationConfig"]["properties"]["timeout"]["default"] == "30s"
     assert sections["RetryConfig"]["properties"]["backoff"]["default"][3] == "2m"
+
+
+@pytest.mark.parametrize(
+    ("written", "events_d", "failed_d"),
+    [
+        ("7d", 7, 21),
+        ("{events: 7d}", 7, 21),
+        ("{events: 7d, failed: 7d}", 7, 7),
+        ("{failed: 40d}", 30, 40),
+    ],
+)
+def test_retention_is_an_age_or_two(written, events_d, failed_d):
+    retention = parse(f"storage: {{retention: {written}}}", environ={}).storage.retention
+    assert retention.events_s == events_d * 86_400
+    assert retention.failed_or_default_s == failed_d * 86_400

@@ -30,6 +30,7 @@ LAYERS = {
     "systemd": 2,
     "receive": 3,
     "deliver": 3,
+    "upkeep": 3,
     "app": 4,
     "cli": 5,
     "__main__": 6,

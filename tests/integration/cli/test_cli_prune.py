@@ -35,6 +35,29 @@ def test_older_than_overrides(world):
     assert world.dispatchd("prune", "--older-than", "12h", "--json").json()["events"] == 0
 
 
+def test_what_failed_for_good_is_kept_longer_and_counted(world):
+    failed = [world.add("crm", received_ms=ago(days)) for days in (40, 100)]
+    for event in failed:
+        world.fail(event, "crm")
+    done = world.add("crm", received_ms=ago(40))
+    world.deliver(done, "crm")
+    ran = world.dispatchd("prune")
+    assert ran.out.startswith("Pruned 2 events received before ")
+    assert "Kept 1 event with a failed delivery, received since " in ran.out
+    assert world.dispatchd("show", failed[0].id).code == 0
+    assert world.dispatchd("show", failed[1].id).code == 1
+    told = world.dispatchd("prune", "--older-than", "15d", "--json").json()
+    assert (told["events"], told["kept_failed"]) == (0, 1)
+    assert told["failed_before"] < told["before"]
+    options = ("--older-than", "15d", "--failed-older-than", "20d", "--json")
+    assert world.dispatchd("prune", *options).json()["events"] == 1
+
+
+def test_the_failed_are_never_kept_shorter(world):
+    ran = world.dispatchd("prune", "--older-than", "2d", "--failed-older-than", "1d")
+    assert (ran.code, "must not be less" in ran.err) == (2, True)
+
+
 def test_malformed_age_deletes_nothing(world):
     event = world.add(received_ms=ago(400))
     for age in ("30", "-1d", "soon", "1.5d", ""):

@@ -1,0 +1,207 @@
+"""The SQLite store's files: private, known again, migrated; seen from the file system."""
+
+import asyncio
+import os
+import re
+import sqlite3
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nouns import NOW_MS, an_event
+
+from dispatchd.errors import StoreUnavailable, StoreUnusable
+from dispatchd.store.base import EventQuery
+from dispatchd.store.rows import event_to_row, schema, statements, to_key
+from dispatchd.store.sqlite import SqliteStore
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(str(tmp_path / "s.db"))
+    await store.open()
+    await store.add_event(an_event(), [])
+    yield store
+    await store.close()
+
+
+def modes(directory: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+
+
+async def test_every_file_is_its_owners_alone(tmp_path: Path, umask: None) -> None:
+    store = SqliteStore(str(tmp_path / "s.db"))
+    store.lock()
+    await store.open()
+    await store.add_event(an_event(), [])
+    await store.backup(str(tmp_path / "copy.db"))
+    names = ("s.db", "s.db-wal", "s.db-shm", "s.db.lock", "copy.db")
+    assert modes(tmp_path) == dict.fromkeys(names, 0o600)
+    assert store.warnings() == []
+    await store.close()
+
+
+async def test_the_file_behind_a_link_is_private_too(tmp_path: Path, umask: None) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "s.db").symlink_to(tmp_path / "disk" / "real.db")
+    store = SqliteStore(str(tmp_path / "s.db"))
+    await store.open()
+    await store.add_event(an_event(), [])
+    assert modes(tmp_path / "disk") == dict.fromkeys(
+        ("real.db", "real.db-wal", "real.db-shm"), 0o600
+    )
+    await store.check()
+    await store.close()
+
+
+async def test_a_database_that_others_may_read_keeps_its_mode_and_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    path.touch()
+    path.chmod(0o640)
+    store = SqliteStore(str(path))
+    await store.open()
+    (sentence,) = store.warnings()
+    assert "has mode 0640" in sentence
+    assert modes(tmp_path)["s.db"] == 0o640
+    await store.close()
+
+
+@pytest.mark.parametrize("trap", ["link", "hard link", "letter", "fifo"])
+async def test_a_lock_never_follows_a_link_or_empties_somebodys_file(
+    tmp_path: Path, trap: str
+) -> None:
+    lock, letter = tmp_path / "s.db.lock", tmp_path / "letter"
+    letter.write_text("dear mother")
+    if trap == "link":
+        lock.symlink_to(letter)
+    elif trap == "hard link":
+        lock.hardlink_to(letter)
+    elif trap == "letter":
+        letter.rename(lock)
+        letter = lock
+    else:
+        os.mkfifo(lock)
+    store = SqliteStore(str(tmp_path / "s.db"))
+    with pytest.raises(StoreUnusable, match=r"s\.db\.lock"):
+        store.lock()
+    assert letter.read_text() == "dear mother"
+    await store.close()
+
+
+async def test_a_backup_never_writes_through_a_link(store: SqliteStore, tmp_path: Path) -> None:
+    (tmp_path / "copy.db").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        await store.backup(str(tmp_path / "copy.db"))
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("name", ["s.db", "s.db-wal", "s.db-shm"])
+@pytest.mark.parametrize("replaced", [True, False])
+async def test_nothing_is_acknowledged_into_a_file_that_is_gone(
+    store: SqliteStore, tmp_path: Path, name: str, replaced: bool
+) -> None:
+    """And all goes on when the original is put back."""
+    path, aside = tmp_path / name, tmp_path / "aside"
+    path.rename(aside)
+    if replaced:
+        path.write_bytes(aside.read_bytes())
+    asks: list[Callable[[], Awaitable[Any]]] = [store.check, store.ping]
+    if name != "s.db-shm":  # it holds no data: a commit does not ask for it
+        asks.append(lambda: store.add_event(an_event(), ["crm"]))
+    for ask in asks:
+        with pytest.raises(StoreUnavailable, match=rf"{re.escape(name)} was deleted") as caught:
+            await ask()
+        assert caught.value.reason == "replaced"
+    aside.replace(path)
+    await store.check()
+    await store.ping()
+    await store.add_event(an_event(), ["crm"])
+    assert len(await store.find_events(EventQuery())) == 2
+
+
+async def test_the_file_itself_shrinks(store: SqliteStore, tmp_path: Path) -> None:
+    events = [an_event(body=bytes(20_000)) for _ in range(300)]
+    await asyncio.gather(*(store.add_event(event, []) for event in events))
+    await store.close()
+    full_bytes = (tmp_path / "s.db").stat().st_size
+    assert full_bytes > 6_000_000
+    pruner = SqliteStore(str(tmp_path / "s.db"))
+    await pruner.open()
+    assert [n async for n in pruner.prune(NOW_MS + 1, NOW_MS + 1)]
+    await pruner.close()
+    assert (tmp_path / "s.db").stat().st_size < full_bytes / 10
+
+
+async def test_prune_ends_where_no_space_can_be_given_back(tmp_path: Path) -> None:
+    """A database made without auto_vacuum has free pages for ever."""
+    connection = sqlite3.connect(tmp_path / "s.db")
+    connection.executescript(f"{schema(1)}; PRAGMA user_version = 1;")
+    connection.close()
+    store = SqliteStore(str(tmp_path / "s.db"))
+    await store.open()
+    await store.add_event(an_event(body=bytes(100_000)), [])
+    assert sum([n.events async for n in store.prune(NOW_MS + 1, NOW_MS + 1)]) == 1
+    await store.close()
+
+
+def version_1(path: Path) -> list[bytes]:
+    """Make a database as version 1 left it, with a backlog; return its events' keys."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(f"{schema(1)}; PRAGMA user_version = 1;")
+    events = [an_event() for _ in range(200)]
+    keys = [to_key(event.id) for event in events]
+    sql = statements()
+    connection.executemany(
+        sql["add_event"], [event_to_row(e, key) for e, key in zip(events, keys, strict=True)]
+    )
+    connection.executemany(sql["add_delivery"], [(key, "crm", NOW_MS) for key in keys])
+    connection.execute("INSERT INTO lanes VALUES ('crm', NULL), ('old', 'not in the config')")
+    connection.execute("INSERT INTO idempotency VALUES (x'01', 'k', ?, ?)", (keys[0], NOW_MS + 9))
+    connection.commit()
+    connection.close()
+    return keys
+
+
+async def test_a_database_of_version_1_is_migrated_with_its_backlog(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    keys = version_1(path)
+    stores = [SqliteStore(str(path)) for _ in range(4)]
+    await asyncio.gather(*(store.open() for store in stores))  # one of them is first
+    due = await stores[0].claim("crm", NOW_MS, 1000, 8_000_000)
+    assert [to_key(delivery.event_id) for delivery, _ in due.ready] == keys
+    assert await stores[0].kept_time() == 0
+    assert await stores[0].forget(NOW_MS + 9) == 1
+    for store in stores:
+        await store.close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("SELECT * FROM lanes").fetchall() == [
+        ("crm", None, None),
+        ("old", "not in the config", None),
+    ]
+    connection.close()
+
+
+async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    version_1(path)
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE clock (in_the_way)")
+    connection.commit()
+    store = SqliteStore(str(path))
+    with pytest.raises(StoreUnusable):
+        await store.open()
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert len(connection.execute("PRAGMA table_info(lanes)").fetchall()) == 2
+    connection.close()
