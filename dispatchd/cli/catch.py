@@ -20,11 +20,11 @@ from dispatchd.cli.text import (
     iso,
     plural,
     pretty_json,
-    printable,
     to_json,
 )
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
+from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
     from aiohttp import web

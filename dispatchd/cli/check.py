@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dispatchd.cli.options import config_option
-from dispatchd.cli.text import plural, printable, to_json
+from dispatchd.cli.text import plural, to_json
+from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
     from dispatchd.config import Config, Problem

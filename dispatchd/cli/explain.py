@@ -11,9 +11,10 @@ import click
 from dispatchd.cli.options import config_option, json_option, parse_event_id, unknown
 from dispatchd.cli.send import header
 from dispatchd.cli.storage import load_config, opened
-from dispatchd.cli.text import body_text, bytes_field, clock_time, printable, to_json
+from dispatchd.cli.text import body_text, bytes_field, clock_time, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
+from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
     from dispatchd.config import Config

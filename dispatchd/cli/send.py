@@ -12,9 +12,10 @@ from click.core import ParameterSource
 
 from dispatchd.cli.options import config_option, json_option, unknown
 from dispatchd.cli.storage import load_config
-from dispatchd.cli.text import printable, to_json
+from dispatchd.cli.text import to_json
 from dispatchd.clock import new_id
 from dispatchd.errors import DispatchdError
+from dispatchd.strangers import printable
 from dispatchd.verify import CannotSign, Draft, SignedRequest, sign_request
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from dispatchd.cli.text import (
     distance,
     iso,
     plural,
-    printable,
     size,
     to_json,
 )
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
 from dispatchd.model import DeliveryStatus
+from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline

@@ -8,9 +8,10 @@ import click
 from dispatchd.cli.options import config_option, json_option, parse_since
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
-from dispatchd.cli.text import clock_time, distance, iso, plural, printable, size, to_json
+from dispatchd.cli.text import clock_time, distance, iso, plural, size, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.model import DeliveryStatus, EventStatus
+from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline

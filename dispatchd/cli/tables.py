@@ -11,7 +11,7 @@ from unicodedata import combining, east_asian_width
 
 import click
 
-from dispatchd.cli.text import printable
+from dispatchd.strangers import printable
 
 CELL_MAX_CHARS: Final = 200  # a sender chooses how long an event type is, not how wide our table
 NARROWEST: Final = 8

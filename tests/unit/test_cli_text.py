@@ -14,11 +14,11 @@ from dispatchd.cli.text import (
     iso,
     plural,
     pretty_json,
-    printable,
     size,
     span,
     to_json,
 )
+from dispatchd.strangers import printable
 
 
 @settings(deadline=None)
