@@ -33,10 +33,12 @@ from dispatchd.config.fields import (
     Whole,
 )
 from dispatchd.config.part import Part
+from dispatchd.config.problems import quoted
 from dispatchd.config.sender import PublicBase, SenderConfig
 from dispatchd.config.values import (
     Listen,
     Unquotable,
+    check_header_token,
     check_url,
     safe_url,
 )
@@ -175,6 +177,12 @@ def check_filter(value: Any) -> Any:
             raise Unquotable("is not a valid JSONata expression", problem)
     else:
         compile_filter(value)
+        for key in value or ():
+            if key.startswith("headers."):
+                try:
+                    check_header_token(key.removeprefix("headers."))
+                except ValueError as error:
+                    raise ValueError(f"{quoted(key)} {error}") from None
     return value
 
 
