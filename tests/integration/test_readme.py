@@ -119,6 +119,7 @@ def test_the_operations_page_names_what_the_log_says() -> None:
         "lane_paced",
         "lane_recovered",
         "library",
+        "log_lines_dropped",
     }
     assert written <= told | {"config"}, written - told
     assert told <= written, told - written
