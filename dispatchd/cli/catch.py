@@ -220,10 +220,8 @@ def _shown_body(caught: Caught) -> str:
 
 def _quiet_line(caught: Caught) -> str:
     time = iso(caught.at_ms)[11:23]
-    path = printable(caught.path)
-    return (
-        f"#{caught.number} {time} {caught.method} {path} {caught.body_bytes} B -> {caught.answered}"
-    )
+    asked = printable(f"{caught.method} {caught.path}")
+    return f"#{caught.number} {time} {asked} {caught.body_bytes} B -> {caught.answered}"
 
 
 def _json_line(caught: Caught) -> str:

@@ -24,7 +24,7 @@ async def counted(batches: AsyncIterator[int], did: str, noun: str, total: int |
     done = 0
     on_terminal = sys.stderr.isatty()
     every_s = DRAW_EVERY_S if on_terminal else LINE_EVERY_S
-    told_s = time.monotonic()
+    told_s = 0.0 if on_terminal else time.monotonic()  # a bar is drawn at once
     drawn = False
     try:
         async for count in batches:

@@ -92,7 +92,9 @@ def plural(count: int, noun: str) -> str:
     """Spell a count: `1 event`, `1,200 deliveries`."""
     if count == 1:
         return f"1 {noun}"
-    return f"{count:,} {noun[:-1]}ies" if noun.endswith("y") else f"{count:,} {noun}s"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{count:,} {noun[:-1]}ies"
+    return f"{count:,} {noun}s"
 
 
 def span(span_ms: int) -> str:

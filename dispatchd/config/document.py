@@ -13,7 +13,7 @@ from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import Reader
 
-from dispatchd.config.interpolate import Unresolved, interpolate
+from dispatchd.config.interpolate import Unresolved, interpolate, refers
 from dispatchd.config.problems import ConfigProblems, Path, Problem, quoted, spell_path
 
 try:
@@ -68,8 +68,11 @@ class Document:
         self.broken.add(path)
 
 
-def read_document(text: str, file: str, environ: Mapping[str, str]) -> Document:
-    """Read YAML. Raises ConfigProblems with a single problem where it is no YAML at all."""
+def read_document(text: str, file: str, environ: Mapping[str, str] | None) -> Document:
+    """Read YAML; with `environ` None, what its references give is left out of all judgement.
+
+    Raises ConfigProblems with a single problem where it is no YAML at all.
+    """
     _check_text(text, file)
     root = _compose(text, file)
     document = Document(file)
@@ -188,7 +191,7 @@ def _line(node: Node) -> int:
 class _Reading:
     """Walks the nodes of one document and fills it."""
 
-    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+    def __init__(self, document: Document, environ: Mapping[str, str] | None) -> None:
         self._document = document
         self._environ = environ
         self._left = VALUES_MAX
@@ -294,8 +297,11 @@ class _Reading:
         return self._tagged(path)
 
     def _text(self, written: str, path: Path) -> str:
+        if self._environ is None and refers(written):
+            self._document.broken.add(path)
+            return written
         try:
-            value, referred = interpolate(written, self._environ)
+            value, referred = interpolate(written, self._environ or {})
         except Unresolved as error:
             message, suggestion = error.args
             self._document.broke(path, message, suggestion)

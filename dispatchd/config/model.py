@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from dispatchd.config.advice import advice
 from dispatchd.config.fields import (
     EMPTY_LIST,
     EMPTY_MAPPING,
@@ -373,20 +374,4 @@ class Config(Part):
 
     def warnings(self) -> list[str]:
         """Return what works but is not what its writer may expect."""
-        found = []
-        if self.admin is not None:
-            found.append(
-                "admin: this release starts no admin listener; the section is checked only"
-            )
-        for slug, endpoint in self.endpoints.items():
-            if not endpoint.destinations:
-                found.append(
-                    f"endpoints.{slug}: it has no destinations, so its events are only kept"
-                )
-        linked = {link.to for e in self.endpoints.values() for link in e.destinations}
-        found += [
-            f"destinations.{name}: no endpoint sends anything here"
-            for name in self.destinations
-            if name not in linked
-        ]
-        return found
+        return advice(self)

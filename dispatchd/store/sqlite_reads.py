@@ -38,10 +38,11 @@ async def find_events(reader: aiosqlite.Connection, query: EventQuery) -> Sequen
     found = []
     for row in rows:
         counts: dict[DeliveryStatus, int] = {}
+        statuses: dict[str, DeliveryStatus] = {}
         for destination, status in await reader.execute_fetchall(
             "SELECT destination, status FROM deliveries WHERE event_id = ?", (row[0],)
         ):
-            shown = _shown(status, destination, held)
+            shown = statuses[destination] = _shown(status, destination, held)
             counts[shown] = counts.get(shown, 0) + 1
         found.append(
             EventSummary(
@@ -53,6 +54,7 @@ async def find_events(reader: aiosqlite.Connection, query: EventQuery) -> Sequen
                 EventStatus(row[5]),
                 row[6],
                 counts,
+                statuses,
             )
         )
     return found
