@@ -54,10 +54,16 @@ class Document:
             path = path[:-1]
         return path
 
-    def add(self, path: Path, message: str, suggestion: str | None = None) -> None:
-        """Report a problem at `path`, unless something there is reported already."""
+    def add(
+        self, path: Path, message: str, suggestion: str | None = None, *, of_key: bool = False
+    ) -> None:
+        """Report a problem at `path`, unless something there is reported already.
+
+        One of the key itself is reported also where its value is worth nothing.
+        """
         there = self.nearest_path(path)
-        if any(there[:length] in self.broken for length in range(len(there) + 1)):
+        lengths = len(there) if of_key and there == path else len(there) + 1
+        if any(there[:length] in self.broken for length in range(lengths)):
             return
         line = self.lines.get(there)
         self.problems.append(Problem(self.file, line, spell_path(path), message, suggestion))

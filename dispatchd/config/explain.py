@@ -42,7 +42,7 @@ def explain(error: ValidationError, document: Document, root: type[BaseModel]) -
             document.add(path, "is missing")
         elif detail["type"] == "extra_forbidden":
             known = known_keys(_annotation_at(root, path[:-1]))
-            document.add(path, "unknown key", nearest(str(path[-1]), known))
+            document.add(path, "unknown key", nearest(str(path[-1]), known), of_key=True)
         else:
             path = document.nearest_path(path)  # that of a key's own problem is the key's
             shown = None if _secret(root, path) else document.shown.get(path)
