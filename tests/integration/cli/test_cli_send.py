@@ -168,6 +168,29 @@ def test_a_refusal_is_exit_1(world, server):
     assert r"302 elsewhere\x07" in ran.err
 
 
+EVIL = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\u2028"
+
+
+@pytest.mark.parametrize("status", [202, 401])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"event_id": EVIL},
+        {"error": {"code": EVIL, "message": EVIL}},
+        {EVIL: EVIL},
+        EVIL,
+    ],
+    ids=["an id", "an error", "fields", "text"],
+)
+def test_the_server_cannot_command_the_terminal(world, server, status, reply):
+    server.status = status
+    server.reply = reply.encode() if isinstance(reply, str) else json.dumps(reply).encode()
+    for args in ((), ("--json",)):
+        ran = world.dispatchd("send", "my-slug", *args)
+        assert ran.code == (0 if status == 202 else 1)
+        assert all(c.isprintable() or c == "\n" for c in ran.out + ran.err)
+
+
 def test_an_endpoint_without_secret_needs_an_api_key(world, server, monkeypatch):
     ran = world.dispatchd("send", "keyed")
     assert ran.code == 2
