@@ -7,7 +7,6 @@ token bucket of RFC 2697's kind, with time handed in.
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
-from math import ceil
 from typing import Final
 
 KEYS_MAX: Final = 10_000  # clients remembered at once; the longest unseen is forgotten first
@@ -24,12 +23,12 @@ class Rate:
 
 
 def read_rate(text: str) -> Rate:
-    """Read `100/s 600/m 10000/h`; its burst is a second's worth, at least 1. Raises ValueError."""
+    """Read `100/s 600/m 10000/h`: so many may also come at once. Raises ValueError."""
     match = _RATE.fullmatch(text)
-    if match is None or int(match[1]) == 0:
+    if match is None or (count := int(match[1])) == 0:
         raise ValueError("is not a rate; write 100/s, 600/m or 10000/h")
-    per_s = int(match[1]) / _SECONDS[match[2]]
-    return Rate(per_s, max(1, ceil(per_s)))
+    # A burst of less would refuse the second of three a minute.
+    return Rate(count / _SECONDS[match[2]], count)
 
 
 class Limiter:

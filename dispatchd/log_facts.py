@@ -53,6 +53,7 @@ def _attempt(log: Log, fact: AttemptEnded) -> None:
         result=_RESULTS[type(verdict)],
         event_id=event.id,
         endpoint=event.endpoint,
+        event_type=event.event_type,
         destination=attempt.destination,
         number=attempt.number,
         status_code=attempt.status_code,

@@ -8,7 +8,9 @@ from typing import Final
 import click
 
 from dispatchd import __version__
+from dispatchd.cli.options import unknown
 from dispatchd.errors import DispatchdError
+from dispatchd.strangers import printable
 
 # name -> one line for the overview; `dispatchd.cli.<name>` holds `command`.
 COMMANDS: Final = {
@@ -28,7 +30,22 @@ COMMANDS: Final = {
 }
 
 
-class LazyGroup(click.Group):
+class Group(click.Group):
+    """A group of commands that suggests the nearest for a mistyped one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that `args` begin with."""
+        name = args[0]
+        if not ctx.resilient_parsing and name not in (known := self.list_commands(ctx)):
+            if name.startswith("-"):
+                ctx.fail(f"No such option {name!r}.")
+            ctx.fail(f"There is {unknown('command', name, known)}")
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(Group):
     """Imports a command's module only when it runs: `--help` and scripts stay fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -67,5 +84,6 @@ def main() -> None:
     try:
         cli(prog_name="dispatchd")
     except DispatchdError as error:
-        click.echo(f"dispatchd: {error}", err=True)
+        # What another machine said may be part of it.
+        click.echo(f"dispatchd: {printable(str(error), lines=True)}", err=True)
         sys.exit(error.exit_code)

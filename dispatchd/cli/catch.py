@@ -20,11 +20,11 @@ from dispatchd.cli.text import (
     iso,
     plural,
     pretty_json,
-    printable,
     to_json,
 )
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
+from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -220,10 +220,8 @@ def _shown_body(caught: Caught) -> str:
 
 def _quiet_line(caught: Caught) -> str:
     time = iso(caught.at_ms)[11:23]
-    path = printable(caught.path)
-    return (
-        f"#{caught.number} {time} {caught.method} {path} {caught.body_bytes} B -> {caught.answered}"
-    )
+    asked = printable(f"{caught.method} {caught.path}")
+    return f"#{caught.number} {time} {asked} {caught.body_bytes} B -> {caught.answered}"
 
 
 def _json_line(caught: Caught) -> str:

@@ -1,31 +1,42 @@
 """`dispatchd events`: list received events."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from dispatchd.cli.options import config_option, json_option, parse_event_id, parse_since, unknown
+from dispatchd.cli.ids import find_event_id, parse_event_id, short_ids
+from dispatchd.cli.options import config_option, json_option, parse_since, unknown
 from dispatchd.cli.storage import load_outline, opened
-from dispatchd.cli.tables import Column, draw
+from dispatchd.cli.tables import Column, draw, lay_out, width
 from dispatchd.cli.text import iso, size, span, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.model import DeliveryStatus, EventStatus
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline
+    from dispatchd.store import Store
     from dispatchd.store.base import EventQuery, EventSummary
 
 LIMIT_MAX: Final = 100_000  # of one listing; --before leads on
 
+# What someone may have to see to: these name their destinations. The worst first.
+TROUBLED: Final = (DeliveryStatus.FAILED, DeliveryStatus.HELD, DeliveryStatus.RETRYING)
+_BY_URGENCY: Final = (*TROUBLED, DeliveryStatus.QUEUED, DeliveryStatus.SUCCESS)
+_STYLES: Final = {
+    DeliveryStatus.FAILED: "red",
+    DeliveryStatus.HELD: "yellow",
+    DeliveryStatus.RETRYING: "yellow",
+}
 COLUMNS: Final = (
     Column("EVENT", whole=True),
     Column("AGE", whole=True, right=True),
     Column("ENDPOINT"),
     Column("TYPE"),
     Column("SIZE", right=True),
-    Column("DELIVERIES", folds=True),
+    Column("DELIVERIES"),
 )
 
 
@@ -79,7 +90,8 @@ def command(
 ) -> None:
     """List received events, the newest first.
 
-    --since takes a duration back from now (30m, 24h, 7d) or an ISO time.
+    --since takes a duration back from now (30m, 24h, 7d) or an ISO time. Where the terminal is
+    narrow, ids are shown by their beginnings, which every command takes.
 
     \b
     Example:
@@ -99,9 +111,6 @@ def command(
         limit=limit,
     )
     found = asyncio.run(_find(config, query))
-    if not found:
-        _hint("endpoint", endpoint, config.endpoints)
-        _hint("destination", destination, config.destinations)
     if as_json:
         click.echo(to_json([_fields(event) for event in found]))
         return
@@ -109,20 +118,50 @@ def command(
         click.echo("No events.")
         return
     now_ms = SystemClock().now_ms()
-    draw(COLUMNS, [_row(event, now_ms) for event in found])
+    rows = [_row(event, now_ms) for event in found]
+    room = width()
+    if room is not None and max(map(len, lay_out(COLUMNS, rows, None))) > room:
+        short = short_ids([event.id for event in found])  # enough for `show` and its like
+        rows = [(id_, *row[1:]) for id_, row in zip(short, rows, strict=True)]
+    draw(COLUMNS, rows, [_style(event) for event in found])
     if len(found) == limit:
         click.echo(f"More may follow: --before {found[-1].id}", err=True)
 
 
 async def _find(config: "Outline", query: "EventQuery") -> Sequence["EventSummary"]:
     async with opened(config) as store:
-        return await store.find_events(query)
+        if query.before_id is not None:
+            query = replace(query, before_id=await find_event_id(store, query.before_id))
+        found = await store.find_events(query)
+        if not found:
+            await _check_names(config, query, store)
+        return found
 
 
-def _hint(what: str, name: str | None, known: Collection[str]) -> None:
-    """Say that an empty answer may come of a mistyped name; gone ones may have left events."""
-    if name is not None and name not in known:
-        click.echo(f"The config has {unknown(what, name, known)}", err=True)
+async def _check_names(config: "Outline", query: "EventQuery", store: "Store") -> None:
+    """Refuse names that neither the config nor any event has: nothing comes of a slip.
+
+    What has left the config may have left events.
+    """
+    from dispatchd.store.base import EventQuery  # noqa: PLC0415 - not for --help
+
+    endpoint, destination = query.endpoint, query.destination
+    if (
+        endpoint is not None
+        and endpoint not in config.endpoints
+        and not await store.find_events(EventQuery(endpoint=endpoint, limit=1))
+    ):
+        raise click.BadParameter(
+            unknown("endpoint", endpoint, config.endpoints), param_hint="--endpoint"
+        )
+    if (
+        destination is not None
+        and destination not in config.destinations
+        and not await store.find_events(EventQuery(destination=destination, limit=1))
+    ):
+        raise click.BadParameter(
+            unknown("destination", destination, config.destinations), param_hint="--destination"
+        )
 
 
 def _fields(event: "EventSummary") -> dict[str, Any]:
@@ -135,6 +174,7 @@ def _fields(event: "EventSummary") -> dict[str, Any]:
         "status": event.status.value,
         "body_bytes": event.body_bytes,
         "deliveries": {status.value: n for status, n in event.deliveries.items()},
+        "destinations": {name: status.value for name, status in event.statuses.items()},
     }
 
 
@@ -145,11 +185,21 @@ def _row(event: "EventSummary", now_ms: int) -> tuple[str, ...]:
         event.endpoint,
         "-" if event.event_type is None else event.event_type,
         size(event.body_bytes),
-        "filtered" if event.status is EventStatus.FILTERED else deliveries(event.deliveries),
+        "filtered" if event.status is EventStatus.FILTERED else deliveries(event.statuses),
     )
 
 
-def deliveries(counts: Mapping[DeliveryStatus, int]) -> str:
-    """Spell the deliveries of one event: `2 success, 1 retrying`."""
-    parts = [f"{counts[s]} {s.value}" for s in DeliveryStatus if counts.get(s)]
+def deliveries(statuses: Mapping[str, DeliveryStatus]) -> str:
+    """Spell the deliveries of one event, the worst first: `crm failed, 2 success`."""
+    parts = []
+    for status in sorted(DeliveryStatus, key=_BY_URGENCY.index):
+        names = [name for name, found in statuses.items() if found is status]
+        if names:
+            named = " ".join(names) if status in TROUBLED else str(len(names))
+            parts.append(f"{named} {status.value}")
     return ", ".join(parts) or "none"
+
+
+def _style(event: "EventSummary") -> str | None:
+    found = [_STYLES[status] for status in TROUBLED if status in event.statuses.values()]
+    return found[0] if found else None

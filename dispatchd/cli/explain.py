@@ -1,24 +1,26 @@
 """`dispatchd explain`: why an event did, or did not, arrive."""
 
 import asyncio
-import uuid
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
-from dispatchd.cli.options import config_option, json_option, parse_event_id, unknown
-from dispatchd.cli.send import header
+from dispatchd.cli.endpoint import endpoint_fields, endpoint_lines
+from dispatchd.cli.ids import find_event_id, parse_event_id
+from dispatchd.cli.options import config_option, json_option, unknown
+from dispatchd.cli.request import header
 from dispatchd.cli.storage import load_config, opened
-from dispatchd.cli.text import body_text, bytes_field, clock_time, printable, to_json
+from dispatchd.cli.story import deliveries_fields
+from dispatchd.cli.text import body_text, bytes_field, say, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
+from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
     from dispatchd.config import Config
     from dispatchd.receive.explain import Inquiry
-    from dispatchd.store.base import EventStory
 
 SENT_MAX_BYTES: Final = 2048  # of what would be sent
 
@@ -61,28 +63,33 @@ def command(
 ) -> None:
     """Explain what becomes of an event: who sent it, where it goes, what would be sent.
 
-    With EVENT_ID, a stored event, judged by the config as it is now. With SLUG and FILE, a dry
-    run: FILE is the body (- is standard input), --header its headers, the signature among them;
-    where that does not verify, the rest is told as if it did.
+    With EVENT_ID (or its beginning, or `latest`), a stored event, judged by the config as it is
+    now. With SLUG alone, what that endpoint expects, and a request that it takes. With SLUG and
+    FILE, a dry run: FILE is the body (- is standard input), --header its headers, the signature
+    among them; where that does not verify, the rest is told as if it did.
 
     \b
     Example:
-      dispatchd explain 0198c0de-0000-7000-8000-000000000001
+      dispatchd explain latest
+      dispatchd explain my-slug
       dispatchd explain my-slug payload.json --header "X-GitHub-Event: issues"
     """  # noqa: D301 - click reads the backspace itself
     config = load_config(config_path)
+    lines = _lines
     if file is None:
         if headers or query or source_ip is not None:
             raise click.UsageError(
                 "--header, --query and --source-ip go with SLUG and FILE; an event has its own."
             )
-        told = asyncio.run(_stored(config, parse_event_id(target)))
+        if target in config.endpoints:
+            told, lines = endpoint_fields(config, target), endpoint_lines
+        else:
+            told = asyncio.run(_stored(config, _id_or_slug(config, target)))
     else:
-        if _is_uuid(target) and target not in config.endpoints:
-            raise click.UsageError("FILE goes with SLUG; an event has its own body.")
         if target not in config.endpoints:
             raise click.BadParameter(
-                unknown("endpoint", target, config.endpoints), param_hint="SLUG"
+                unknown("endpoint", target, config.endpoints) + " (FILE goes with SLUG)",
+                param_hint="SLUG",
             )
         told = asyncio.run(
             _dry_run(config, target, file.read(), headers, query=query, source_ip=source_ip)
@@ -90,21 +97,25 @@ def command(
     if as_json:
         click.echo(to_json(_for_json(told)))
     else:
-        click.echo("\n".join(_lines(told)))
+        say("\n".join(lines(told)))
 
 
-def _is_uuid(text: str) -> bool:
+def _id_or_slug(config: "Config", target: str) -> str:
+    """Return the event id that `target` is or begins; the config has no such endpoint."""
     try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
+        return parse_event_id(target)
+    except click.BadParameter:
+        none = unknown("endpoint", target, config.endpoints)
+        raise click.BadParameter(
+            f"{target!r} is no event id, and there is {none}", param_hint="EVENT_ID|SLUG"
+        ) from None
 
 
-async def _stored(config: "Config", event_id: str) -> dict[str, Any]:
+async def _stored(config: "Config", given: str) -> dict[str, Any]:
     from dispatchd.receive.explain import Inquiry  # noqa: PLC0415 - not for --help
 
     async with opened(config) as store:
+        event_id = await find_event_id(store, given)
         story = await store.get_event(event_id)
     if story is None:
         raise DispatchdError(f"there is no event {event_id}; `dispatchd events` lists them")
@@ -125,7 +136,7 @@ async def _stored(config: "Config", event_id: str) -> dict[str, Any]:
         told |= await _explained(config, event.endpoint, asked)
     else:
         told |= {"endpoint": event.endpoint, "problem": "the endpoint has left the config"}
-    return {**told, "deliveries": list(_deliveries(story))}
+    return {**told, "deliveries": deliveries_fields(story)}
 
 
 async def _dry_run(
@@ -164,22 +175,6 @@ async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str,
     if not config.endpoints[slug].active:
         told["problem"] = "the endpoint is not active: senders get 404"
     return told
-
-
-def _deliveries(story: "EventStory") -> Iterator[dict[str, Any]]:
-    for delivery in story.deliveries:
-        attempts = [a for a in story.attempts if a.destination == delivery.destination]
-        last = attempts[-1] if attempts else None
-        yield {
-            "destination": delivery.destination,
-            "status": delivery.status.value,
-            "held": story.held.get(delivery.destination),
-            "due": clock_time(delivery.due_ms),
-            "attempts": delivery.attempts,
-            "last_status_code": last.status_code if last else None,
-            "last_error": last.error.value if last and last.error else None,
-            "last_message": last.message if last else None,
-        }
 
 
 # What is printed
@@ -263,13 +258,14 @@ def _link_lines(link: dict[str, Any]) -> Iterator[str]:
 
 
 def _delivery_lines(delivery: dict[str, Any]) -> Iterator[str]:
-    yield f"Delivery to {printable(delivery['destination'])}: {delivery['status']}"
-    if delivery["held"]:
-        yield f"  held: {delivery['held']}"
-    elif delivery["status"] in ("queued", "retrying"):
-        yield f"  next attempt {delivery['due']}"
+    yield f"Delivery to {delivery['destination']}: {delivery['status']}"
+    if delivery["held_because"]:
+        yield f"  held: {delivery['held_because']}"
+    elif delivery["due"] is not None:
+        yield f"  next attempt {delivery['due'].replace('T', ' ').replace('Z', ' UTC')}"
     if delivery["attempts"]:
-        last = delivery["last_error"] or "success"
-        code = "" if delivery["last_status_code"] is None else f" {delivery['last_status_code']}"
-        why = f", {printable(delivery['last_message'])}" if delivery["last_message"] else ""
-        yield f"  last of {delivery['attempts']}:{code} {last}{why}"
+        last = delivery["attempts"][-1]
+        code = "" if last["status_code"] is None else f" {last['status_code']}"
+        why = f", {last['message']}" if last["message"] else ""
+        count = len(delivery["attempts"])
+        yield f"  last of {count}:{code} {last['error'] or 'success'}{why}"

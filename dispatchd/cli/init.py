@@ -8,8 +8,8 @@ from typing import Final
 
 import click
 
-from dispatchd.cli.text import printable
 from dispatchd.errors import DispatchdError
+from dispatchd.strangers import printable
 
 SECRET_BYTES: Final = 32
 MODE: Final = 0o600  # it holds a secret

@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from dispatchd.cli import Group
 from dispatchd.cli.options import json_option
 from dispatchd.cli.text import to_json
 from dispatchd.verify import API_KEY_PREFIX, hash_api_key
@@ -14,7 +15,7 @@ KEY_BYTES: Final = 32
 NAME_MAX_CHARS: Final = 64
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Make API keys.
 

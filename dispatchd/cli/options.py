@@ -1,7 +1,6 @@
-"""What several commands take: `--config`, `--json`, event ids, durations, points in time."""
+"""What several commands take: `--config`, `--json`, durations, points in time."""
 
 import re
-import uuid
 from collections.abc import Collection
 from datetime import datetime
 from typing import Final
@@ -15,16 +14,6 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 _DURATION: Final = re.compile(r"(\d{1,9})(ms|s|m|h|d)", re.ASCII)
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def parse_event_id(text: str) -> str:
-    """Return the canonical spelling of an event's id, a UUID."""
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is no event id; `dispatchd events` lists them."
-        ) from None
 
 
 def parse_duration(text: str) -> int:
@@ -55,12 +44,17 @@ def _duration_ms(text: str) -> int | None:
     return int(match[1]) * _UNIT_MS[match[2]] if match else None
 
 
-def unknown(what: str, name: str, known: Collection[str]) -> str:
-    """Say that nothing is called `name`, and what comes nearest."""
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """Return the known name that comes nearest to `name`, if one is near."""
     from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
 
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"no {what} {name!r}; did you mean {near[0]!r}?"
+    return next(iter(get_close_matches(name, known, n=1)), None)
+
+
+def unknown(what: str, name: str, known: Collection[str]) -> str:
+    """Say that nothing is called `name`, and what comes nearest."""
+    near = nearest(name, known)
+    if near is not None:
+        return f"no {what} {name!r}; did you mean {near!r}?"
     listed = ", ".join(sorted(known)[:8])
     return f"no {what} {name!r}; known: {listed}" if listed else f"no {what} {name!r}"

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from dispatchd.cli.options import config_option, json_option, parse_event_id, parse_since, unknown
+from dispatchd.cli.ids import find_event_id, parse_event_id
+from dispatchd.cli.options import config_option, json_option, parse_since, unknown
 from dispatchd.cli.progress import counted
 from dispatchd.cli.storage import load_outline, opened
-from dispatchd.cli.text import plural, to_json
+from dispatchd.cli.text import plural, say, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
 from dispatchd.model import DeliveryStatus
@@ -48,8 +50,9 @@ def command(
 ) -> None:
     """Deliver events again: their deliveries start afresh, due now, with every attempt ahead.
 
-    With event ids, all deliveries of these events, whatever became of them; with --failed, all
-    that failed. A running daemon notices within a second; without one they wait for it.
+    With event ids (or their beginnings, or `latest`), all deliveries of these events, whatever
+    became of them; with --failed, all that failed. A running daemon notices within a second;
+    without one they wait for it.
 
     \b
     Example:
@@ -60,16 +63,15 @@ def command(
 
     if bool(event_ids) == failed:
         raise click.UsageError("Name event ids or say --failed: one of the two.")
-    query = ReplayQuery(tuple(dict.fromkeys(event_ids)), destination, since_ms)
+    query = ReplayQuery(event_ids, destination, since_ms)
     count, held = asyncio.run(_replay(load_outline(config_path), query, dry_run=dry_run))
     if as_json:
         click.echo(to_json({"deliveries": count, "dry_run": dry_run, "held": held}))
         return
     did = "Would replay" if dry_run else "Replayed"
     click.echo(f"{did} {plural(count, 'delivery')}." if count else "Nothing to replay.")
-    if count:
-        for name, reason in held.items():
-            click.echo(f"Those to {name} wait, it is held: {reason}", err=True)
+    for name, reason in held.items():
+        say(f"Those to {name} wait, it is held: {reason}", err=True)
 
 
 async def _replay(
@@ -82,18 +84,32 @@ async def _replay(
         stats = await store.stats(since_ms if dry_run else SystemClock().now_ms())
         lanes = {d.destination: d for d in stats.destinations}
         _check_destination(config, query.destination, lanes)
-        expected = await _count_of_events(store, query)
+        given = [await find_event_id(store, event_id) for event_id in query.event_ids]
+        query = replace(query, event_ids=tuple(dict.fromkeys(given)))
+        named = await _deliveries_of_events(store, query)
+        expected = None if named is None else len(named)
         if dry_run:
             return _count_failed(query, lanes) if expected is None else expected, {}
         count = await counted(
             store.replay(query, SystemClock().now_ms()), "replayed", "delivery", expected
         )
-        held = {
-            name: lane.held
-            for name, lane in lanes.items()
-            if lane.held is not None and query.destination in (None, name)
-        }
+        held = await _newly_held(store, lanes)
+        for name in named or ():  # also what was held before
+            if (lane := lanes.get(name)) is not None and lane.held is not None:
+                held[name] = lane.held
         return count, held
+
+
+async def _newly_held(store: "Store", before: "dict[str, DestinationStats]") -> dict[str, str]:
+    """Return which destinations hold more than before the replay, and why."""
+    stats = await store.stats(SystemClock().now_ms())
+    held: dict[str, str] = {}
+    for lane in stats.destinations:
+        earlier = before.get(lane.destination)
+        held_before = 0 if earlier is None else earlier.counts.get(DeliveryStatus.HELD, 0)
+        if lane.held is not None and lane.counts.get(DeliveryStatus.HELD, 0) > held_before:
+            held[lane.destination] = lane.held
+    return held
 
 
 def _check_destination(
@@ -104,21 +120,25 @@ def _check_destination(
         raise click.BadParameter(unknown("destination", name, known), param_hint="--destination")
 
 
-async def _count_of_events(store: "Store", query: "ReplayQuery") -> int | None:
-    """Count the deliveries of the named events, all of which must exist; None for --failed."""
+async def _deliveries_of_events(store: "Store", query: "ReplayQuery") -> list[str] | None:
+    """Return whither the named events, all of which must exist, are replayed; None for --failed."""
     if not query.event_ids:
         return None
-    count = 0
+    found: list[str] = []
     missing: list[str] = []
     for event_id in query.event_ids:
         story = await store.get_event(event_id)
         if story is None:
             missing.append(event_id)
         elif story.event.received_ms >= (query.since_ms or 0):
-            count += sum(query.destination in (None, d.destination) for d in story.deliveries)
+            found += [
+                d.destination
+                for d in story.deliveries
+                if query.destination in (None, d.destination)
+            ]
     if missing:
         raise DispatchdError(f"nothing was replayed: there is no event {_named(missing)}")
-    return count
+    return found
 
 
 def _count_failed(query: "ReplayQuery", lanes: "dict[str, DestinationStats]") -> int:

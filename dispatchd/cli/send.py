@@ -2,33 +2,30 @@
 
 import asyncio
 import json
-import re
-import time
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
 
 from dispatchd.cli.options import config_option, json_option, unknown
+from dispatchd.cli.request import (
+    JSON,
+    Target,
+    draft_of,
+    header,
+    key_headers,
+    signed,
+    target_of,
+)
 from dispatchd.cli.storage import load_config
-from dispatchd.cli.text import printable, to_json
-from dispatchd.clock import new_id
+from dispatchd.cli.text import say, to_json
 from dispatchd.errors import DispatchdError
-from dispatchd.verify import CannotSign, Draft, SignedRequest, sign_request
+from dispatchd.strangers import printable
+from dispatchd.verify import SignedRequest
 
-if TYPE_CHECKING:
-    from dispatchd.config import Config, EndpointConfig
-
-TEST_FIELDS: Final = {
-    "action": "opened",
-    "issue": {"title": "A test event from dispatchd send"},
-}
-JSON: Final = "application/json"
 TIMEOUT_S: Final = 30
 REPLY_MAX_BYTES: Final = 64 * 1024
-ANY_HOST: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a comparison
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 
 
 def http_url(text: str) -> str:
@@ -41,15 +38,6 @@ def http_url(text: str) -> str:
     if not good:
         raise click.BadParameter(f"{text!r} is no http or https URL.")
     return text
-
-
-def header(text: str) -> tuple[str, str]:
-    """Return name and value of a header, spelled as curl takes it: `Name: value`."""
-    name, colon, content = text.partition(":")
-    content = content.strip()
-    if not colon or not _TOKEN.fullmatch(name) or not content.isprintable():
-        raise click.BadParameter(f"{text!r} is no header; write 'Name: value'.")
-    return name, content
 
 
 @click.command()
@@ -102,23 +90,23 @@ def command(
         )
     prefer_key = ctx.get_parameter_source("api_key") is ParameterSource.COMMANDLINE
     content_type = next((v for k, v in headers if k.lower() == "content-type"), JSON)
-    draft = _draft(file, content_type)
+    draft = draft_of(file, content_type)
     if endpoint.secret and not prefer_key:
-        signed = _signed(config, slug, draft)
+        made = signed(config, slug, draft)
     else:
-        signed = SignedRequest(draft.body, _key_headers(endpoint, slug, api_key))
-    sent = {"Content-Type": JSON, "User-Agent": "dispatchd-send", **signed.headers}
+        made = SignedRequest(draft.body, key_headers(endpoint, slug, api_key))
+    sent = {"Content-Type": JSON, "User-Agent": "dispatchd-send", **made.headers}
     if event_type is not None:
         name, value = header(f"X-Event-Type: {event_type}")
         sent[name] = value
-    target = _target(config, slug, url)
-    status, reply = asyncio.run(_post(target, signed.query, _overlay(sent, headers), signed.body))
+    target = target_of(config, slug, url)
+    status, reply = asyncio.run(_post(target, made.query, _overlay(sent, headers), made.body))
     ok = 200 <= status < 300  # noqa: PLR2004 - HTTP's success
     if as_json:
         click.echo(to_json({"status": status, **_reply_fields(reply)}))
     elif ok:
         event_id = _reply_fields(reply).get("event_id")
-        click.echo(f"{status} {f'event {event_id}' if event_id else _one_line(reply)}")
+        say(f"{status} {f'event {event_id}' if event_id else _one_line(reply)}")
     else:
         error = _reply_fields(reply).get("error")
         told = (
@@ -131,62 +119,10 @@ def command(
         ctx.exit(1)
 
 
-def _draft(file: BinaryIO | None, content_type: str) -> Draft:
-    if file is not None:
-        return Draft(file.read(), content_type)
-    fields = dict(TEST_FIELDS)
-    return Draft(json.dumps(fields, separators=(",", ":")).encode(), content_type, fields)
-
-
-def _signed(config: "Config", slug: str, draft: Draft) -> SignedRequest:
-    """Sign as the endpoint's provider would."""
-    auth = config.endpoints[slug].sender_auth(config.server.hook_url(slug), ())
-    try:
-        return sign_request(auth, draft, now_s=time.time(), token=new_id())
-    except CannotSign as error:
-        raise click.UsageError(
-            f"Endpoint {slug!r} cannot be signed for: {error}; use --api-key."
-        ) from error
-    except ValueError as error:
-        raise DispatchdError(f"cannot sign as {auth.provider}: {error}") from error
-
-
-def _key_headers(endpoint: "EndpointConfig", slug: str, api_key: str | None) -> dict[str, str]:
-    """Return the header that proves by API key; none where nothing is asked for."""
-    if api_key is not None:
-        if not (api_key.isascii() and api_key.isprintable()):
-            raise click.UsageError("The API key holds characters that no API key has.")
-        return {"Authorization": f"Bearer {api_key}"}
-    if endpoint.auth != "none":
-        raise click.UsageError(
-            f"Endpoint {slug!r} has no secret to sign with:"
-            " set DISPATCHD_API_KEY to an API key (`dispatchd key new`), or use --api-key."
-        )
-    return {}
-
-
 def _overlay(defaults: dict[str, str], given: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
     """Put the given headers over the default ones of the same name; doubled ones stay doubled."""
     replaced = {name.lower() for name, _ in given}
     return [(k, v) for k, v in defaults.items() if k.lower() not in replaced] + list(given)
-
-
-class Target(NamedTuple):
-    """Where to post; `unix_path` where the listener is a unix socket, `shown` for people."""
-
-    url: str
-    shown: str
-    unix_path: str | None = None
-
-
-def _target(config: "Config", slug: str, url: str | None) -> Target:
-    listen = config.server.listen
-    if url is not None:
-        return Target(url, url)
-    if listen.path is not None:
-        return Target(f"http://localhost/hooks/{slug}", f"unix:{listen.path}", listen.path)
-    url = _listener_url(listen.host, listen.port, slug)
-    return Target(url, url)
 
 
 async def _post(
@@ -222,13 +158,6 @@ async def _post(
         raise DispatchdError(f"{where} gave no answer within {TIMEOUT_S} s") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise DispatchdError(f"{where} gave no proper answer: {error}") from error
-
-
-def _listener_url(host: str, port: int, slug: str) -> str:
-    if port == 0:
-        raise click.UsageError("server.listen has port 0, which the system chooses: use --url.")
-    host = ANY_HOST.get(host, host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/hooks/{slug}"
 
 
 def _reply_fields(reply: bytes) -> dict[str, Any]:

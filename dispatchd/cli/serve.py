@@ -44,6 +44,9 @@ def command(config_path: str | None, log_format: str, log_level: str) -> None:
         log_format = "text" if sys.stderr.isatty() else "json"
     log = make_log("json" if log_format == "json" else "text", level=log_level)
     bridge_libraries(log)
-    for warning in config.warnings():
-        log.warning("config", message=warning)
-    uvloop.run(App(config, log).run())
+    try:
+        for warning in config.warnings():
+            log.warning("config", message=warning)
+        uvloop.run(App(config, log).run())
+    finally:
+        log.close()

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from dispatchd.cli.options import config_option, json_option, parse_event_id
+from dispatchd.cli.ids import find_event_id, parse_event_id
+from dispatchd.cli.options import config_option, json_option
 from dispatchd.cli.storage import load_outline, opened
+from dispatchd.cli.story import ENDED, deliveries_fields
 from dispatchd.cli.text import (
     body_text,
     bytes_field,
@@ -16,13 +18,14 @@ from dispatchd.cli.text import (
     distance,
     iso,
     plural,
-    printable,
+    say,
     size,
     to_json,
 )
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
 from dispatchd.model import DeliveryStatus
+from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
 
 BODY_PREVIEW_BYTES: Final = 1024
 RESPONSE_PREVIEW_BYTES: Final = 200
-ENDED: Final = (DeliveryStatus.SUCCESS, DeliveryStatus.FAILED)
 
 
 @click.command()
@@ -42,29 +44,32 @@ ENDED: Final = (DeliveryStatus.SUCCESS, DeliveryStatus.FAILED)
 def command(event_id: str, config_path: str | None, only_body: bool, as_json: bool) -> None:
     """Tell one event's whole story: what came, where it goes, every attempt.
 
-    --body writes the bytes as they came; on a terminal, control characters are escaped.
+    EVENT_ID may also be the beginning of one, or `latest`. --body writes the bytes as they came;
+    on a terminal, control characters are escaped.
 
     \b
     Example:
-      dispatchd show 0198c0de-0000-7000-8000-000000000001
+      dispatchd show latest
       dispatchd show 0198c0de-0000-7000-8000-000000000001 --body > body.json
     """  # noqa: D301 - click reads the backspace itself
     if only_body and as_json:
         raise click.UsageError("--body and --json exclude each other; --json holds the body.")
     story = asyncio.run(_get(load_outline(config_path), event_id))
-    if story is None:
-        raise DispatchdError(f"there is no event {event_id}; `dispatchd events` lists them")
     if only_body:
         _print_body(story.event.body)
     elif as_json:
         click.echo(to_json(_fields(story)))
     else:
-        click.echo("\n".join(_lines(story, SystemClock().now_ms())))
+        say("\n".join(_lines(story, SystemClock().now_ms())))
 
 
-async def _get(config: "Outline", event_id: str) -> "EventStory | None":
+async def _get(config: "Outline", given: str) -> "EventStory":
     async with opened(config) as store:
-        return await store.get_event(event_id)
+        event_id = await find_event_id(store, given)
+        story = await store.get_event(event_id)
+    if story is None:
+        raise DispatchdError(f"there is no event {event_id}; `dispatchd events` lists them")
+    return story
 
 
 def _print_body(body: bytes) -> None:
@@ -157,7 +162,7 @@ def _indented(text: str, indent: str) -> Iterator[str]:
 def _fields(story: "EventStory") -> dict[str, Any]:
     return {
         **_event_fields(story.event),
-        "deliveries": [_delivery_fields(story, delivery) for delivery in story.deliveries],
+        "deliveries": deliveries_fields(story),
     }
 
 
@@ -176,31 +181,4 @@ def _event_fields(event: "Event") -> dict[str, Any]:
         "headers": [list(pair) for pair in event.headers],
         "body_bytes": len(event.body),
         **bytes_field("body", event.body),
-    }
-
-
-def _delivery_fields(story: "EventStory", delivery: "Delivery") -> dict[str, Any]:
-    return {
-        "destination": delivery.destination,
-        "status": delivery.status.value,
-        "held": story.held.get(delivery.destination),
-        "due": None if delivery.status in ENDED else iso(delivery.due_ms),
-        "replays": delivery.replays,
-        "attempts": [
-            _attempt_fields(a) for a in story.attempts if a.destination == delivery.destination
-        ],
-    }
-
-
-def _attempt_fields(attempt: "Attempt") -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "started": iso(attempt.started_ms),
-        "latency_ms": attempt.latency_ms,
-        "status_code": attempt.status_code,
-        "error": None if attempt.error is None else attempt.error.value,
-        "message": attempt.message,
-        "transform": attempt.transform,
-        "response_headers": [list(pair) for pair in attempt.response_headers],
-        **bytes_field("response", attempt.response_head),
     }

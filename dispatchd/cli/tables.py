@@ -1,17 +1,17 @@
 """Tables that fit the terminal; whole and plain where the output is not one."""
 
+import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Final
 from unicodedata import combining, east_asian_width
 
 import click
 
-from dispatchd.cli.text import printable
+from dispatchd.strangers import printable
+from dispatchd.terminal import styled, wants_colour
 
 CELL_MAX_CHARS: Final = 200  # a sender chooses how long an event type is, not how wide our table
 NARROWEST: Final = 8
@@ -20,21 +20,32 @@ GAP: Final = "  "
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. What does not fit is cut short; `whole` never is, `folds` takes further lines."""
+    """A column. What does not fit is cut short; `whole` never is."""
 
     title: str
     whole: bool = False
-    folds: bool = False
     right: bool = False
 
 
-def draw(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table. Its cells may come from senders: control characters are escaped."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    head, *body = lay_out(columns, rows, width)
-    click.echo(click.style(head, bold=True))  # echo drops the style where it is no terminal
-    for line in body:
-        click.echo(line)
+def width() -> int | None:
+    """Return how many columns standard output has; None where it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def draw(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    styles: Sequence[str | None] | None = None,
+) -> None:
+    """Print a table; `styles` has one of terminal.STYLES, or None, for each row.
+
+    Its cells may come from senders: control characters are escaped.
+    """
+    colour = wants_colour(os.environ, is_tty=sys.stdout.isatty())
+    head, *lines = lay_out(columns, rows, width())
+    click.echo(styled(head, "bold", colour=colour), color=colour)
+    for line, style in zip(lines, styles or [None] * len(lines), strict=True):
+        click.echo(line if style is None else styled(line, style, colour=colour), color=colour)
 
 
 def lay_out(
@@ -48,16 +59,11 @@ def lay_out(
         _squeeze(columns, widths, width - len(GAP) * (len(columns) - 1))
     lines = []
     for row in table:
-        parts = [
-            _wrapped(text, wide) if column.folds else [_cut(text, wide)]
+        padded = (
+            _padded(_cut(text, wide), wide, right=column.right)
             for column, text, wide in zip(columns, row, widths, strict=True)
-        ]
-        for line in zip_longest(*parts, fillvalue=""):
-            padded = (
-                _padded(text, wide, right=column.right)
-                for column, text, wide in zip(columns, line, widths, strict=True)
-            )
-            lines.append(GAP.join(padded).rstrip())
+        )
+        lines.append(GAP.join(padded).rstrip())
     return lines
 
 
@@ -69,10 +75,6 @@ def _squeeze(columns: Sequence[Column], widths: list[int], room: int) -> None:
         if widest is None or widths[widest] <= NARROWEST:
             return  # too narrow a terminal: its lines will wrap
         widths[widest] -= 1
-
-
-def _wrapped(text: str, wide: int) -> list[str]:
-    return textwrap.wrap(text, wide) or [""]
 
 
 def _padded(text: str, wide: int, *, right: bool) -> str:

@@ -6,6 +6,10 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import click
+
+from dispatchd.strangers import printable, printable_json
+
 _KIB: Final = 1024
 # Oldest first; each unit serves until the next one reaches 1.
 _AGE_UNITS: Final = ((1, "s"), (60, "m"), (3600, "h"), (86400, "d"))
@@ -13,22 +17,9 @@ _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 INDENT: Final = "  "
 
 
-def printable(text: str, *, lines: bool = False) -> str:
-    r"""Spell every character that could command a terminal as an escape: `\x1b`, `\u202e`.
-
-    With `lines`, line feeds and tabs stay as they are.
-    """
-    if text.isprintable():
-        return text
-    kept = "\n\t" if lines else ""
-    return "".join(c if c.isprintable() or c in kept else _escape(c) for c in text)
-
-
-def _escape(char: str) -> str:
-    code = ord(char)
-    if code <= 0xFF:  # noqa: PLR2004 - what two hex digits hold
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - likewise
+def say(text: str, *, err: bool = False) -> None:
+    """Print for people, line by line: whatever a stranger chose of it commands no terminal."""
+    click.echo(printable(text, lines=True), err=err)
 
 
 def body_text(body: bytes) -> str:
@@ -73,7 +64,8 @@ def _newline(depth: int) -> str:
 
 def to_json(data: Any, *, indent: bool = True) -> str:
     """Spell `data` as JSON in ASCII: nothing in it can command a terminal."""
-    return json.dumps(data, indent=2 if indent else None).replace("\x7f", "\\u007f")
+    text = json.dumps(data, indent=2 if indent else None)
+    return printable_json(text.encode()).decode()
 
 
 def bytes_field(name: str, data: bytes) -> dict[str, str]:
@@ -100,7 +92,9 @@ def plural(count: int, noun: str) -> str:
     """Spell a count: `1 event`, `1,200 deliveries`."""
     if count == 1:
         return f"1 {noun}"
-    return f"{count:,} {noun[:-1]}ies" if noun.endswith("y") else f"{count:,} {noun}s"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{count:,} {noun[:-1]}ies"
+    return f"{count:,} {noun}s"
 
 
 def span(span_ms: int) -> str:

@@ -1,6 +1,13 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
-from dispatchd.config.loading import Outline, find_config, load, load_outline, parse
+from dispatchd.config.loading import (
+    Outline,
+    check_without_references,
+    find_config,
+    load,
+    load_outline,
+    parse,
+)
 from dispatchd.config.model import (
     AdminConfig,
     ApiKeyConfig,
@@ -35,6 +42,7 @@ __all__ = [
     "ServerConfig",
     "SignatureConfig",
     "StorageConfig",
+    "check_without_references",
     "find_config",
     "json_schema",
     "load",

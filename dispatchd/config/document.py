@@ -4,7 +4,6 @@ Stricter than YAML where YAML surprises: keys are text as written (`on` stays `o
 once, tags are not followed, dates stay text, and aliases cannot blow up.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,7 +13,7 @@ from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import Reader
 
-from dispatchd.config.interpolate import Unresolved, interpolate
+from dispatchd.config.interpolate import Unresolved, interpolate, refers
 from dispatchd.config.problems import ConfigProblems, Path, Problem, quoted, spell_path
 
 try:
@@ -31,8 +30,11 @@ _TAG: Final = "tag:yaml.org,2002:"
 _TEXT_TAGS: Final = frozenset({f"{_TAG}str", f"{_TAG}timestamp", f"{_TAG}value"})
 _NUMBER_TAGS: Final = frozenset({f"{_TAG}int", f"{_TAG}float"})
 _BOOLEANS: Final = SafeConstructor.bool_values
-# What a syntax error quotes may be a secret: `*hunter2` is an alias to YAML.
-_QUOTED: Final = re.compile(r" ?'(?!<)[^']{2,}'")
+_SPECIAL: Final = "*&!@`%"
+_BRACKETS: Final = "'\"[{"
+_QUOTE: Final = "put a value that begins with a special character in quotes"
+_ONE_DOCUMENT: Final = "remove the '---' between them"
+_CLOSE: Final = "close the quote or bracket"
 
 
 @dataclass(slots=True)
@@ -52,10 +54,16 @@ class Document:
             path = path[:-1]
         return path
 
-    def add(self, path: Path, message: str, suggestion: str | None = None) -> None:
-        """Report a problem at `path`, unless something there is reported already."""
+    def add(
+        self, path: Path, message: str, suggestion: str | None = None, *, of_key: bool = False
+    ) -> None:
+        """Report a problem at `path`, unless something there is reported already.
+
+        One of the key itself is reported also where its value is worth nothing.
+        """
         there = self.nearest_path(path)
-        if any(there[:length] in self.broken for length in range(len(there) + 1)):
+        lengths = len(there) if of_key and there == path else len(there) + 1
+        if any(there[:length] in self.broken for length in range(lengths)):
             return
         line = self.lines.get(there)
         self.problems.append(Problem(self.file, line, spell_path(path), message, suggestion))
@@ -66,8 +74,11 @@ class Document:
         self.broken.add(path)
 
 
-def read_document(text: str, file: str, environ: Mapping[str, str]) -> Document:
-    """Read YAML. Raises ConfigProblems with a single problem where it is no YAML at all."""
+def read_document(text: str, file: str, environ: Mapping[str, str] | None) -> Document:
+    """Read YAML; with `environ` None, what its references give is left out of all judgement.
+
+    Raises ConfigProblems with a single problem where it is no YAML at all.
+    """
     _check_text(text, file)
     root = _compose(text, file)
     document = Document(file)
@@ -98,46 +109,85 @@ def _check_text(text: str, file: str) -> None:
 
 
 def _compose(text: str, file: str) -> Node | None:
+    """Return the document's nodes, None where it is empty."""
     try:
-        depth = 0
-        for event in yaml.parse(text, Loader):  # composing recurses: look before
-            if isinstance(event, yaml.CollectionStartEvent):
-                depth += 1
-                if depth > DEPTH_MAX:
-                    line = event.start_mark.line + 1 if event.start_mark else None
-                    raise _one(file, line, f"is nested deeper than {DEPTH_MAX} levels")
-            elif isinstance(event, yaml.CollectionEndEvent):
-                depth -= 1
+        _look(text, file, Loader)  # composing recurses: look before
         node: Node | None = yaml.compose(text, Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        message, hint = _syntax(error)
-        if mark is not None and _character(text, mark) == "\t":
-            hint = "indent with spaces, not tabs"
-        if mark is None:
-            raise _one(file, None, message, hint) from None
-        raise _one(file, mark.line + 1, message, hint, mark.column + 1) from None
-    except yaml.YAMLError:
-        raise _one(file, None, "is not valid YAML") from None
-    return node
+    except yaml.YAMLError as error:
+        problem = _diagnosed(text, file, error)
+    else:
+        return node
+    raise problem  # outside of the handler: what the parser says may quote a secret
 
 
-def _character(text: str, mark: yaml.Mark) -> str:
-    lines = text.split("\n")
-    return lines[mark.line][mark.column : mark.column + 1] if mark.line < len(lines) else ""
+def _look(text: str, file: str, loader: type) -> None:
+    """Raise ConfigProblems for what is YAML, but no config; YAMLError for what is no YAML."""
+    depth = documents = 0
+    for event in yaml.parse(text, loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEPTH_MAX:
+                line = event.start_mark.line + 1 if event.start_mark else None
+                raise _one(file, line, f"is nested deeper than {DEPTH_MAX} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise _at(file, event.start_mark, "has a second document", _ONE_DOCUMENT)
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> tuple[str, str | None]:
-    problem = error.problem or error.context or "it cannot be read"
-    hint = None
-    if "cannot start any token" in problem or "alias" in problem or "tag" in problem:
-        hint = "put a value that begins with a special character in quotes"
-    elif "mapping values are not allowed" in problem:
+def _at(file: str, mark: Any, message: str, hint: str | None = None) -> ConfigProblems:
+    """Return a problem at a mark of PyYAML's, whose C and Python marks have no common type."""
+    if mark is None:
+        return _one(file, None, message, hint)
+    return _one(file, mark.line + 1, message, hint, mark.column + 1)
+
+
+def _diagnosed(text: str, file: str, error: yaml.YAMLError) -> ConfigProblems:
+    """Tell what is wrong from an error's type and marks, never from its words.
+
+    PyYAML has two parsers, with words, marks and bounds of their own: it is the slow one that is
+    asked here, so that one text has one error on every machine.
+    """
+    try:
+        _look(text, file, yaml.SafeLoader)
+        yaml.compose(text, yaml.SafeLoader)
+    except yaml.YAMLError as slow:
+        error = slow
+    except ConfigProblems as problem:
+        return problem
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    begun = getattr(error, "context_mark", None)
+    here, there = _character(text, mark), _character(text, begun)
+    if mark and not here.strip() and there and there in _BRACKETS and _is_end(text, mark):
+        return _at(file, begun, "is not valid YAML: what begins here has no end", _CLOSE)
+    message, hint = "is not valid YAML from here on", None
+    if isinstance(error, yaml.composer.ComposerError):
+        message = "is not valid YAML: an anchor that is not there, or is there twice"
+        hint = _QUOTE
+    elif here == "\t":
+        hint = "indent with spaces, not tabs"
+    elif (here and here in _SPECIAL) or (there and there in _SPECIAL):
+        hint = _QUOTE
+    elif here == ":":
         hint = "put a value that holds ': ' in quotes, or check the indentation"
-    elif "another document" in problem:
-        problem = "found a second document"
-        hint = "remove the '---' between them"
-    return f"is not valid YAML: {_QUOTED.sub('', problem)}", hint
+    else:
+        hint = "check the indentation, brackets and quotes here and in the line before"
+    return _at(file, mark, message, hint)
+
+
+def _character(text: str, mark: Any) -> str:
+    lines = text.split("\n")
+    if mark is None or mark.line >= len(lines):
+        return ""
+    return str(lines[mark.line][mark.column : mark.column + 1])
+
+
+def _is_end(text: str, mark: Any) -> bool:
+    """Whether nothing but white space stands at `mark` and after it."""
+    lines = text.split("\n")[mark.line :]
+    return not "\n".join(lines)[mark.column :].strip()
 
 
 def _line(node: Node) -> int:
@@ -147,7 +197,7 @@ def _line(node: Node) -> int:
 class _Reading:
     """Walks the nodes of one document and fills it."""
 
-    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+    def __init__(self, document: Document, environ: Mapping[str, str] | None) -> None:
         self._document = document
         self._environ = environ
         self._left = VALUES_MAX
@@ -253,8 +303,11 @@ class _Reading:
         return self._tagged(path)
 
     def _text(self, written: str, path: Path) -> str:
+        if self._environ is None and refers(written):
+            self._document.broken.add(path)
+            return written
         try:
-            value, referred = interpolate(written, self._environ)
+            value, referred = interpolate(written, self._environ or {})
         except Unresolved as error:
             message, suggestion = error.args
             self._document.broke(path, message, suggestion)

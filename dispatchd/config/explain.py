@@ -7,7 +7,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from dispatchd.config.document import Document
-from dispatchd.config.problems import Path, nearest
+from dispatchd.config.problems import Path, nearest, quoted
 from dispatchd.config.values import Unquotable
 
 _MAPPING: Final = "must be a mapping of keys to values"
@@ -17,7 +17,6 @@ _WORDS: Final = {
     "tuple_type": "must be a list",
     "string_type": "must be text",
     "string_too_short": "must not be empty",
-    "string_too_long": "is too long",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -27,6 +26,11 @@ _WORDS: Final = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
 }
+_BOUNDS: Final = {  # the sentence, and what pydantic calls the number in it
+    "greater_than_equal": ("must be at least {}", "ge"),
+    "less_than_equal": ("must be at most {}", "le"),
+    "string_too_long": ("must have at most {} characters", "max_length"),
+}
 _SCALARS: Final = (int, float, bool)
 
 
@@ -34,21 +38,22 @@ def explain(error: ValidationError, document: Document, root: type[BaseModel]) -
     """Add a problem to `document` for everything in `error`, none of them with a secret in it."""
     for detail in error.errors(include_url=False):
         path = detail["loc"]
-        if path[-1:] == ("[key]",):  # pydantic's way to say that the key itself is wrong
-            path = path[:-1]
         if detail["type"] == "missing":
             document.add(path, "is missing")
         elif detail["type"] == "extra_forbidden":
             known = known_keys(_annotation_at(root, path[:-1]))
-            document.add(path, "unknown key", nearest(str(path[-1]), known))
+            document.add(path, "unknown key", nearest(str(path[-1]), known), of_key=True)
         else:
-            path = document.nearest_path(path)
+            path = document.nearest_path(path)  # that of a key's own problem is the key's
             shown = None if _secret(root, path) else document.shown.get(path)
-            document.add(path, *_words(detail, shown))
+            document.add(path, *_words(detail, shown, _annotation_at(root, path)))
 
 
-def _words(detail: ErrorDetails, shown: str | None) -> tuple[str, str | None]:
-    """Return message and suggestion; `shown` is the value, None where it must not be shown."""
+def _words(detail: ErrorDetails, shown: str | None, annotation: Any) -> tuple[str, str | None]:
+    """Return message and suggestion; `shown` is the value, None where it must not be shown.
+
+    Told from the error's type and context: pydantic's sentences are its own to change.
+    """
     kind, value = detail["type"], detail["input"]
     if value is None:
         return "has no value", "give it one, or remove the key"
@@ -59,13 +64,22 @@ def _words(detail: ErrorDetails, shown: str | None) -> tuple[str, str | None]:
         told, _, advice = str(error).partition("; ")
         return told, advice or None
     if kind == "literal_error":
-        message = f"must be {detail['ctx']['expected']}".replace("'", '"')
+        message = f"must be {_choices(annotation)}"
+    elif kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        message = words.format(detail["ctx"][bound])
     else:
-        message = _WORDS.get(kind) or detail["msg"].replace("Input should be", "must be")
+        message = _WORDS.get(kind, "is not what can stand here")
     suggestion = (
         "put it in quotes" if kind == "string_type" and isinstance(value, _SCALARS) else None
     )
     return (f"{message}, not {shown}" if shown else message), suggestion
+
+
+def _choices(annotation: Any) -> str:
+    """Spell the values that a key takes: `"json", "form" or "any"`."""
+    *others, last = [quoted(str(choice)) for choice in get_args(annotation)]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def known_keys(annotation: Any) -> list[str]:

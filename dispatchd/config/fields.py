@@ -10,6 +10,7 @@ from dispatchd.config.values import (
     SIZE_PATTERN,
     Listen,
     check_header_name,
+    check_header_token,
     check_header_value,
     check_name,
     duration_ms,
@@ -119,5 +120,6 @@ def one_or_more(value: Any) -> Any:
 
 Name = Annotated[str, AfterValidator(check_name)]
 HeaderName = Annotated[str, AfterValidator(check_header_name)]
+HeaderToken = Annotated[str, AfterValidator(check_header_token)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
 Secret = Annotated[SecretStr, AfterValidator(_some_secret)]

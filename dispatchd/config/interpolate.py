@@ -40,6 +40,15 @@ def interpolate(text: str, environ: Mapping[str, str]) -> tuple[str, bool]:
     return _TOKEN.sub(resolve, text), referred
 
 
+def refers(text: str) -> bool:
+    """Whether `text` holds references and all are well formed, wherever they lead."""
+    tokens = [match for match in _TOKEN.finditer(text) if match[0] != "$${"]
+    return bool(tokens) and all(
+        match[1] is not None and (_NAME.fullmatch(match[1]) or match[1].startswith("file:/"))
+        for match in tokens
+    )
+
+
 def _variable(name: str, environ: Mapping[str, str]) -> str:
     if not _NAME.fullmatch(name):
         raise Unresolved("has a ${...} that is neither ${NAME} nor ${file:/path}", _LITERAL_HINT)

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from dispatchd.config.document import read_document
+from dispatchd.config.document import Document, read_document
 from dispatchd.config.explain import explain
 from dispatchd.config.model import Config, StorageConfig
 from dispatchd.config.problems import ConfigProblems, Problem
@@ -86,6 +86,32 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     return parse(_text(path), str(path), environ)
 
 
+def check_without_references(path: Path) -> None:
+    """Raise ConfigProblems for what is wrong at `path` whatever its references give.
+
+    Variables and files may be the daemon's alone (its unit's credentials), or not there yet.
+    """
+    document = read_document(_text(path), str(path), None)
+    _judge(document)
+    if document.problems:
+        raise ConfigProblems(_sorted(document.problems))
+
+
+def _judge(document: Document) -> Config | None:
+    """Add everything that is wrong to `document`; return the config where the model takes it."""
+    config: Config | None = None
+    try:
+        config = Config.model_validate(document.value)
+    except ValidationError as error:
+        explain(error, document, Config)
+    check_rules(document)
+    return config
+
+
+def _sorted(problems: list[Problem]) -> list[Problem]:
+    return list(dict.fromkeys(sorted(problems, key=lambda p: (p.line or 0, p.path))))
+
+
 def _text(path: Path) -> str:
     try:
         raw = path.read_bytes()
@@ -105,14 +131,8 @@ def _text(path: Path) -> str:
 def parse(text: str, file: str = "config.yaml", environ: Mapping[str, str] | None = None) -> Config:
     """Read a config from `text`. Raises ConfigProblems with everything that is wrong."""
     document = read_document(text, file, os.environ if environ is None else environ)
-    config: Config | None = None
-    try:
-        config = Config.model_validate(document.value)
-    except ValidationError as error:
-        explain(error, document, Config)
-    check_rules(document)
+    config = _judge(document)
     if config is None or document.problems:
         # Raised outside of the handler: the ValidationError holds every value, secrets too.
-        problems = sorted(document.problems, key=lambda p: (p.line or 0, p.path))
-        raise ConfigProblems(list(dict.fromkeys(problems)))
+        raise ConfigProblems(_sorted(document.problems))
     return config

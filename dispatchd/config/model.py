@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from dispatchd.config.advice import advice
 from dispatchd.config.fields import (
     EMPTY_LIST,
     EMPTY_MAPPING,
@@ -34,10 +35,12 @@ from dispatchd.config.fields import (
     Whole,
 )
 from dispatchd.config.part import Part
+from dispatchd.config.problems import quoted
 from dispatchd.config.sender import PublicBase, SenderConfig
 from dispatchd.config.values import (
     Listen,
     Unquotable,
+    check_header_token,
     check_url,
     duration_ms,
     safe_url,
@@ -213,6 +216,12 @@ def check_filter(value: Any) -> Any:
             raise Unquotable("is not a valid JSONata expression", problem)
     else:
         compile_filter(value)
+        for key in value or ():
+            if key.startswith("headers."):
+                try:
+                    check_header_token(key.removeprefix("headers."))
+                except ValueError as error:
+                    raise ValueError(f"{quoted(key)} {error}") from None
     return value
 
 
@@ -403,27 +412,4 @@ class Config(Part):
 
     def warnings(self) -> list[str]:
         """Return what works but is not what its writer may expect."""
-        found = []
-        if self.admin is not None:
-            found.append(
-                "admin: this release starts no admin listener; the section is checked only"
-            )
-        for slug, endpoint in self.endpoints.items():
-            if not endpoint.destinations:
-                found.append(
-                    f"endpoints.{slug}: it has no destinations, so its events are only kept"
-                )
-            found += [
-                f"endpoints.{slug}: the link to {link.to} has a transform and no"
-                " on_transform_error, so the original body goes out where it fails; write send"
-                " if that is meant, else fail"
-                for link in endpoint.destinations
-                if link.transform is not None and "on_transform_error" not in link.model_fields_set
-            ]
-        linked = {link.to for e in self.endpoints.values() for link in e.destinations}
-        found += [
-            f"destinations.{name}: no endpoint sends anything here"
-            for name in self.destinations
-            if name not in linked
-        ]
-        return found
+        return advice(self)

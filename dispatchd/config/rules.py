@@ -11,6 +11,7 @@ from typing import Any, Final
 from dispatchd.config.document import Document
 from dispatchd.config.model import endpoint_id
 from dispatchd.config.problems import Path, nearest, quoted, spell_path
+from dispatchd.config.proof import check_proof
 from dispatchd.config.sender import needs_public_url
 from dispatchd.config.values import Listen, read_listen
 from dispatchd.verify import missing_keys, provider_names
@@ -31,6 +32,7 @@ def check_rules(document: Document) -> None:
         if isinstance(endpoint, dict):
             path: Path = ("endpoints", slug)
             _authentication(document, path, endpoint, has_api_keys=bool(_list(config, "api_keys")))
+            check_proof(document, path, endpoint)
             _links(document, path, endpoint, destinations)
         elif endpoint is None and not _list(config, "api_keys"):
             _authentication(document, ("endpoints", slug), {}, has_api_keys=False)

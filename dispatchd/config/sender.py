@@ -1,5 +1,6 @@
 """How an endpoint's sender is known and read: provider, keys, bodies, duplicates, filters."""
 
+from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,21 +18,21 @@ from dispatchd.config.fields import (
     PRESENT,
     DurationMs,
     DurationS,
+    HeaderToken,
     Network,
     Secret,
     one_or_more,
 )
 from dispatchd.config.part import Part
+from dispatchd.config.values import check_header_token
 from dispatchd.limits import Rate, read_rate
 from dispatchd.verify import (
     ApiKey,
     Auth,
     SignatureSpec,
     missing_keys,
-    must_remember,
     public_url_problem,
 )
-from dispatchd.verify import problems as auth_problems
 
 
 def _public_url(value: str) -> str:
@@ -63,6 +64,18 @@ def _rate(value: Any) -> Rate:
     return Rate(rate.per_s, burst)
 
 
+def _template(value: str) -> str:
+    """Check the names of the headers in a template; the rest of it is the verifier's to judge."""
+    try:
+        fields = [field for _, field, _, _ in Formatter().parse(value) if field]
+    except ValueError:
+        return value
+    for field in fields:
+        if field.startswith("header.") and len(field) > len("header."):
+            check_header_token(field.removeprefix("header."))
+    return value
+
+
 RateLimit = Annotated[Rate, BeforeValidator(_rate, json_schema_input_type=str | dict[str, Any])]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]  # as registered, to its last slash
 PublicBase = Annotated[PublicUrl, AfterValidator(lambda value: value.rstrip("/"))]
@@ -72,16 +85,18 @@ DotPath = Annotated[str, AfterValidator(_path)]
 class SignatureConfig(Part):
     """A signature scheme of your own, for a sender that has no provider name."""
 
-    header: str = Field("", description="The header that holds the signature.")
+    header: HeaderToken = Field("", description="The header that holds the signature.")
     path: str = Field("", description="Or where it stands in the JSON body, as a dot path.")
     algorithm: Literal["sha256", "sha1", "sha512"] = Field(
         "sha256", description="The hash of the HMAC."
     )
     encoding: Literal["hex", "base64"] = Field("hex", description="How the signature is spelled.")
     prefix: str = Field("", description="What stands before it, e.g. sha256=.")
-    timestamp_header: str = Field("", description="The header that holds the Unix time in seconds.")
+    timestamp_header: HeaderToken = Field(
+        "", description="The header that holds the Unix time in seconds."
+    )
     timestamp_path: str = Field("", description="Or where it stands in the JSON body.")
-    template: str = Field(
+    template: Annotated[str, AfterValidator(_template)] = Field(
         "{body}",
         description="What is signed: {timestamp}, {body}, {url}, {method}, {header.NAME},"
         " {body.PATH}.",
@@ -96,8 +111,8 @@ class SignatureConfig(Part):
 class IdempotencyConfig(Part):
     """What makes an event the same as an earlier one; by default the provider's delivery id."""
 
-    header: Annotated[str | None, PRESENT] = Field(
-        None, description="The header that holds the key.", min_length=1
+    header: Annotated[HeaderToken | None, PRESENT] = Field(
+        None, description="The header that holds the key."
     )
     body: Annotated[DotPath | None, PRESENT] = Field(
         None, description="Or where the key stands in the body, as a dot path."
@@ -207,26 +222,6 @@ class SenderConfig(Part):
             open_to_all=self.auth == "none",
             forms=self.body != "json",
         )
-
-    @model_validator(mode="after")
-    def _can_be_verified(self) -> Any:
-        # What is missing is asked by the rules, which also see the rest of the file.
-        auth = self.sender_auth("https://public.invalid", ())
-        if found := auth_problems(auth, what_is_missing=False):
-            raise ValueError("; ".join(found))
-        if must_remember(self.provider) and self.auth is None and not self._remembers():
-            raise ValueError(
-                f"{self.provider} signs a token and not the body, so each token must be remembered;"
-                " leave out idempotency, or give it only a window of twice the tolerance"
-            )
-        return self
-
-    def _remembers(self) -> bool:
-        """Whether a signature that was seen cannot be used for another body."""
-        rule = self.idempotency
-        if rule is None or rule.header is not None or rule.body is not None:
-            return False
-        return rule.window_ms >= 2 * self.tolerance_s * 1000  # it may be early as well as late
 
 
 def _bytes(secret: SecretStr | None) -> bytes:

@@ -169,10 +169,16 @@ _OURS: Final = frozenset(
 )
 
 
+def check_header_token(name: str) -> str:
+    """Check that a header can have this name. Raises ValueError; it may be long or odd."""
+    if not _TOKEN.fullmatch(name):
+        raise ValueError("is no header name; use letters, digits and '-'")
+    return name
+
+
 def check_header_name(name: str) -> str:
     """Check the name of a destination's header. Raises ValueError."""
-    if not _TOKEN.fullmatch(name):
-        raise ValueError("is no header name")
+    check_header_token(name)
     if name.lower() in _OURS:
         raise ValueError("is set by the connection itself and cannot be overridden; remove it")
     return name

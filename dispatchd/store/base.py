@@ -43,7 +43,10 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class EventSummary:
-    """One line of `events`: the event without its body, and its deliveries by status."""
+    """One line of `events`: the event without its body, and its deliveries by status.
+
+    `statuses` maps each destination that it is owed to, to how that delivery stands.
+    """
 
     id: str
     endpoint: str
@@ -53,6 +56,7 @@ class EventSummary:
     status: EventStatus
     body_bytes: int
     deliveries: dict[DeliveryStatus, int]
+    statuses: dict[str, DeliveryStatus]
 
 
 @dataclass(frozen=True, slots=True)

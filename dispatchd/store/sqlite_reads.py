@@ -39,10 +39,11 @@ def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[Event
     found = []
     for row in rows:
         counts: dict[DeliveryStatus, int] = {}
+        statuses: dict[str, DeliveryStatus] = {}
         for destination, status in reader.execute(
             "SELECT destination, status FROM deliveries WHERE event_id = ?", (row[0],)
         ).fetchall():
-            shown = _shown(status, destination, held)
+            shown = statuses[destination] = _shown(status, destination, held)
             counts[shown] = counts.get(shown, 0) + 1
         found.append(
             EventSummary(
@@ -54,6 +55,7 @@ def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[Event
                 EventStatus(row[5]),
                 row[6],
                 counts,
+                statuses,
             )
         )
     return found

@@ -74,6 +74,51 @@ def test_check_as_json(run):
     }
 
 
+REFERRING = """\
+endpoints:
+  a: {provider: svix, secret: "${file:/run/credentials/no.such/secret}", destinations: [crm]}
+  b: {secret: "${NOT_SET}", id: "${NOT_SET}", destinations: ["${NOT_SET}"]}
+destinations:
+  crm: {url: "${NOT_SET}/in", headers: {Authorization: "Bearer ${NOT_SET}"}, timeout: "${NOT_SET}"}
+"""
+
+
+def test_check_of_a_config_whose_secrets_are_the_daemons_alone(run):
+    """A credential that was just added is nowhere before the unit has started with it."""
+    Path("config.yaml").write_text(REFERRING)
+    assert run("check")[0] == 2
+    code, out, err = run("check", "--skip-references")
+    assert (code, err) == (0, "")
+    assert out == "config.yaml is good: what its references give was not looked at\n"
+    assert json.loads(run("check", "--skip-references", "--json")[1])["ok"] is True
+
+
+def test_what_is_wrong_beside_references_is_found_without_them(run):
+    wrong = REFERRING.replace("timeout:", "timeuot:").replace("[crm]", "[cmr]")
+    Path("config.yaml").write_text(wrong + "header_prefix: '${NOT A NAME}'\nadmin: {listen: x}\n")
+    code, _, err = run("check", "--skip-references")
+    assert code == 2
+    assert [line.split(";")[0] for line in err.splitlines()] == [
+        'config.yaml:2: endpoints.a.destinations[0]: unknown destination "cmr"',
+        "config.yaml:5: destinations.crm.timeuot: unknown key",
+        "config.yaml:6: header_prefix: has a ${...} that is neither ${NAME} nor ${file:/path}",
+        "config.yaml:7: admin.listen: is not a listener",
+    ]
+
+
+def test_check_warns_of_a_transform_that_fails_open_unsaid(run):
+    def warned(link: str) -> bool:
+        Path("config.yaml").write_text(
+            f"endpoints: {{a: {{auth: none, destinations: [{link}]}}}}\n"
+            "destinations: {crm: {url: 'http://h'}}\n"
+        )
+        return "fails open" in run("check")[2]
+
+    assert warned("{to: crm, transform: '{}'}")
+    for said in ("send", "fail"):
+        assert not warned(f"{{to: crm, transform: '{{}}', on_transform_error: {said}}}")
+
+
 def test_check_prints_the_schema_without_a_config(run):
     code, out, _ = run("check", "--schema")
     assert code == 0

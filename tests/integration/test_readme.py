@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from dispatchd.config import RetryConfig
 from dispatchd.model import ErrorClass
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +77,6 @@ def test_the_tour(tmp_path: Path) -> None:
         while '"attempt"' not in serve.stdout.readline():
             assert serve.poll() is None
         asking = BLOCKS[4].replace(".venv/bin/dispatchd", shlex.join(command))
-        asking = asking.replace("<event_id>", found[1])
         story = subprocess.run(
             ["bash", "-euc", asking],
             cwd=tmp_path,
@@ -93,6 +94,27 @@ def test_the_tour(tmp_path: Path) -> None:
             process.terminate()
             process.communicate()
     assert serve.returncode == catch.returncode == 0
+
+
+def test_the_retries_last_as_long_as_it_says() -> None:
+    assert RetryConfig().policy().max_attempts == 7
+    assert round(lasts_s(RetryConfig()) / 60) == int(re.search(r"(\d+) minutes in all", README)[1])
+    longer = re.search(r"retry: (\{max_attempts: 20.*?\})`, which is nearly four days", README)
+    assert longer is not None
+    days = lasts_s(RetryConfig.model_validate(yaml.safe_load(longer[1]))) / 86_400
+    assert 3.5 < days < 4
+
+
+def lasts_s(retry: RetryConfig) -> float:
+    """Return the time from the first attempt to the last, were each to fail at once."""
+    last = len(retry.backoff_ms) - 1
+    return sum(retry.backoff_ms[min(n, last)] for n in range(retry.max_attempts - 1)) / 1000
+
+
+def test_every_command_it_shows_says_which_binary() -> None:
+    tour = README.split("## The 60-second tour")[1].split("From here on `dispatchd` stands for")[0]
+    bare = r"(?<!\.venv/bin/)\bdispatchd (?=serve|catch|send|show|explain|events|replay)"
+    assert not re.findall(bare, tour)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +141,7 @@ def test_the_operations_page_names_what_the_log_says() -> None:
         "lane_paced",
         "lane_recovered",
         "library",
+        "log_lines_dropped",
     }
     assert written <= told | {"config"}, written - told
     assert told <= written, told - written

@@ -3,11 +3,14 @@
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from dispatchd.listen import SOCKET_MODE
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "systemd").glob("dispatchd*"))
@@ -61,11 +64,51 @@ def test_every_hardening_line_has_its_reason() -> None:
         assert block.startswith("#"), block
 
 
+def settings(unit: str) -> dict[str, list[str]]:
+    """Return what a unit sets, by key."""
+    found: dict[str, list[str]] = {}
+    for line in (ROOT / "systemd" / unit).read_text().splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def test_a_broken_config_is_not_restarted_over_and_over() -> None:
+    """Only the main process's exit status counts for RestartPreventExitStatus."""
+    service = settings("dispatchd.service")
+    assert service["RestartPreventExitStatus"] == ["2"]
+    assert "ExecStartPre" not in service
+
+
+def test_a_proxy_in_the_group_reaches_the_socket_and_nobody_else() -> None:
+    service = settings("dispatchd.service")
+    assert "DynamicUser" not in service
+    assert service["Group"] == ["dispatchd"]
+    assert service["RuntimeDirectoryMode"] == ["0750"]  # the group enters
+    assert SOCKET_MODE == 0o660  # and connects
+    assert "usermod --append --groups dispatchd" in OPERATIONS
+    assert settings("dispatchd-prune.service")["User"] == service["User"]
+
+
+def test_a_restored_database_belongs_to_the_daemon() -> None:
+    assert "install -o dispatchd -g dispatchd -m 0600 /backup/" in OPERATIONS
+
+
+def test_the_recipe_makes_no_secret_readable() -> None:
+    recipe = OPERATIONS.split("```sh\n")[1].split("```")[0]
+    assert "chmod" not in recipe
+    assert "chown dispatchd: /etc/dispatchd/config.yaml" in recipe
+
+
 def test_the_recipe(tmp_path: Path) -> None:
     """The docs' commands, with another root; making the environment is the README's test."""
     recipe = OPERATIONS.split("```sh\n")[1].split("```")[0]
     recipe = re.sub(
-        r"^(python3 -m venv|/opt/dispatchd/bin/pip|systemctl).*\n", "", recipe, flags=re.MULTILINE
+        r"^(useradd|chown|python3 -m venv|/opt/dispatchd/bin/pip|systemctl).*\n",
+        "",
+        recipe,
+        flags=re.MULTILINE,
     )
     for place in ("/etc/", "/var/lib/", "/opt/"):
         (tmp_path / place.strip("/")).mkdir(parents=True)
@@ -81,6 +124,7 @@ def test_the_recipe(tmp_path: Path) -> None:
     )
     config = tmp_path / "etc/dispatchd/config.yaml"
     assert "sqlite:////var/lib/dispatchd/dispatchd.db" in config.read_text()
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
     subprocess.run([str(command), "check", "--config", str(config)], cwd=ROOT, check=True)
     installed = {path.name for path in (tmp_path / "etc/systemd/system").iterdir()}
     assert installed == {unit.name for unit in UNITS}

@@ -6,9 +6,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatchd.compose import judge_http
+from dispatchd.compose.retry_after import RETRY_AFTER_MAX_MS, retry_after_ms
 from dispatchd.match import at_path, compile_event_types, event_type, glob_match, split_path
 from dispatchd.model import Dead, Reply, RetryAt
-from dispatchd.retry import RETRY_AFTER_MAX_MS, RetryPolicy, decide, retry_after_ms
+from dispatchd.retry import RetryPolicy, decide
 from dispatchd.store.rows import from_key, headers_from_json, headers_to_json, to_key
 
 JSON = st.recursive(
@@ -64,8 +66,8 @@ def test_no_attempt_too_many_none_too_early(  # noqa: PLR0917 - hypothesis hands
     asked: str,
 ) -> None:
     policy = RetryPolicy(max_attempts, tuple(backoff), jitter)
-    outcome = Reply(status, (("Retry-After", asked),), b"", 1.0)
-    verdict = decide(policy, outcome, attempt, NOW_MS, roll)
+    outcome = Reply(status, (), b"", 1.0, asked)
+    verdict = decide(policy, judge_http(outcome, NOW_MS), attempt, NOW_MS, roll)
     if isinstance(verdict, RetryAt):
         assert attempt < max_attempts
         delay_ms = verdict.due_ms - NOW_MS

@@ -14,11 +14,11 @@ from dispatchd.cli.text import (
     iso,
     plural,
     pretty_json,
-    printable,
     size,
     span,
     to_json,
 )
+from dispatchd.strangers import printable
 
 
 @settings(deadline=None)
@@ -98,3 +98,4 @@ def test_sizes_and_counts():
     assert plural(1, "delivery") == "1 delivery"
     assert plural(1200, "delivery") == "1,200 deliveries"
     assert plural(0, "event") == "0 events"
+    assert plural(2, "replay") == "2 replays"

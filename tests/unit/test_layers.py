@@ -11,6 +11,8 @@ LAYERS = {
     "model": 0,
     "errors": 0,
     "clock": 0,
+    "strangers": 0,
+    "terminal": 0,
     "paths": 0,
     "verify": 1,
     "match": 1,

@@ -11,8 +11,9 @@ from dispatchd.limits import Limiter, Rate, read_rate
     ("text", "rate"),
     [
         ("100/s", Rate(100.0, 100)),
-        ("600/m", Rate(10.0, 10)),
-        ("90/m", Rate(1.5, 2)),
+        ("600/m", Rate(10.0, 600)),
+        ("90/m", Rate(1.5, 90)),
+        ("3/m", Rate(0.05, 3)),
         ("1/h", Rate(1 / 3600, 1)),
     ],
 )

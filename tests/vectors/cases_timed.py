@@ -242,14 +242,11 @@ def standard_webhooks() -> Vectors:
     svix = signers.standard("svix", msg_id)(key[NEW], body, NOW_S)
     vectors.add("svix headers", {"headers": svix, "body": body}, ok=True, by="svix[0]",
                 delivery_id=msg_id)  # fmt: skip
-    vectors.reject(
-        mutate.signature_mutations(
-            {"headers": svix, "body": body}, "svix-signature", "base64", "v1,"
-        ),
-        "svix: ",
-    )
-    vectors.reject(
-        mutate.timestamp_mutations({"headers": svix, "body": body}, "svix-timestamp"), "svix: "
+    vectors.mutated(
+        "svix headers",
+        ["signature", "svix-signature", "base64", "v1,"],
+        ["timestamp", "svix-timestamp"],
+        prefix="svix: ",
     )
     signature, rest = right[0][1], right[1:]
     foreign = "v1," + base64.b64encode(bytes(32)).decode()
@@ -296,10 +293,14 @@ def _v1a(vectors: Vectors, body: str, secret: str) -> None:
         vectors.add(f"v1a {prefix}: other key", request("seed-2"), ok=True, auth=public)
         bad = [("key that is gone", request("seed-3")), ("too old", request("seed-1", NOW_S - 301)),
                ("too early", request("seed-1", NOW_S + 301))]  # fmt: skip
-        bad += mutate.signature_mutations(right, f"{prefix}-signature", "base64", "v1a,")
-        bad += mutate.timestamp_mutations(right, f"{prefix}-timestamp")
-        bad += mutate.id_mutations(right, f"{prefix}-id")
-        bad += mutate.body_mutations(right)
+        vectors.mutated(
+            f"v1a {prefix}: valid",
+            ["signature", f"{prefix}-signature", "base64", "v1a,"],
+            ["timestamp", f"{prefix}-timestamp"],
+            ["id", f"{prefix}-id"],
+            ["body"],
+            prefix=f"v1a {prefix}: ",
+        )
         for name, case in bad:
             vectors.add(f"v1a {prefix}: {name}", case, ok=False, auth=public)
     right = signers.standard_v1a("webhook", "seed-1", body, NOW_S)

@@ -2,7 +2,8 @@
 
 Valid requests are signed by an independent implementation: the provider's own SDK where there is
 one, else HMAC by OpenSSL through `cryptography`; never by dispatchd. PayPal's certificates are
-made afresh at each run, all else is the same each time.
+made afresh at each run, and the recording of PayPal's in tests/recordings is signed by one of those
+that are there: leave that file alone, or record again. All else is the same each time.
 """
 
 import sys

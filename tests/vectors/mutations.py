@@ -1,4 +1,7 @@
-"""What every provider's valid request is turned into: one request, many ways of being wrong."""
+"""What every provider's valid request is turned into: one request, many ways of being wrong.
+
+The vector files hold what has to be signed; `mutated` makes the rest of it when they are read.
+"""
 
 import base64
 import copy
@@ -149,3 +152,78 @@ def id_mutations(request: Request, name: str) -> Iterator[tuple[str, Request]]:
     yield "id not ASCII", on(lambda v: v + "ü")
     yield "id huge", on(lambda _: {"repeat": ["a", 8000]})
     yield "id doubled", add_header(request, name, value_of(request, name))
+
+
+def header_mutations(request: Request, name: str, short: str) -> Iterator[tuple[str, Request]]:
+    """Yield the ways any other header that is signed, or says how it is signed, is wrong."""
+    for word, change in {
+        "missing": None,
+        "empty": lambda _: "",
+        "not ASCII": lambda v: v + "é",
+        "huge": lambda _: {"repeat": ["a", 6000]},
+        "flipped": flipped_text,
+    }.items():
+        yield f"{short} {word}", with_header(request, name, change)
+    yield f"{short} doubled", add_header(request, name, value_of(request, name))
+
+
+def spellings(
+    request: Request, header: str, encoding: str, prefix: str
+) -> Iterator[tuple[str, Request]]:
+    """Yield the ways a right request may also be written."""
+    lower = [[str(name).lower(), value] for name, value in request["headers"]]
+    yield "valid, header names in lower case", request | {"headers": lower}
+    if encoding == "hex":
+        upper = with_header(request, header, lambda v: prefix + v[len(prefix) :].upper())
+        yield "valid, hex in upper case", upper
+
+
+def api_keys(request: Request, header: str, key: str) -> Iterator[tuple[str, Request, dict]]:
+    """Yield the cases around API keys: only without any signature header do they count."""
+    bare = with_header(request, header, None)
+
+    def keyed(request: Request, key: str = key) -> Request:
+        return add_header(request, "Authorization", f"Bearer {key}")
+
+    refused = {"ok": False}
+    yield "no signature at all", bare, refused | {"code": "unauthenticated"}
+    yield "API key instead", keyed(bare), {"ok": True, "by": "api_key:vectors"}
+    yield "wrong API key instead", keyed(bare, key + "x"), refused | {"code": "invalid_api_key"}
+    wrong = with_header(request, header, flipped_text)
+    yield "wrong signature beside a right API key", keyed(wrong), refused
+    empty = with_header(request, header, lambda _: "")
+    yield "empty signature beside a right API key", keyed(empty), refused
+
+
+SPOILED = {
+    "signature": signature_mutations,
+    "timestamp": timestamp_mutations,
+    "body": body_mutations,
+    "id": id_mutations,
+    "header": header_mutations,
+}
+
+
+def mutated(document: dict) -> Iterator[dict]:
+    """Yield the cases that a vector file's `mutations` make of its requests."""
+    by_name = {case["name"]: case for case in document["cases"]}
+    for entry in document["mutations"]:
+        base = by_name[entry["of"]]
+        kept = {key: base[key] for key in ("auth", "http") if key in base}
+        for kind, *args in entry["by"]:
+            for name, request, more in _made(kind, base, args, document["api_key"]):
+                name = entry.get("prefix", "") + name  # noqa: PLW2901 - the name in full
+                yield {"name": name, "request": request} | kept | more
+
+
+def _made(kind: str, base: dict, args: list, key: str) -> Iterator[tuple[str, Request, dict]]:
+    request = base["request"]
+    if kind == "api_keys":
+        yield from api_keys(request, *args, key)
+    elif kind == "spelling":
+        told = {key: base[key] for key in ("by", "event_type", "delivery_id") if key in base}
+        for name, made in spellings(request, *args):
+            yield name, made, {"ok": True} | (told if "lower case" in name else {})
+    else:
+        for name, made in SPOILED[kind](request, *args):
+            yield name, made, {"ok": False}

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from multidict import CIMultiDict
+from mutations import mutated
 
 from dispatchd import verify
 
@@ -32,7 +33,10 @@ class Certificates:
 
 @lru_cache
 def document_of(provider: str) -> dict:
-    return json.loads((HERE / f"{provider}.json").read_text())
+    """Return a vector file with all its cases, those that its mutations make among them."""
+    document = json.loads((HERE / f"{provider}.json").read_text())
+    document["cases"] += list(mutated(document))
+    return document
 
 
 def every_case() -> Iterator[tuple[str, dict, dict]]:

@@ -93,12 +93,20 @@ class World:
 
     def on_terminal(self, *args: str, columns: int) -> list[str]:
         """Run a command on a terminal `columns` wide; return its lines without colours."""
+        shown = self.raw_on_terminal(*args, columns=columns)
+        return re.sub(r"\x1b\[[0-9;]*[mK]", "", shown).splitlines()
+
+    def raw_on_terminal(
+        self, *args: str, columns: int, environ: dict[str, str] | None = None
+    ) -> str:
+        """Run a command on a terminal `columns` wide; return what it was sent."""
+        own = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
         main_fd, terminal = pty.openpty()
         running = subprocess.Popen(
             [sys.executable, "-m", "dispatchd", *args, "--config", self.config],
             stdout=terminal,
             stderr=terminal,
-            env={**os.environ, "COLUMNS": str(columns), "TERM": "xterm"},
+            env={**own, "COLUMNS": str(columns), "TERM": "xterm", **(environ or {})},
         )
         os.close(terminal)
         shown = b""
@@ -112,7 +120,7 @@ class World:
             shown += chunk
         os.close(main_fd)
         assert running.wait() == 0
-        return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
+        return shown.decode()
 
     def store(self, work) -> Any:
         """Run `work(store)` on the database, creating it as the daemon would."""

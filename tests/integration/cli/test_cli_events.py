@@ -25,7 +25,7 @@ def test_lists_newest_first_with_deliveries(world):
     header, *lines = ran.out.splitlines()
     assert header.split() == ["EVENT", "AGE", "ENDPOINT", "TYPE", "SIZE", "DELIVERIES"]
     assert [line.split()[0] for line in lines] == [second.id, first.id]
-    assert lines[1].endswith("1 success, 1 failed")
+    assert lines[1].endswith("audit failed, 1 success")
     assert lines[0].split()[3:] == ["-", "19", "B", "1", "queued"]
 
 
@@ -41,6 +41,7 @@ def test_json_holds_every_field(world):
             "status": "received",
             "body_bytes": 19,
             "deliveries": {"queued": 1},
+            "destinations": {"crm": "queued"},
         }
     ]
 
@@ -82,15 +83,31 @@ def test_held_is_a_status_of_its_own(world):
     world.lanes("gone")
     world.lanes("crm")
     assert ids(world.dispatchd("events", "--json", "--delivery", "held")) == [event.id]
-    assert "1 held" in world.dispatchd("events").out
+    assert "gone held" in world.dispatchd("events").out
 
 
-def test_no_events_is_no_error_and_a_slip_is_named(world):
+def test_no_events_is_no_error(world):
     world.store(lambda store: store.stats(0))
-    ran = world.dispatchd("events", "--endpoint", "my-slag", "--destination", "cmr")
+    ran = world.dispatchd("events", "--endpoint", "my-slug", "--destination", "crm")
     assert (ran.code, ran.out) == (0, "No events.\n")
-    assert "did you mean 'my-slug'?" in ran.err
-    assert "did you mean 'crm'?" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("option", "slip", "meant"),
+    [("--endpoint", "my-slag", "my-slug"), ("--destination", "cmr", "crm")],
+)
+def test_a_name_that_nothing_has_is_a_usage_error(world, option, slip, meant):
+    world.add("crm")
+    ran = world.dispatchd("events", option, slip)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"did you mean '{meant}'?" in ran.err
+
+
+def test_a_name_that_left_the_config_is_known_by_its_events(world):
+    world.add("gone", endpoint="left")
+    for option, name in (("--endpoint", "left"), ("--destination", "gone")):
+        ran = world.dispatchd("events", option, name, "--since", "2999-01-01")
+        assert (ran.code, ran.out) == (0, "No events.\n")
 
 
 @pytest.mark.parametrize(
@@ -152,14 +169,34 @@ def test_a_pipe_gets_whole_plain_lines(world):
     assert line.endswith("2 queued")
 
 
-def test_a_terminal_of_80_columns_shows_whole_ids(world):
-    event = world.add("crm", "audit", event_type="pull_request_review_comment.created" * 3)
-    world.deliver(event, "crm")
-    lines = world.on_terminal("events", columns=80)
-    assert max(map(len, lines)) <= 80
-    assert any(event.id in line for line in lines)
-    shown = " ".join(" ".join(line[50:].split()) for line in lines)
-    assert "success" in shown
+def test_a_terminal_of_80_columns_has_a_line_an_event(world):
+    first = world.add("crm", "audit", event_type="pull_request_review_comment.created" * 3)
+    second = world.add("crm")
+    world.deliver(first, "audit")
+    world.fail(first, "crm")
+    header, *lines = world.on_terminal("events", columns=80)
+    assert max(map(len, [header, *lines])) <= 80
+    shown = [line.split()[0] for line in lines]
+    assert len(shown) == 2
+    assert first.id.startswith(shown[1])
+    assert second.id.startswith(shown[0])
+    assert "crm failed" in lines[1]
+    assert world.dispatchd("show", shown[1]).out.split()[1] == first.id
+
+
+def test_a_wide_terminal_shows_whole_ids(world):
+    event = world.add("crm")
+    assert any(event.id in line for line in world.on_terminal("events", columns=120))
+
+
+@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_failures_are_in_colour_unless_colours_are_unwanted(world, environ, coloured):
+    world.fail(world.add("crm"), "crm")
+    world.add("crm")
+    shown = world.raw_on_terminal("events", columns=80, environ=environ)
+    assert ("\x1b[31m" in shown) is coloured
+    assert ("\x1b[" in shown) is coloured
+    assert shown.count("\x1b[31m") <= 1
 
 
 def test_a_locale_without_the_characters_is_no_traceback(world):

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import shlex
 import time
 
 import pytest
@@ -205,8 +206,68 @@ def test_a_stored_event(explaining):
     assert told["verified"]["by"] == "github[1]"
     assert told["event_type"] == {"value": "issues", "from": "header X-GitHub-Event"}
     (delivery,) = told["deliveries"]
-    assert (delivery["status"], delivery["last_error"]) == ("failed", "http_error")
+    assert (delivery["status"], delivery["attempts"][-1]["error"]) == ("failed", "http_error")
+    shown = explaining.dispatchd("show", event.id, "--json").json()
+    assert told["deliveries"] == shown["deliveries"]  # one shape, whoever tells of it
     assert "Delivery to crm: failed" in explaining.dispatchd("explain", event.id).out
+
+
+def test_an_endpoint_without_a_file(explaining):
+    ran = explaining.dispatchd("explain", "my-slug")
+    assert ran.code == 0
+    for told in (
+        "Takes       POST /hooks/my-slug on 127.0.0.1:8080",
+        "Sender      github",
+        "Proof       one by any of 2 secrets",
+        "To          crm at https://crm.example.com (transform)",
+        "To          audit at http://127.0.0.1:9 (event types closed)",
+        "curl -X POST http://127.0.0.1:8080/hooks/my-slug",
+        "X-Hub-Signature-256: sha256=",
+    ):
+        assert told in ran.out
+    for secret in ("s3cret", "old-secret", "hidden"):
+        assert secret not in ran.out
+    told = explaining.dispatchd("explain", "my-slug", "--json").json()
+    assert [link["destination"] for link in told["links"]] == ["crm", "audit", "broken"]
+    assert "not active" in explaining.dispatchd("explain", "off").out
+    assert "-X POST" in explaining.dispatchd("explain", "off").out
+
+
+def test_the_example_of_an_endpoint_is_one_that_it_takes(explaining):
+    """Its very bytes and headers, in a dry run of the same endpoint."""
+    words = shlex.split(explaining.dispatchd("explain", "my-slug", "--json").json()["example"])
+    words = [word for word in words if word.strip()]
+    headers = [words[i + 1] for i, word in enumerate(words) if word == "-H"]
+    body = words[words.index("-d") + 1].encode()
+    given = [part for header in headers for part in ("--header", header)]
+    assert dry_run(explaining, body, *given, "--json").json()["verified"]["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("keys", "told", "untold"),
+    [
+        ("{provider: gitlab, secret: top-secret}", "X-Gitlab-Token: THE-SECRET", "top-secret"),
+        (f"{{provider: discord, public_key: '{'11' * 32}'}}", "Bearer THE-API-KEY", "1111"),
+        ("{auth: none}", "none is asked for: anybody may send", "X-"),
+    ],
+)
+def test_an_example_where_nothing_can_be_signed(explaining, keys, told, untold):
+    explaining.config.write_text(f"server: {{listen: '127.0.0.1:0'}}\nendpoints: {{a: {keys}}}\n")
+    out = explaining.dispatchd("explain", "a").out
+    assert told in out
+    assert untold not in out
+    assert "http://127.0.0.1:PORT/hooks/a" in out
+
+
+def test_a_slug_comes_before_the_beginning_of_an_id(explaining):
+    event = explaining.add("crm")
+    explaining.config.write_text(
+        f"storage: {{url: 'sqlite:///{explaining.database}'}}\n"
+        f"endpoints: {{'{event.id[:4]}': {{auth: none}}, latest: {{auth: none}}}}\n"
+    )
+    for slug in (event.id[:4], "latest"):
+        assert f"Endpoint    {slug}" in explaining.dispatchd("explain", slug).out
+    assert explaining.dispatchd("explain", event.id[:6], "--json").json()["event_id"] == event.id
 
 
 def test_what_cannot_be_explained(explaining):

@@ -48,6 +48,20 @@ def test_unknown_commands_and_options_are_usage_errors(world):
     assert world.dispatchd("events", "--no-such").code == 2
 
 
+@pytest.mark.parametrize(
+    ("args", "meant"),
+    [
+        (("evnts",), "did you mean 'events'?"),
+        (("key", "nwe"), "did you mean 'new'?"),
+        (("events", "--limt", "3"), "--limit"),
+    ],
+)
+def test_the_nearest_of_what_is_mistyped_is_suggested(world, args, meant):
+    ran = world.dispatchd(*args)
+    assert ran.code == 2
+    assert meant in ran.err
+
+
 def test_help_imports_nothing_heavy():
     """The first impression is quick: no server, no store, no table drawing."""
     code = (

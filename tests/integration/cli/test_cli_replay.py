@@ -70,6 +70,31 @@ def test_dry_run_counts_and_changes_nothing(world, history):
     assert world.statuses(bad) == {"crm": "failed", "audit": "failed"}
 
 
+def test_the_beginning_of_an_id_or_the_latest(world, history):
+    _, _, old = history
+    assert world.dispatchd("replay", "latest").out == "Replayed 1 delivery.\n"
+    assert world.statuses(old) == {"crm": "queued"}
+    assert world.dispatchd("replay", old.id[:22], "latest", old.id).out == "Replayed 1 delivery.\n"
+    assert world.dispatchd("replay", old.id[:2]).code == 2
+
+
+def test_a_destination_that_holds_nothing_of_it_is_not_spoken_of(world, history):
+    good, _, _ = history
+    world.lanes("crm")  # audit has left, and owes nothing
+    assert world.dispatchd("replay", good.id).err == ""
+    assert world.dispatchd("replay", "--failed", "--destination", "crm").err == ""
+    assert "held" not in world.dispatchd("stats").out.replace("HELD", "")
+    told = world.dispatchd("replay", "--failed", "--destination", "audit", "--json").json()
+    assert told["held"] == {"audit": "not in the config"}
+
+
+def test_what_was_held_before_is_told_again(world):
+    event = world.add("gone")
+    world.lanes("gone")
+    world.lanes("crm")
+    assert "Those to gone wait" in world.dispatchd("replay", event.id).err
+
+
 def test_an_unknown_id_replays_nothing(world, history):
     good, _, _ = history
     unknown = new_id()

@@ -4,12 +4,13 @@ import asyncio
 import json
 import socket
 import threading
+import time
 
 import pytest
-import stripe
 from aiohttp import web
+from multidict import CIMultiDict
 
-from dispatchd.verify import sign
+from dispatchd.verify import Auth, Genuine, Sender, compile_verifier, sign
 
 EVENT_ID = "0198c0de-0000-7000-8000-000000000001"
 
@@ -104,8 +105,9 @@ def providers(world, server):
 def test_signs_as_the_provider_does(world, server, providers):
     assert world.dispatchd("send", "stripe").code == 0
     _, headers, body = server.requests.pop()
-    stripe.WebhookSignature.verify_header(
-        body.decode(), headers["Stripe-Signature"], "whsec_of-stripe", tolerance=60
+    stripe = compile_verifier(Auth("stripe", (b"whsec_of-stripe",)))
+    assert stripe.verify(Sender("POST", CIMultiDict(headers), "", body, time.time())) == Genuine(
+        "stripe[0]"
     )
     assert world.dispatchd("send", "mail").code == 0
     _, _, body = server.requests.pop()
@@ -166,6 +168,29 @@ def test_a_refusal_is_exit_1(world, server):
     ran = world.dispatchd("send", "my-slug")
     assert ran.code == 1
     assert r"302 elsewhere\x07" in ran.err
+
+
+EVIL = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\u2028"
+
+
+@pytest.mark.parametrize("status", [202, 401])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"event_id": EVIL},
+        {"error": {"code": EVIL, "message": EVIL}},
+        {EVIL: EVIL},
+        EVIL,
+    ],
+    ids=["an id", "an error", "fields", "text"],
+)
+def test_the_server_cannot_command_the_terminal(world, server, status, reply):
+    server.status = status
+    server.reply = reply.encode() if isinstance(reply, str) else json.dumps(reply).encode()
+    for args in ((), ("--json",)):
+        ran = world.dispatchd("send", "my-slug", *args)
+        assert ran.code == (0 if status == 202 else 1)
+        assert all(c.isprintable() or c == "\n" for c in ran.out + ran.err)
 
 
 def test_an_endpoint_without_secret_needs_an_api_key(world, server, monkeypatch):

@@ -127,6 +127,30 @@ def test_any_spelling_of_an_id_will_do(world):
     assert world.dispatchd("show", event.id.replace("-", "")).code == 0
 
 
+def test_the_beginning_of_an_id_or_the_latest(world):
+    old = world.add(id="01a20000-0000-7000-8000-000000000001")
+    new = world.add(id="01a2ffff-0000-7000-8000-000000000002")
+    last = world.add(id="ffffffff-0000-7000-8000-000000000003")
+
+    def shown(given: str) -> str:
+        return world.dispatchd("show", given, "--json").json()["event_id"]
+
+    assert [shown(given) for given in ("01a20", "01A2F", "01a2ffff-0")] == [old.id, new.id, new.id]
+    assert shown("f" * 8) == shown("latest") == shown("LATEST") == last.id
+    several = world.dispatchd("show", "01a2")
+    assert several.code == 2
+    assert old.id in several.err
+    assert new.id in several.err
+    none = world.dispatchd("show", "01a3")
+    assert (none.code, "no event's id begins with 01a3" in none.err) == (1, True)
+
+
+def test_the_latest_of_none(world):
+    world.store(lambda store: store.stats(0))
+    ran = world.dispatchd("show", "latest")
+    assert (ran.code, "there is no event yet" in ran.err) == (1, True)
+
+
 def test_body_and_json_exclude_each_other(world):
     event = world.add()
     assert world.dispatchd("show", event.id, "--body", "--json").code == 2

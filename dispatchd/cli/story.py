@@ -1,0 +1,46 @@
+"""How a stored event's deliveries are spelled for scripts: one shape, whoever tells of them."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from dispatchd.cli.text import bytes_field, iso
+from dispatchd.model import DeliveryStatus
+
+if TYPE_CHECKING:
+    from dispatchd.model import Attempt, Delivery
+    from dispatchd.store.base import EventStory
+
+ENDED: Final = (DeliveryStatus.SUCCESS, DeliveryStatus.FAILED)
+
+
+def deliveries_fields(story: "EventStory") -> list[dict[str, Any]]:
+    """Return each delivery with its attempts, ready for JSON."""
+    return [_delivery_fields(story, delivery) for delivery in story.deliveries]
+
+
+def _delivery_fields(story: "EventStory", delivery: "Delivery") -> dict[str, Any]:
+    return {
+        "destination": delivery.destination,
+        "status": delivery.status.value,
+        "held_because": story.held.get(delivery.destination)
+        if delivery.status is DeliveryStatus.HELD
+        else None,
+        "due": None if delivery.status in ENDED else iso(delivery.due_ms),
+        "replays": delivery.replays,
+        "attempts": [
+            _attempt_fields(a) for a in story.attempts if a.destination == delivery.destination
+        ],
+    }
+
+
+def _attempt_fields(attempt: "Attempt") -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "started": iso(attempt.started_ms),
+        "latency_ms": attempt.latency_ms,
+        "status_code": attempt.status_code,
+        "error": None if attempt.error is None else attempt.error.value,
+        "message": attempt.message,
+        "transform": attempt.transform,
+        "response_headers": [list(pair) for pair in attempt.response_headers],
+        **bytes_field("response", attempt.response_head),
+    }

@@ -1,0 +1,30 @@
+"""What works but is not what its writer may expect: `check` and the daemon's first lines say it."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dispatchd.config.model import Config
+
+
+def advice(config: "Config") -> list[str]:
+    """Return a sentence for each such thing, with the path of its key."""
+    found = []
+    if config.admin is not None:
+        found.append("admin: this release starts no admin listener; the section is checked only")
+    for slug, endpoint in config.endpoints.items():
+        if not endpoint.destinations:
+            found.append(f"endpoints.{slug}: it has no destinations, so its events are only kept")
+        found += [
+            f"endpoints.{slug}.destinations: the transform of the link to {link.to} fails"
+            " open: where it fails, the original body is sent; write on_transform_error:"
+            " fail where it must not be, or send to say that it may"
+            for link in endpoint.destinations
+            if link.transform is not None and "on_transform_error" not in link.model_fields_set
+        ]
+    linked = {link.to for e in config.endpoints.values() for link in e.destinations}
+    found += [
+        f"destinations.{name}: no endpoint sends anything here"
+        for name in config.destinations
+        if name not in linked
+    ]
+    return found
