@@ -19,7 +19,7 @@ from dispatchd.expressions.pool import Expressions
 from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
 from dispatchd.receive import Connections, Receiver, compile_routes, http_server
-from dispatchd.send import Sender
+from dispatchd.send import HttpSender
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
 from dispatchd.systemd import Notifier
@@ -73,7 +73,7 @@ class App:
 
         expressions = Expressions()
         self._exit.push_async_callback(expressions.close)
-        sender = await self._exit.enter_async_context(Sender())
+        sender = await self._exit.enter_async_context(HttpSender())
         roll = random.Random().random  # noqa: S311 - jitter is no secret, and rolled per attempt
         tools = LaneTools(
             store=store,

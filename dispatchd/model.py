@@ -1,5 +1,6 @@
 """The nouns of dispatchd: frozen values without behaviour."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -80,23 +81,30 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request to send. `timeout_s` bounds the whole exchange."""
+    """One HTTP request to send. `timeout_s` bounds the whole exchange.
+
+    `headers` as pairs may name one twice: each line is sent.
+    """
 
     method: str
     url: str
-    headers: dict[str, str]
+    headers: Mapping[str, str] | Sequence[tuple[str, str]]
     body: bytes
     timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete HTTP response: `head` is at most its first 2 KB."""
+    """A complete HTTP response: `head` is at most its first 2 KB.
+
+    `headers` are those that are kept; `retry_after` is that header's value, kept or not.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     head: bytes
     latency_ms: float
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from dispatchd.model import (
     Verdict,
 )
 from dispatchd.retry import RetryPolicy, decide, error_class, is_success
-from dispatchd.send import Sender
+from dispatchd.send import HttpSender
 from dispatchd.store.base import Store
 from dispatchd.store.health import StoreHealth
 from dispatchd.transform import Target, outgoing
@@ -78,7 +78,7 @@ class LaneTools:
 
     store: Store
     health: StoreHealth
-    sender: Sender
+    sender: HttpSender
     expressions: Expressions
     clock: Clock
     log: Log

@@ -12,6 +12,8 @@ LAYERS = {
     "errors": 0,
     "clock": 0,
     "paths": 0,
+    "redact": 1,
+    "url": 1,
     "verify": 1,
     "match": 1,
     "limits": 1,
