@@ -33,6 +33,7 @@ class ErrorClass(StrEnum):
     RESET = "connection_reset"
     TLS = "tls_error"
     PROTOCOL = "protocol_error"
+    BLOCKED = "blocked_ip"  # an address that is never connected to, or not by this destination
     NETWORK = "network_error"  # any other transport fault, e.g. unreachable
     TRANSFORM = "transform_error"  # only with `on_transform_error: fail`
     INTERNAL = "internal_error"  # a fault of dispatchd's own; always worth a report
@@ -80,6 +81,21 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Via:
+    """How a destination is reached. `proxy` is an http URL, the files are paths of PEM files."""
+
+    proxy: str | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    verify: bool = True
+    allow_private: bool = True
+
+
+DIRECT = Via()
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request to send. `timeout_s` bounds the whole exchange.
 
@@ -91,6 +107,7 @@ class Request:
     headers: Mapping[str, str] | Sequence[tuple[str, str]]
     body: bytes
     timeout_s: float
+    via: Via = DIRECT
 
 
 @dataclass(frozen=True, slots=True)

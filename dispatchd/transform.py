@@ -7,7 +7,7 @@ from typing import Final
 import jsonata
 
 from dispatchd import __version__
-from dispatchd.model import Delivery, Event, Request
+from dispatchd.model import DIRECT, Delivery, Event, Request, Via
 
 USER_AGENT: Final = f"dispatchd/{__version__}"
 
@@ -23,6 +23,7 @@ class Target:
     headers: Mapping[str, str]
     timeout_s: float
     header_prefix: str
+    via: Via = DIRECT
 
 
 def header_case(prefix: str) -> str:
@@ -51,7 +52,12 @@ def outgoing(target: Target, event: Event, delivery: Delivery, body: bytes | Non
         for name, value in target.headers.items():
             headers[mine.get(name.lower(), name)] = value
     return Request(
-        "POST", target.url, headers, event.body if body is None else body, target.timeout_s
+        "POST",
+        target.url,
+        headers,
+        event.body if body is None else body,
+        target.timeout_s,
+        target.via,
     )
 
 

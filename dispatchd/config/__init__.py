@@ -1,14 +1,13 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
+from dispatchd.config.destination import DestinationConfig, RetryConfig, TlsConfig
 from dispatchd.config.loading import Outline, find_config, load, load_outline, parse
 from dispatchd.config.model import (
     AdminConfig,
     ApiKeyConfig,
     Config,
-    DestinationConfig,
     EndpointConfig,
     LinkConfig,
-    RetryConfig,
     ServerConfig,
     StorageConfig,
 )
@@ -33,6 +32,7 @@ __all__ = [
     "ServerConfig",
     "SignatureConfig",
     "StorageConfig",
+    "TlsConfig",
     "find_config",
     "json_schema",
     "load",

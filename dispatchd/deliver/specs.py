@@ -21,7 +21,9 @@ def lane_specs(config: Config) -> list[LaneSpec]:
         specs.append(
             LaneSpec(
                 destination=name,
-                target=Target(url, headers, destination.timeout_s, prefix),
+                target=Target(
+                    url, headers, destination.timeout_s, prefix, destination.via(config.proxy)
+                ),
                 policy=destination.retry.policy(),
                 max_in_flight=destination.max_in_flight,
                 transforms={

@@ -44,7 +44,6 @@ class Answer:
     """
 
     __slots__ = (
-        "_bodyless",
         "_buffer",
         "_chunks",
         "_head_bytes",
@@ -52,6 +51,7 @@ class Answer:
         "_left",
         "_read",
         "_scanned",
+        "_tunnel",
         "body_bytes",
         "headers",
         "idle_s",
@@ -62,8 +62,11 @@ class Answer:
         "touched",
     )
 
-    def __init__(self, *, bodyless: bool = False) -> None:
-        """Begin; `bodyless` where the request allows no body (HEAD, CONNECT)."""
+    def __init__(self, *, tunnel: bool = False) -> None:
+        """Begin; `tunnel` where the request was CONNECT: a success has no body, whatever it says.
+
+        Then `reusable` says that nothing stands behind the answer.
+        """
         self.status = 0
         self.headers: list[tuple[str, str]] = []
         self.kept = b""
@@ -72,7 +75,7 @@ class Answer:
         self.idle_s: float | None = None
         self.retry_after: str | None = None
         self.touched = False  # anything came at all
-        self._bodyless = bodyless
+        self._tunnel = tunnel
         self._buffer = b""
         self._scanned = 0  # of the buffer, without finding what is looked for
         self._head_bytes = 0
@@ -157,7 +160,10 @@ class Answer:
             self.reusable = False  # what HTTP/1.0 means by keep-alive depends on whom it passed
         if codings and lengths:
             raise BadAnswer("the answer has both a length and a transfer coding")
-        if self._bodyless or status in _BODYLESS:
+        if self._tunnel:
+            self.reusable = True
+            self._read = Answer._read_length
+        elif status in _BODYLESS:
             self._read = Answer._read_length
         elif codings and codings[-1] == "chunked" and codings.count("chunked") == 1:
             self._read = Answer._read_chunk_line

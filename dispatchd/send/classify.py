@@ -18,15 +18,46 @@ _BY_ERRNO: Final[Mapping[int | None, ErrorClass]] = {
 }
 
 
-class Unresolved(Exception):  # noqa: N818 - it says what is unresolved
+class Unreached(Exception):  # noqa: N818 - its kinds say why
+    """No connection came about, for a reason of its own; the text goes on where `words` end."""
+
+    kind: ErrorClass
+    words: str
+
+
+class Unresolved(Unreached):
     """A host name that leads to no address; the text is the name and why."""
+
+    kind = ErrorClass.DNS
+    words = "cannot resolve"
+
+
+class Blocked(Unreached):
+    """An address that may not be connected to; the text is the host and why."""
+
+    kind = ErrorClass.BLOCKED
+    words = "refused to connect:"
+
+
+class ProxyRefused(Unreached):
+    """The proxy opened no tunnel; the text is its answer's status."""
+
+    kind = ErrorClass.NETWORK
+    words = "the proxy opened no tunnel: it answered"
+
+
+class FilesUnusable(Unreached):
+    """The certificate files of a destination cannot be used; the text says why."""
+
+    kind = ErrorClass.TLS
+    words = "TLS failed: its files cannot be used:"
 
 
 def classify(error: Exception, timeout_s: float, status: int | None) -> tuple[ErrorClass, str]:
     """Name a fault. The message never carries the URL's path or query: they may hold a secret."""
     match error:
-        case Unresolved():
-            return ErrorClass.DNS, f"cannot resolve {error}"
+        case Unreached():
+            return error.kind, f"{error.words} {error}"
         case ssl.SSLCertVerificationError():
             return ErrorClass.TLS, f"TLS failed: the certificate is refused: {error.verify_message}"
         case ssl.SSLError():

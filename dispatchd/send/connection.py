@@ -143,6 +143,13 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def detach(self) -> asyncio.Transport:
+        """Give the transport away, for TLS to be put on it. Raises HungUp."""
+        transport, self._transport = self._transport, None
+        if transport is None:
+            raise HungUp
+        return transport
+
     # What the transport says
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -9,7 +9,7 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
-from dispatchd.model import Failure, Outcome, Reply, Request
+from dispatchd.model import Failure, Outcome, Reply, Request, Via
 from dispatchd.send.answer import Answer
 from dispatchd.send.classify import classify
 from dispatchd.send.connect import Connector
@@ -47,12 +47,13 @@ _FRAMING: Final = frozenset(
 
 
 class _Pool:
-    """The idle connections to one origin, the latest used last."""
+    """The idle connections to one origin on one way, the latest used last."""
 
-    __slots__ = ("idle", "origin")
+    __slots__ = ("idle", "origin", "via")
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, via: Via) -> None:
         self.origin = origin
+        self.via = via
         self.idle: list[tuple[float, Connection]] = []  # until when (loop's time), which
 
     def take(self, now_s: float) -> Connection | None:
@@ -77,13 +78,20 @@ class _Pool:
 class _Route:
     """A URL as the sender needs it: where to connect, how each request begins."""
 
-    __slots__ = ("authorization", "pool", "start")
+    __slots__ = ("_breaks", "authorization", "pool", "start")
 
-    def __init__(self, url: str, pools: dict[Origin, _Pool]) -> None:
+    def __init__(self, url: str, via: Via, pools: dict[tuple[Origin, Via], _Pool]) -> None:
         parsed = read_url(url)
-        self.pool = pools.setdefault(parsed.origin, _Pool(parsed.origin))
-        self.start = f" {parsed.target} HTTP/1.1\r\nHost: {parsed.host_header}\r\n"
+        origin = parsed.origin
+        self.pool = pools.setdefault((origin, via), _Pool(origin, via))
         self.authorization = parsed.authorization
+        target, proxied = parsed.target, ""
+        if via.proxy is not None and not origin.tls and origin.unix_path is None:
+            target = f"http://{parsed.host_header}{target}"  # RFC 9112 section 3.2.2
+            if (authorization := read_url(via.proxy).authorization) is not None:
+                proxied = f"Proxy-Authorization: {authorization}\r\n"
+        self.start = f" {target} HTTP/1.1\r\nHost: {parsed.host_header}\r\n{proxied}"
+        self._breaks = self.start.count("\n")
 
     def head(self, request: Request) -> bytes:
         """Return the request line and the headers. Raises ValueError for a line break in one."""
@@ -106,8 +114,8 @@ class _Route:
             lines.append("Accept: */*\r\n")
         lines.append(f"Content-Length: {len(request.body)}\r\n\r\n")
         text = "".join(lines)
-        # The first and the last of `lines` hold two line breaks, each other one.
-        if not text.count("\n") == text.count("\r") == len(lines) + 2 or "\0" in text:
+        # The last of `lines` holds two line breaks, each other one, but for the first.
+        if not text.count("\n") == text.count("\r") == self._breaks + len(lines) or "\0" in text:
             raise ValueError("a header holds a line break")
         return text.encode("utf-8", "surrogateescape")
 
@@ -121,8 +129,8 @@ class HttpSender:
     def __init__(self, *, race_s: float = RACE_S, lookup: Lookup = system_lookup) -> None:
         self._race_s = race_s
         self._lookup = lookup
-        self._routes: dict[str, _Route] = {}
-        self._pools: dict[Origin, _Pool] = {}
+        self._routes: dict[tuple[str, Via], _Route] = {}
+        self._pools: dict[tuple[Origin, Via], _Pool] = {}
         self._open: dict[Connection, _Pool] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._all_closed: asyncio.Future[None] | None = None
@@ -155,7 +163,7 @@ class HttpSender:
         started_s = time.perf_counter()
         answer = Answer()
         try:
-            route = self._routes.get(request.url) or self._route(request.url)
+            route = self._routes.get((request.url, request.via)) or self._route(request)
             head = route.head(request)
             begun_s = self._loop.time()
             deadline_s = begun_s + request.timeout_s
@@ -178,10 +186,11 @@ class HttpSender:
             kind, message = classify(error, request.timeout_s, status)
             return Failure(kind, message, _since_ms(started_s), status)
 
-    def _route(self, url: str) -> _Route:
+    def _route(self, request: Request) -> _Route:
         if len(self._routes) >= ROUTES_MAX:
             self._routes.clear()
-        route = self._routes[url] = _Route(url, self._pools)
+        route = _Route(request.url, request.via, self._pools)
+        self._routes[request.url, request.via] = route
         return route
 
     async def _opened(self, pool: _Pool, deadline_s: float) -> Connection:
@@ -189,7 +198,7 @@ class HttpSender:
             raise RuntimeError
         async with asyncio.timeout_at(deadline_s):
             connection = await self._connector.open(
-                pool.origin, lambda: Connection(self._loop, self._idle, self._lost)
+                pool.origin, pool.via, lambda: Connection(self._loop, self._idle, self._lost)
             )
         self._open[connection] = pool
         if self._closed:

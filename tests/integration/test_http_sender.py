@@ -363,9 +363,26 @@ async def test_a_race_is_run_again_once_only_and_only_on_a_used_connection(
     assert requests == 4
 
 
+async def test_a_hang_up_after_a_while_is_no_race(start: Start) -> None:
+    """A server that had time to work on a request may have done so: it is not sent again."""
+    requests = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await one_request(reader)
+        writer.write(OK)
+        await one_request(reader)
+        requests += 1
+
+    url = await start(serve)
+    async with HttpSender(race_s=0.0) as sender:
+        ok(await sender.send(post(url)))
+        assert failed(await sender.send(post(url))).error is ErrorClass.RESET
+    assert requests == 1
+
+
 async def test_no_race_once_an_answer_had_begun(sender: HttpSender, start: Start) -> None:
     seen = Connections()
-    url = await start(answering(seen, OK, b"HTTP/1.1 2"))
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen.requests.append((0, *await one_request(reader)))

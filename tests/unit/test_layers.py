@@ -12,6 +12,7 @@ LAYERS = {
     "errors": 0,
     "clock": 0,
     "paths": 0,
+    "addresses": 1,
     "redact": 1,
     "url": 1,
     "verify": 1,
