@@ -21,7 +21,7 @@ from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
 from dispatchd.log_facts import log_watcher
 from dispatchd.receive import Connections, Receiver, compile_routes, http_server
-from dispatchd.send import Sender
+from dispatchd.send import HttpSender
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
 from dispatchd.systemd import Notifier
@@ -88,7 +88,7 @@ class App:
         self._duty("forgetting", Forgetting(store, self._clock).run())
         evaluator = Evaluator()
         self._exit.push_async_callback(evaluator.close)
-        sender = await self._exit.enter_async_context(Sender())
+        sender = await self._exit.enter_async_context(HttpSender())
         roll = random.Random().random  # noqa: S311 - jitter is no secret, and rolled per attempt
         tools = LaneTools(
             store=store,

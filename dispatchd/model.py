@@ -1,6 +1,6 @@
 """The nouns of dispatchd: frozen values without behaviour."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,6 +33,7 @@ class ErrorClass(StrEnum):
     RESET = "connection_reset"
     TLS = "tls_error"
     PROTOCOL = "protocol_error"
+    BLOCKED = "blocked_ip"  # an address that is never connected to, or not by this destination
     NETWORK = "network_error"  # any other transport fault, e.g. unreachable
     TRANSFORM = "transform_error"  # only with `on_transform_error: fail`
     EVALUATOR = "evaluator_error"  # ours: nothing could evaluate the transform; nothing was sent
@@ -81,14 +82,33 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Via:
+    """How a destination is reached. `proxy` is an http URL, the files are paths of PEM files."""
+
+    proxy: str | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    verify: bool = True
+    allow_private: bool = True
+
+
+DIRECT = Via()
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request to send. `timeout_s` bounds the whole exchange."""
+    """One HTTP request to send. `timeout_s` bounds the whole exchange.
+
+    `headers` as pairs may name one twice: each line is sent.
+    """
 
     method: str
     url: str
-    headers: Mapping[str, str]  # a multi-mapping where a header stands more than once
+    headers: Mapping[str, str] | Sequence[tuple[str, str]]
     body: bytes
     timeout_s: float
+    via: Via = DIRECT
 
 
 @dataclass(frozen=True, slots=True)

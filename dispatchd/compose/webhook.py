@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 
 from dispatchd import __version__
 from dispatchd.compose.courier import judge_http
-from dispatchd.model import Delivery, Event, Judged, Outcome, Request
+from dispatchd.model import DIRECT, Delivery, Event, Judged, Outcome, Request, Via
 
 USER_AGENT: Final = f"dispatchd/{__version__}"
 JSON: Final = "application/json"
@@ -20,10 +20,16 @@ class WebhookCourier:
     """Posts to `url`. `header_prefix` is in header case (`Dispatch`), `timeout_s` in seconds."""
 
     def __init__(
-        self, url: str, headers: Mapping[str, str], timeout_s: float, header_prefix: str
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        header_prefix: str,
+        via: Via = DIRECT,
     ) -> None:
         self._url = url
         self._timeout_s = timeout_s
+        self._via = via
         # The operator may override any header of ours.
         taken = {name.lower() for name in headers}
         self._always: CIMultiDict[str] = CIMultiDict(
@@ -69,7 +75,7 @@ class WebhookCourier:
         if self._attempt is not None:
             headers[self._attempt] = str(delivery.attempts + 1)
         body = event.body if content is None else content
-        return Request("POST", self._url, headers, body, self._timeout_s)
+        return Request("POST", self._url, headers, body, self._timeout_s, self._via)
 
     def judge(self, outcome: Outcome, now_ms: int) -> Judged:
         """Any 2xx is a success, nothing else is."""

@@ -1,5 +1,6 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
+from dispatchd.config.destination import DestinationConfig, RetryConfig, TlsConfig
 from dispatchd.config.loading import (
     Outline,
     check_without_references,
@@ -12,11 +13,9 @@ from dispatchd.config.model import (
     AdminConfig,
     ApiKeyConfig,
     Config,
-    DestinationConfig,
     EndpointConfig,
     LinkConfig,
     RetentionConfig,
-    RetryConfig,
     ServerConfig,
     StorageConfig,
 )
@@ -42,6 +41,7 @@ __all__ = [
     "ServerConfig",
     "SignatureConfig",
     "StorageConfig",
+    "TlsConfig",
     "check_without_references",
     "find_config",
     "json_schema",

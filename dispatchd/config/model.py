@@ -10,22 +10,18 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import (
     BeforeValidator,
     Field,
-    SecretStr,
     field_validator,
     model_validator,
 )
 
 from dispatchd.config.advice import advice
+from dispatchd.config.destination import DestinationConfig, Proxy
 from dispatchd.config.fields import (
     EMPTY_LIST,
     EMPTY_MAPPING,
     PRESENT,
-    DurationMs,
     DurationS,
     EventTypes,
-    Fraction,
-    HeaderName,
-    HeaderValue,
     ListenAt,
     Name,
     Network,
@@ -41,12 +37,9 @@ from dispatchd.config.values import (
     Listen,
     Unquotable,
     check_header_token,
-    check_url,
     duration_ms,
-    safe_url,
 )
 from dispatchd.match import compile_filter, expression_problem
-from dispatchd.retry import RetryPolicy
 
 # Endpoint ids are derived from slugs in this namespace; it must never change.
 NAMESPACE: Final = uuid.UUID("5d0f4a6e-7f0b-5d7e-9c39-2f4f6f1f8a11")
@@ -299,75 +292,6 @@ class EndpointConfig(SenderConfig):
 NullableEndpoint = Annotated[EndpointConfig, EMPTY_MAPPING]
 
 
-class RetryConfig(Part):
-    """When a failed delivery is tried again."""
-
-    max_attempts: Whole = Field(7, ge=1, le=100, description="Tries in all, the first included.")
-    backoff_ms: tuple[DurationMs, ...] = Field(
-        (1_000, 5_000, 30_000, 120_000, 900_000, 3_600_000, 21_600_000),
-        alias="backoff",
-        json_schema_extra={"default": ["1s", "5s", "30s", "2m", "15m", "1h", "6h"]},
-        description="The wait after each attempt; the last one repeats.",
-    )
-    jitter: Fraction = Field(
-        0.2, ge=0, le=1, description="How far each wait may stray, as a fraction of it."
-    )
-
-    @field_validator("backoff_ms")
-    @classmethod
-    def _some_wait(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if not 1 <= len(value) <= 100:  # noqa: PLR2004 - as many gaps as there may be attempts
-            raise ValueError("must hold 1 to 100 durations")
-        return value
-
-    def policy(self) -> RetryPolicy:
-        """Return the policy as the retry rules take it."""
-        return RetryPolicy(self.max_attempts, self.backoff_ms, self.jitter)
-
-
-class DestinationConfig(Part):
-    """Where events go."""
-
-    type: Literal["webhook"] = Field("webhook", description="What kind of destination it is.")
-    url: SecretStr = Field(description="The http(s) URL that is posted to.")
-    event_types: EventTypes = Field(
-        (), description="Globs (* and ?) of the event types it wants; none means all."
-    )
-    headers: Annotated[dict[HeaderName, HeaderValue], EMPTY_MAPPING] = Field(
-        default_factory=dict, description="Headers of your own, e.g. Authorization."
-    )
-    timeout_s: DurationS = Field(
-        30.0,
-        alias="timeout",
-        json_schema_extra={"default": "30s"},
-        description="For the whole exchange, from connecting to the last byte.",
-    )
-    max_in_flight: Whole = Field(
-        16, ge=1, le=1024, description="How many exchanges run at once; 1 is one after another."
-    )
-    retry: Annotated[RetryConfig, EMPTY_MAPPING] = Field(
-        default_factory=RetryConfig, description="When a failed delivery is tried again."
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _is_url(cls, value: SecretStr) -> SecretStr:
-        check_url(value.get_secret_value())
-        return value
-
-    @field_validator("timeout_s")
-    @classmethod
-    def _some_time(cls, value: float) -> float:
-        if not 0.001 <= value <= 3600:  # noqa: PLR2004
-            raise ValueError("must be between 1ms and 1h")
-        return value
-
-    @property
-    def safe_url(self) -> str:
-        """What of the URL may be shown: scheme, host and port."""
-        return safe_url(self.url.get_secret_value())
-
-
 class Config(Part):
     """Everything dispatchd is told."""
 
@@ -382,6 +306,9 @@ class Config(Part):
     )
     header_prefix: str = Field(
         "dispatch", description="The word in X-Dispatch-Event-ID and its like."
+    )
+    proxy: Annotated[Proxy | None, PRESENT] = Field(
+        None, description="An HTTP proxy that destinations are reached through."
     )
     api_keys: Annotated[tuple[ApiKeyConfig, ...], EMPTY_LIST] = Field(
         (), description="Keys that are accepted at every endpoint in place of a signature."

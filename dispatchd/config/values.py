@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+from dispatchd.addresses import refusal
 
 _DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
 _DURATION_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -119,20 +121,61 @@ def check_url(url: str) -> None:
         port = parts.port
     except ValueError:
         raise ValueError("is not a URL: its host or port cannot be read") from None
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("must begin with http:// or https://")
-    if not parts.hostname or port == 0:
-        raise ValueError("is not a URL: it names no host, or port 0")
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a user or password; send them in an Authorization header")
-    if not _good_host(parts.netloc, parts.hostname):
-        raise ValueError("is not a URL: its host is neither a name nor an address")
     if "#" in url:
         raise ValueError("must not have a #fragment: it would never be sent")
+    if parts.scheme == "http+unix":
+        _check_unix_path(parts.netloc)
+        return
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("must begin with http://, https:// or http+unix://")
+    if not parts.hostname or port == 0:
+        raise ValueError("is not a URL: it names no host, or port 0")
+    if not _good_host(parts.netloc, parts.hostname):
+        raise ValueError("is not a URL: its host is neither a name nor an address")
+    address = _address(parts.hostname)
+    reason = refusal(address, allow_private=True) if address is not None else None
+    if reason is not None:
+        raise ValueError(f"{reason}, which is never connected to")
+
+
+def check_proxy(url: str) -> None:
+    """Check a proxy's URL. Raises ValueError; the message holds nothing of it."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme == "http" and parts.path in ("", "/") and not parts.query
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError('is no proxy; write http://host:port, http://user:password@host or "none"')
+    check_url(url)
+
+
+def _check_unix_path(netloc: str) -> None:
+    path = unquote(netloc.rpartition("@")[2])
+    if not path.startswith("/") or "\0" in path:
+        raise ValueError(
+            "must name a socket by its absolute path, with its slashes written as %2F:"
+            " http+unix://%2Frun%2Fapp.sock/hook"
+        )
+    if len(path.encode()) > UNIX_PATH_MAX_BYTES:
+        raise ValueError(f"a unix socket's path has at most {UNIX_PATH_MAX_BYTES} bytes")
+
+
+def _address(host: str) -> str | None:
+    try:
+        return str(ip_address(host.replace("%25", "%")))
+    except ValueError:
+        return None
+
+
+def private_address(url: str) -> bool:
+    """Whether a URL that is good names a private address instead of a host."""
+    address = _address(urlsplit(url).hostname or "")
+    return address is not None and refusal(address, allow_private=False) is not None
 
 
 def _good_host(netloc: str, host: str) -> bool:
-    if netloc.startswith("["):
+    if netloc.rpartition("@")[2].startswith("["):
         try:
             return ip_address(host).version == 6  # noqa: PLR2004 - what the brackets mean
         except ValueError:
@@ -147,6 +190,8 @@ def _good_host(netloc: str, host: str) -> bool:
 def safe_url(url: str) -> str:
     """Return what of a URL may be shown: scheme, host and port."""
     parts = urlsplit(url)
+    if parts.scheme == "http+unix":
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")

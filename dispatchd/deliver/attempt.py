@@ -100,13 +100,7 @@ class Attempts:
     def _attempt(self, delivery: Delivery, started_ms: int, tried: "_Tried") -> Attempt:
         outcome, judged, note = tried
         reply = outcome if isinstance(outcome, Reply) else None
-        headers, head = (reply.headers, reply.head) if reply else ((), b"")
-        for secret in self._spec.redacted:
-            if secret in head:
-                head = head.replace(secret, b"***")
-            text = secret.decode("utf-8", "replace")
-            if any(text in value for _, value in headers):
-                headers = tuple((n, v.replace(text, "***")) for n, v in headers)
+        redactor = self._spec.redactor
         return Attempt(
             event_id=delivery.event_id,
             destination=delivery.destination,
@@ -115,9 +109,9 @@ class Attempts:
             latency_ms=outcome.latency_ms,
             status_code=outcome.status,
             error=judged.error if isinstance(judged, Failed) else None,
-            message=outcome.message if isinstance(outcome, Failure) else None,
-            response_headers=headers,
-            response_head=head,
+            message=redactor.text(outcome.message) if isinstance(outcome, Failure) else None,
+            response_headers=() if reply is None else redactor.headers(reply.headers),
+            response_head=b"" if reply is None else redactor.head(reply.head),
             transform=note,
         )
 

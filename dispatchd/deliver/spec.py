@@ -1,15 +1,13 @@
 """A destination, compiled: what its lane needs to know of the config."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from dispatchd.compose import Courier, WebhookCourier, header_case
 from dispatchd.config import Config
+from dispatchd.redact import Redactor, header_secrets, url_secrets
 from dispatchd.retry import RetryPolicy
-
-REDACTED_MIN_CHARS: Final = 6  # shorter values would black out ordinary words
-_PUBLIC_HEADERS: Final = frozenset({"accept", "content-type", "user-agent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +23,8 @@ class LinkTransform:
 class LaneSpec:
     """A destination, compiled: what its lane needs to know.
 
-    `transforms` are by endpoint slug; `redacted` are byte strings (header values of ours) that
-    must not survive in a kept response, should the destination echo them.
+    `transforms` are by endpoint slug; the `redactor` knows what must not survive in a kept
+    response, should the destination echo it.
     """
 
     destination: str
@@ -34,7 +32,7 @@ class LaneSpec:
     policy: RetryPolicy
     max_in_flight: int
     transforms: Mapping[str, LinkTransform]
-    redacted: tuple[bytes, ...]
+    redactor: Redactor
 
 
 def lane_specs(config: Config) -> list[LaneSpec]:
@@ -47,7 +45,9 @@ def lane_specs(config: Config) -> list[LaneSpec]:
         specs.append(
             LaneSpec(
                 destination=name,
-                courier=WebhookCourier(url, headers, destination.timeout_s, prefix),
+                courier=WebhookCourier(
+                    url, headers, destination.timeout_s, prefix, destination.via(config.proxy)
+                ),
                 policy=destination.retry.policy(),
                 max_in_flight=destination.max_in_flight,
                 transforms={
@@ -56,17 +56,7 @@ def lane_specs(config: Config) -> list[LaneSpec]:
                     for link in endpoint.destinations
                     if link.to == name and link.transform is not None
                 },
-                redacted=tuple(
-                    _redacted(v for k, v in headers.items() if k.lower() not in _PUBLIC_HEADERS)
-                ),
+                redactor=Redactor([*header_secrets(headers.items()), *url_secrets(url)]),
             )
         )
     return specs
-
-
-def _redacted(values: Iterable[str]) -> Iterable[bytes]:
-    """Yield what to black out: each header value, and its parts (`Bearer` and the token)."""
-    for value in values:
-        for part in sorted({value, *value.split()}, key=len, reverse=True):
-            if len(part) >= REDACTED_MIN_CHARS and part.lower() not in ("bearer", "digest"):
-                yield part.encode()

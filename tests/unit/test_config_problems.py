@@ -210,9 +210,9 @@ CASES = {
         "destinations:\n  d:\n    url: ftp://h",
         "3: destinations.d.url: must begin with",
     ),
-    "url user": (
-        "destinations:\n  d:\n    url: http://u:p@h",
-        "3: destinations.d.url: must not hold",
+    "url metadata": (
+        "destinations:\n  d:\n    url: 'http://[::ffff:169.254.169.254]/'",
+        "3: destinations.d.url: is a link-local or metadata address",
     ),
     "url host": (
         "destinations:\n  d:\n    url: http://a..b",
@@ -223,6 +223,37 @@ CASES = {
         "destinations:\n  d:\n    url: 'http://h/?a#b'",
         "3: destinations.d.url: must not",
     ),
+    "url socket": (
+        "destinations:\n  d:\n    url: http+unix://run%2Fapp.sock/",
+        "3: destinations.d.url: must name a socket by its absolute path",
+    ),
+    "url socket and proxy": (
+        "destinations:\n  d:\n    url: http+unix://%2Frun%2Fapp.sock/\n    proxy: none",
+        "2: destinations.d: its url is a local socket",
+    ),
+    "url user twice": (
+        "destinations:\n  d:\n    url: http://u:p@h/\n    headers: {authorization: Bearer x}",
+        "2: destinations.d: has a user in its url, and an Authorization header",
+    ),
+    "url private": (
+        "destinations:\n  d:\n    url: http://[::1]/\n    allow_private: false",
+        "2: destinations.d: its url names a private address",
+    ),
+    "proxy": (destination("proxy: socks5://p:1"), "4: destinations.d.proxy: is no proxy; write"),
+    "proxy path": ("proxy: http://p/x", "1: proxy: is no proxy; write"),
+    "tls ca": (
+        destination("tls: {ca: /no/such}"),
+        "4: destinations.d.tls.ca: cannot be read: No such file",
+    ),
+    "tls no ca": (
+        destination("tls: {ca: /dev/null}"),
+        "4: destinations.d.tls.ca: does not hold authorities in PEM",
+    ),
+    "tls cert": (
+        destination("tls: {cert: /dev/null}"),
+        "4: destinations.d.tls: does not hold a certificate and its key",
+    ),
+    "tls key": (destination("tls: {key: /k}"), "4: destinations.d.tls: has a key without its"),
     "header name": (destination("headers: {'a b': c}"), '4: destinations.d.headers["a b"]: is no'),
     "header ours": (destination("headers: {host: c}"), "4: destinations.d.headers.host: is set by"),
     "header lines": (
@@ -442,7 +473,11 @@ WRONG_PLACES = (
     "admin: {listen: '${X}', token: ['${X}']}",
     "server: '${X}'",
     "unknown: '${X}'",
-    f"destinations: {{d: {{url: 'http://u:{SECRET}@h'}}}}",
+    f"destinations: {{d: {{url: 'http://u:{SECRET}@h/#'}}}}",
+    f"destinations: {{d: {{url: 'http://u:{SECRET}@h/', headers: {{Authorization: a}}}}}}",
+    f"destinations: {{d: {{url: 'http://h', proxy: 'http://u:{SECRET}@p/path'}}}}",
+    f"proxy: 'socks5://u:{SECRET}@p'",
+    "destinations: {d: {url: 'http://h', proxy: '${X}', tls: {ca: '${X}', cert: '${X}'}}}",
     f"destinations: {{d: {{url: 'http://h', headers: {{A: [{SECRET}]}}}}}}",
     f"endpoints: {{a: {{secret: {{{SECRET}x: 1}}, auth: none}}}}".replace(f"{SECRET}x", "x"),
 )

@@ -20,6 +20,7 @@ from dispatchd.config import (
     ServerConfig,
     SignatureConfig,
     StorageConfig,
+    TlsConfig,
     json_schema,
     parse,
 )
@@ -40,6 +41,7 @@ SECTIONS = {
     "idempotency": IdempotencyConfig,
     "links": LinkConfig,
     "destinations": DestinationConfig,
+    "tls": TlsConfig,
     "retry": RetryConfig,
 }
 
@@ -94,12 +96,14 @@ def test_the_example_has_the_keys_of_the_models():
         "idempotency": [e["idempotency"] for e in endpoints if e.get("idempotency")],
         "links": links,
         "destinations": destinations,
+        "tls": [d["tls"] for d in destinations if "tls" in d],
         "retry": [d["retry"] for d in destinations if "retry" in d],
     }
     # Every way to place a key or a timestamp; one line of the example shows one of them.
     alternatives = {
         "signature": {"path", "timestamp_header", "timestamp_path", "template", "tolerance"},
         "idempotency": {"body"},
+        "tls": {"ca", "cert", "key"},  # files, which a test would have to have
     }
     for title, model in SECTIONS.items():
         named = {key for part in shown[title] for key in part}

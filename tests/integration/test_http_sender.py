@@ -1,0 +1,439 @@
+"""HttpSender against servers that do to a connection what no server should."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from dispatchd.model import ErrorClass, Failure, Outcome, Reply, Request
+from dispatchd.send import HttpSender
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Start = Callable[[Serve], Awaitable[str]]
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Connections:
+    """What a server saw: each request's head and body, and by which connection it came."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.requests: list[tuple[int, bytes, bytes]] = []
+
+
+async def one_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    return head, await reader.readexactly(length)
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    servers = []
+    handling: set[asyncio.Task[None]] = set()
+
+    async def start(handler: Serve) -> str:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            handling.add(task)
+            try:
+                with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                    await handler(reader, writer)
+            finally:
+                writer.close()
+                handling.discard(task)
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        servers.append(server)
+        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/in"
+
+    yield start
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+    for task in handling:
+        task.cancel()
+    await asyncio.gather(*handling, return_exceptions=True)
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[HttpSender]:
+    async with HttpSender() as sender:
+        yield sender
+
+
+def post(url: str, body: bytes = b"{}", timeout_s: float = 10.0, **headers: str) -> Request:
+    return Request("POST", url, headers, body, timeout_s)
+
+
+def answering(seen: Connections, *answers: bytes) -> Serve:
+    """Answer each request of a connection with the next of `answers`; the last one repeats."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.opened += 1
+        number = seen.opened
+        for index in range(1000):
+            seen.requests.append((number, *await one_request(reader)))
+            writer.write(answers[min(index, len(answers) - 1)])
+            await writer.drain()
+
+    return serve
+
+
+def ok(outcome: Outcome) -> Reply:
+    assert isinstance(outcome, Reply), outcome
+    return outcome
+
+
+def failed(outcome: Outcome) -> Failure:
+    assert isinstance(outcome, Failure), outcome
+    return outcome
+
+
+async def test_a_connection_is_kept_and_used_again(sender: HttpSender, start: Start) -> None:
+    seen = Connections()
+    url = await start(answering(seen, OK))
+    for _ in range(3):
+        assert ok(await sender.send(post(url))).head == b"ok"
+    assert [number for number, _, _ in seen.requests] == [1, 1, 1]
+
+
+async def test_exchanges_at_once_share_no_connection(sender: HttpSender, start: Start) -> None:
+    """A connection is idle the moment its answer ends, before its sender wakes."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            _, body = await one_request(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    url = await start(echo)
+
+    async def client(number: int) -> None:
+        for index in range(50):
+            body = b"%d-%d" % (number, index)
+            assert ok(await sender.send(post(url, body))).head == body
+
+    await asyncio.gather(*(client(number) for number in range(8)))
+
+
+async def test_a_second_answer_is_not_the_next_ones(sender: HttpSender, start: Start) -> None:
+    """An unsolicited answer on an idle connection: the next delivery must really be received."""
+    seen = Connections()
+    ready = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.opened += 1
+        seen.requests.append((seen.opened, *await one_request(reader)))
+        writer.write(OK)
+        await ready.wait()
+        writer.write(OK)
+        await writer.drain()
+        ready.clear()
+        await reader.read()
+
+    url = await start(serve)
+    assert ok(await sender.send(post(url, b"first"))).status == 200
+    ready.set()
+    while ready.is_set():
+        await asyncio.sleep(0)
+    ready.set()
+    assert ok(await sender.send(post(url, b"second"))).status == 200
+    assert [(number, body) for number, _, body in seen.requests] == [(1, b"first"), (2, b"second")]
+
+
+@pytest.mark.parametrize("behind", [OK, b"x", b"\r\n", b"HTTP/1.1 500 No\r\n\r\n"])
+async def test_bytes_behind_an_answer_close_its_connection(
+    sender: HttpSender, start: Start, behind: bytes
+) -> None:
+    seen = Connections()
+    url = await start(answering(seen, OK + behind))
+    assert ok(await sender.send(post(url, b"first"))).status == 200
+    assert ok(await sender.send(post(url, b"second"))).status == 200
+    assert [(number, body) for number, _, body in seen.requests] == [(1, b"first"), (2, b"second")]
+
+
+async def test_an_answer_before_the_request_was_written_is_the_last(
+    sender: HttpSender, start: Start
+) -> None:
+    seen = Connections()
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.opened += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        while await reader.read(65536):
+            pass
+
+    url = await start(early)
+    for _ in range(2):
+        assert ok(await sender.send(post(url, bytes(8 * 1024 * 1024)))).status == 413
+    assert seen.opened == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        (OK, True),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n", True),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n" + OK, True),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", False),
+        (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", False),
+        (b"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 2\r\n\r\nok", False),
+        (b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0\r\nContent-Length: 2\r\n\r\nok", False),
+        (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", False),  # bare line feeds: read, not kept
+    ],
+)
+async def test_what_ends_a_connection(
+    sender: HttpSender, start: Start, answer: bytes, kept: bool
+) -> None:
+    seen = Connections()
+    url = await start(answering(seen, answer))
+    for _ in range(2):
+        assert isinstance(await sender.send(post(url)), Reply)
+    assert seen.opened == (1 if kept else 2)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nok!",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;" + b"x" * 100_000 + b"\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokXX0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 50_000,
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5_000 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n",
+        b"HTTP/2 200 OK\r\n\r\n",
+        b"220 mail.example.com ESMTP\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 100,
+        (b"HTTP/1.1 103 Early\r\nX: " + b"y" * 15_000 + b"\r\n\r\n") * 6,
+    ],
+    ids=lambda answer: answer[:70].decode().replace("\r\n", "|"),
+)
+async def test_what_is_no_answer(sender: HttpSender, start: Start, answer: bytes) -> None:
+    url = await start(answering(Connections(), answer))
+    assert failed(await sender.send(post(url))).error is ErrorClass.PROTOCOL
+
+
+async def test_a_flood_of_interim_answers_does_not_hold_the_loop(
+    sender: HttpSender, start: Start
+) -> None:
+    written = 0
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        await one_request(reader)
+        while True:
+            writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 1000)
+            written += 1
+            await writer.drain()
+
+    url = await start(flood)
+    began_s = time.process_time()
+    assert failed(await sender.send(post(url))).error is ErrorClass.PROTOCOL
+    assert written < 500, time.process_time() - began_s  # it ended at once: a bound, not a timeout
+
+
+async def test_retry_after_is_found_behind_many_headers(sender: HttpSender, start: Start) -> None:
+    padding = b"".join(b"X-Padding-%d: %s\r\n" % (n, b"y" * 200) for n in range(40))
+    answer = b"HTTP/1.1 503 Busy\r\n" + padding + b"Retry-After: 120\r\nContent-Length: 0\r\n\r\n"
+    reply = ok(await sender.send(post(await start(answering(Connections(), answer)))))
+    assert reply.retry_after == "120"
+    assert sum(len(n) + len(v) for n, v in reply.headers) <= 4096
+
+
+async def test_headers_that_are_not_utf8_are_text(sender: HttpSender, start: Start) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nX-Odd: caf\xe9\r\nContent-Length: 0\r\n\r\n"
+    reply = ok(await sender.send(post(await start(answering(Connections(), answer)))))
+    for _, value in reply.headers:
+        value.encode()  # no lone surrogate: it can be stored
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("", b"/"),
+        ("/", b"/"),
+        ("?", b"/?"),
+        ("?a", b"/?a"),
+        ("/in?", b"/in?"),
+        ("/%2F/%41/%e9/;x=1/'q'/a+b/{c}?x='%27&y=%2f&z", None),
+        ("/a/../b//c/./d", None),
+        ("/caf\u00e9?q=\u00fc", b"/caf%C3%A9?q=%C3%BC"),
+        ("/in#fragment", b"/in"),
+    ],
+)
+async def test_a_url_goes_out_as_written(
+    sender: HttpSender, start: Start, path: str, sent: bytes | None
+) -> None:
+    seen = Connections()
+    url = await start(answering(seen, OK))
+    ok(await sender.send(post(url.removesuffix("/in") + path)))
+    ((_, head, _),) = seen.requests
+    assert head.split(b"\r\n")[0] == b"POST " + (sent or path.encode()) + b" HTTP/1.1"
+
+
+async def test_user_and_password_become_a_header(sender: HttpSender, start: Start) -> None:
+    seen = Connections()
+    url = await start(answering(seen, OK))
+    ok(await sender.send(post(url.replace("://", "://us%40er:p%3Ass@"))))
+    assert b"\r\nAuthorization: Basic dXNAZXI6cDpzcw==\r\n" in seen.requests[0][1]
+    assert b"er:p" not in seen.requests[0][1].split(b"Authorization")[0]
+
+
+async def test_lines_of_the_same_name_all_go_out(sender: HttpSender, start: Start) -> None:
+    seen = Connections()
+    url = await start(answering(seen, OK))
+    pairs = (("Content-Encoding", "br"), ("Content-Encoding", "gzip"), ("X-A", "1"))
+    ok(await sender.send(Request("POST", url, pairs, b"{}", 10.0)))
+    assert b"Content-Encoding: br\r\nContent-Encoding: gzip\r\nX-A: 1\r\n" in seen.requests[0][1]
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\rb"])
+async def test_a_line_break_in_a_header_goes_nowhere(
+    sender: HttpSender, start: Start, value: str
+) -> None:
+    seen = Connections()
+    url = await start(answering(seen, OK))
+    assert failed(await sender.send(post(url, **{"X-A": value}))).error is ErrorClass.INTERNAL
+    assert seen.requests == []
+
+
+async def test_framing_is_the_connections_own(sender: HttpSender, start: Start) -> None:
+    """Headers forwarded from a sender cannot move the borders of a request."""
+    seen = Connections()
+    url = await start(answering(seen, OK))
+    odd = {"Content-Length": "99", "transfer-encoding": "chunked", "HOST": "evil", "Expect": "x"}
+    ok(await sender.send(post(url, b"abc", **odd)))
+    head = seen.requests[0][1].lower()
+    assert head.count(b"content-length: 3\r\n") == head.count(b"content-length") == 1
+    assert b"evil" not in head
+    assert b"transfer" not in head
+    assert b"expect" not in head
+
+
+async def test_a_keep_alive_race_is_run_again_at_once(sender: HttpSender, start: Start) -> None:
+    """A server that hangs up as the request arrives has not seen it: no attempt is lost."""
+    seen = Connections()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.opened += 1
+        seen.requests.append((seen.opened, *await one_request(reader)))
+        writer.write(OK)
+        await reader.read(1)  # hang up with the next request unread
+
+    url = await start(serve)
+    assert ok(await sender.send(post(url, b"first"))).status == 200
+    assert ok(await sender.send(post(url, b"second"))).status == 200
+    assert [body for _, _, body in seen.requests] == [b"first", b"second"]
+
+
+async def test_a_race_is_run_again_once_only_and_only_on_a_used_connection(
+    sender: HttpSender, start: Start
+) -> None:
+    requests = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await one_request(reader)
+        requests += 1
+        if requests == 2:
+            writer.write(OK)
+            await one_request(reader)
+            requests += 1
+
+    url = await start(serve)
+    assert failed(await sender.send(post(url))).error is ErrorClass.RESET
+    assert requests == 1  # a fresh connection: the request may have been read
+    assert ok(await sender.send(post(url))).status == 200
+    assert failed(await sender.send(post(url))).error is ErrorClass.RESET
+    assert requests == 4
+
+
+async def test_a_hang_up_after_a_while_is_no_race(start: Start) -> None:
+    """A server that had time to work on a request may have done so: it is not sent again."""
+    requests = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await one_request(reader)
+        writer.write(OK)
+        await one_request(reader)
+        requests += 1
+
+    url = await start(serve)
+    async with HttpSender(race_s=0.0) as sender:
+        ok(await sender.send(post(url)))
+        assert failed(await sender.send(post(url))).error is ErrorClass.RESET
+    assert requests == 1
+
+
+async def test_no_race_once_an_answer_had_begun(sender: HttpSender, start: Start) -> None:
+    seen = Connections()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.requests.append((0, *await one_request(reader)))
+        writer.write(OK)
+        seen.requests.append((0, *await one_request(reader)))
+        writer.write(b"HTTP/1.1 2")
+
+    url = await start(serve)
+    ok(await sender.send(post(url)))
+    assert failed(await sender.send(post(url))).error is ErrorClass.RESET
+    assert len(seen.requests) == 2
+
+
+async def test_a_large_body_arrives_whole(sender: HttpSender, start: Start) -> None:
+    seen = Connections()
+    url = await start(answering(seen, OK))
+    body = bytes(range(256)) * 40_000
+    for _ in range(2):
+        ok(await sender.send(post(url, body)))
+    assert [(number, arrived == body) for number, _, arrived in seen.requests] == [
+        (1, True),
+        (1, True),
+    ]
+
+
+async def test_a_cancelled_exchange_leaves_no_connection(sender: HttpSender, start: Start) -> None:
+    arrived, gone = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await one_request(reader)
+        arrived.set()
+        await reader.read()
+        gone.set()
+
+    url = await start(serve)
+    sending = asyncio.create_task(sender.send(post(url)))
+    await arrived.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    async with asyncio.timeout(10):
+        await gone.wait()
+
+
+async def test_a_body_without_end_is_read_to_the_bound(sender: HttpSender, start: Start) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await one_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"1\r\nx\r\n" * 1000)
+            await writer.drain()
+
+    reply = ok(await sender.send(post(await start(serve))))
+    assert reply.head == b"x" * 2048
