@@ -18,6 +18,7 @@ from dispatchd.errors import StoreUnavailable
 from dispatchd.expressions.pool import Expressions
 from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
+from dispatchd.reading.reader import Reader
 from dispatchd.receive import Connections, Receiver, compile_routes, http_server
 from dispatchd.send import Sender
 from dispatchd.store import Store, store_from_url
@@ -87,6 +88,9 @@ class App:
         )
         deliverer = Deliverer(lane_specs(config), tools)
         certificates = FetchedCertificates()
+        self._exit.push_async_callback(certificates.close)
+        reader = Reader()
+        self._exit.push_async_callback(reader.close)
         self._receiver = Receiver(
             compile_routes(config, certificates),
             certificates=certificates,
@@ -96,6 +100,7 @@ class App:
             clock=self._clock,
             log=log,
             wake=deliverer.wake,
+            reader=reader,
         )
         self._exit.push_async_callback(deliverer.stop, self._drain_s)
         server = config.server
@@ -144,7 +149,7 @@ class App:
         """Stop accepting, finish what is in flight, write the results, let go."""
         self._notifier.stopping()
         self._log.info("stopping")
-        self._receiver.stopping = True
+        self._receiver.draining = True
         await self._exit.aclose()
         self._log.info("stopped")
 

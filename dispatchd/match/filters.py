@@ -17,12 +17,17 @@ ROOTS: Final = ("event_type", "headers", "body", "source_ip")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a filter judges. `headers` is a case-insensitive mapping."""
+    """What a filter judges. `headers` is a case-insensitive mapping.
+
+    `body_json` is the whole body as JSON where that stands already; `body` may then be no more
+    of it than what plain filters ask for.
+    """
 
     event_type: str | None
     headers: Mapping[str, str]
     body: Any
     source_ip: str | None
+    body_json: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,12 @@ class Condition:
             return subject.headers.get(rest)
         value = getattr(subject, root)
         return at_path(value, split_path(rest)) if rest else value
+
+    @property
+    def body_path(self) -> tuple[str, ...] | None:
+        """The path it follows into the body; None where it looks elsewhere."""
+        root, _, rest = self.key.partition(".")
+        return split_path(rest) if root == "body" else None
 
     def holds(self, subject: Subject) -> bool:
         """Whether one of the values is there."""
@@ -113,14 +124,14 @@ def subject_json(subject: Subject) -> bytes:
         text = value.encode("utf-8", "replace").decode()
         headers.setdefault(str(name), text)
         headers.setdefault(name.lower(), text)
-    return orjson.dumps(
-        {
-            "event_type": subject.event_type,
-            "headers": headers,
-            "body": subject.body,
-            "source_ip": subject.source_ip,
-        }
-    )
+    about = {
+        "event_type": subject.event_type,
+        "headers": headers,
+        "source_ip": subject.source_ip,
+    }
+    if subject.body_json is None:
+        return orjson.dumps({**about, "body": subject.body})
+    return b'%b,"body":%b}' % (orjson.dumps(about)[:-1], subject.body_json)
 
 
 def verdict_of(result: bytes) -> bool | None:

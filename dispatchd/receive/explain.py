@@ -10,9 +10,10 @@ from multidict import CIMultiDict
 from dispatchd.config import Config, LinkConfig
 from dispatchd.expressions.pool import Expressions, Value
 from dispatchd.match import EVENT_TYPE_HEADERS, Filter, PlainFilter, Subject, event_type
-from dispatchd.receive.content import Content, read_content
+from dispatchd.reading.content import Content
+from dispatchd.reading.document import NotJson
+from dispatchd.reading.reader import read_here
 from dispatchd.receive.decide import ENDPOINT_FILTER, LinkVerdict, decide, link_filter
-from dispatchd.receive.document import NotJson
 from dispatchd.receive.routes import Route
 from dispatchd.verify import Genuine, Rejected, Sender
 
@@ -49,7 +50,7 @@ async def explain(
     if asked.source_ip is not None and route.admission is not None:
         admitted = told["admitted"] = route.admission.lets_in(asked.source_ip)
     try:
-        content = read_content(asked.body, headers.get("Content-Type", ""), route.bodies)
+        content = read_here(asked.body, headers.get("Content-Type", ""), route.asked)
     except NotJson as error:
         return {**told, "body": f"refused, 400: {error}", "status": "refused", "links": []}
     if not asked.stored and told["verified"]["ok"]:
@@ -60,12 +61,8 @@ async def explain(
             return {**told, "status": said, "links": []}
     kind, source = _event_type(route, headers, content)
     rule = route.idempotency
-    key = (
-        None
-        if rule is None
-        else rule.of(headers, content.document, route.verifier, 0, body=asked.body)
-    )
-    subject = Subject(kind, headers, content.document, asked.source_ip)
+    key = None if rule is None else rule.of(headers, content, route.verifier, 0)
+    subject = Subject(kind, headers, content.document, asked.source_ip, content.json)
     decision = await decide(route, subject, expressions)
     links = {link.to: link for link in config.endpoints[route.slug].destinations}
     status = "received" if decision.filtered_by is None else "filtered"

@@ -58,6 +58,8 @@ def certificate_url(headers: Headers) -> str | None:
 class PayPalCheck:
     """PayPal's scheme, compiled with the webhook's ID."""
 
+    paths: tuple[str, ...] = ()
+
     def __init__(self, webhook_id: str, tolerance_s: float, certificates: Certificates) -> None:
         self._webhook_id = webhook_id
         self._tolerance_s = tolerance_s

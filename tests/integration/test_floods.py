@@ -9,6 +9,8 @@ from rig import SECRET, Daemon, FakeClock, RecordingLog, StartDaemon, signature
 
 from dispatchd.receive import Connections
 from dispatchd.receive import body as body_module
+from dispatchd.receive.answers import HttpAnswer
+from dispatchd.receive.room import Rates
 from dispatchd.receive.server import HEAD_MAX_BYTES, Timeouts, http_server
 
 BODY = b'{"action":"opened"}'
@@ -145,7 +147,7 @@ async def test_connections_over_the_limit_are_closed(
 async def test_a_body_that_never_ends_is_a_408(
     start_daemon: StartDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body_module.read_body, "__defaults__", (0.05,))
+    monkeypatch.setattr(body_module.read_body, "__defaults__", (Rates(grace_s=0.05),))
     daemon = await start_daemon(CONFIG)
     reader, writer = await connect(daemon)
     writer.write(request(declared=len(BODY) + 1))
@@ -178,8 +180,8 @@ async def serve() -> AsyncIterator[Serve]:
     """Start our HTTP server over a handler that reads the body and says how long it was."""
     runners: list[web.ServerRunner] = []
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(text=str(len(await request.read())))
+    async def handle(request: web.BaseRequest) -> HttpAnswer:
+        return HttpAnswer(200, str(len(await request.read())).encode())
 
     async def start(timeouts: Timeouts) -> int:
         server = http_server(handle, RecordingLog(), Connections(100, 100), timeouts)

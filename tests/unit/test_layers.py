@@ -25,6 +25,7 @@ LAYERS = {
     "listen": 2,
     "log": 2,
     "systemd": 2,
+    "reading": 2,
     "receive": 3,
     "deliver": 3,
     "app": 4,
