@@ -7,9 +7,18 @@ from typing import Any, Final
 
 from multidict import CIMultiDict
 
+from dispatchd.certificates import FetchedCertificates
 from dispatchd.config import Config, LinkConfig
 from dispatchd.expressions.pool import Expressions, Value
-from dispatchd.match import EVENT_TYPE_HEADERS, Filter, PlainFilter, Subject, event_type
+from dispatchd.match import (
+    EVENT_TYPE_CUT,
+    EVENT_TYPE_HEADERS,
+    EVENT_TYPE_MAX_CHARS,
+    Filter,
+    PlainFilter,
+    Subject,
+    event_type,
+)
 from dispatchd.reading.content import Content
 from dispatchd.reading.document import NotJson
 from dispatchd.reading.reader import read_here
@@ -37,10 +46,20 @@ class Inquiry:
 
 
 async def explain(
-    config: Config, route: Route, asked: Inquiry, expressions: Expressions
+    config: Config,
+    route: Route,
+    asked: Inquiry,
+    expressions: Expressions,
+    certificates: FetchedCertificates,
 ) -> dict[str, Any]:
-    """Return every step's verdict, in the order in which they are taken, ready for JSON."""
+    """Return every step's verdict, in the order in which they are taken, ready for JSON.
+
+    `certificates` are those that the route was compiled with: the one that is needed is fetched.
+    """
     headers: CIMultiDict[str] = CIMultiDict(asked.headers)
+    url = None if asked.stored else route.verifier.certificate_url(headers)
+    if url is not None:
+        await certificates.ensure(url)
     told: dict[str, Any] = {"endpoint": route.slug, "verified": _verified(route, headers, asked)}
     max_bytes = config.server.max_body_bytes
     if len(asked.body) > max_bytes:
@@ -60,6 +79,10 @@ async def explain(
             said = f"a handshake, answered {answer.status} at once; nothing is stored"
             return {**told, "status": said, "links": []}
     kind, source = _event_type(route, headers, content)
+    notes: list[str] = []
+    if kind is not None and len(kind) > EVENT_TYPE_MAX_CHARS:
+        kind = kind[:EVENT_TYPE_MAX_CHARS]
+        notes.append(EVENT_TYPE_CUT)
     rule = route.idempotency
     key = None if rule is None else rule.of(headers, content, route.verifier, 0)
     subject = Subject(kind, headers, content.document, asked.source_ip, content.json)
@@ -79,7 +102,7 @@ async def explain(
             ENDPOINT_FILTER,
             passed=decision.filtered_by != "filter",
         ),
-        "notes": list(decision.notes),
+        "notes": notes + list(decision.notes),
         "links": [
             {
                 "destination": verdict.destination,

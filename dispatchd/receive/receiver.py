@@ -12,7 +12,7 @@ from dispatchd.clock import Clock, new_id
 from dispatchd.errors import StoreUnavailable, WriteRejected
 from dispatchd.expressions.pool import Expressions
 from dispatchd.log import Log
-from dispatchd.match import Subject, event_type
+from dispatchd.match import EVENT_TYPE_CUT, EVENT_TYPE_MAX_CHARS, Subject, event_type
 from dispatchd.model import Delivery, Event, EventStatus
 from dispatchd.reading.content import Content
 from dispatchd.reading.document import NotJson
@@ -169,12 +169,15 @@ class Receiver:
             return _answered(answer, fields)
         own = verifier.event_type(headers, document)
         kind = event_type(headers, document, route.event_type_path, own)
+        if kind is not None and len(kind) > EVENT_TYPE_MAX_CHARS:
+            kind = kind[:EVENT_TYPE_MAX_CHARS]
+            fields["notes"] = [EVENT_TYPE_CUT]
         rule = route.idempotency
         idempotency = None if rule is None else rule.of(headers, content, verifier, now_ms)
         subject = Subject(kind, headers, document, source_ip, content.json)
         decision = await decide(route, subject, self._expressions)
         if decision.notes:
-            fields["notes"] = list(decision.notes)
+            fields["notes"] = [*fields.get("notes", ()), *decision.notes]
         destinations = decision.destinations
         filtered_by = decision.filtered_by
         content_type = content.content_type

@@ -89,12 +89,12 @@ class Share:
         room.all_bytes -= self._bytes
         if self._bytes > room.bounds.small_bytes:
             room.large_bytes -= self._bytes
-        if self._counted_bytes and self._client is not None:
-            left = room.clients[self._client] - self._counted_bytes
+        if self._client is not None:
+            left = room.clients.get(self._client, 0) - self._counted_bytes
             if left:
                 room.clients[self._client] = left
             else:
-                del room.clients[self._client]
+                room.clients.pop(self._client, None)
 
 
 @dataclass(frozen=True, slots=True)

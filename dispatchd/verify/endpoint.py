@@ -39,6 +39,7 @@ from dispatchd.verify.twilio import HEADER as TWILIO_SIGNATURE
 from dispatchd.verify.twilio import TwilioCheck
 
 DEFAULT_TOLERANCE_S: Final = 300.0
+DELIVERY_ID_MAX_CHARS: Final = 255  # longer is a payload, not an id
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +235,8 @@ class Verifier:
         """Return what is the same over a provider's retries of one delivery, if anything is."""
         place = self._row.delivery_id
         own = place.find(headers, document) if place is not None else None
-        return own or COMMON_DELIVERY_ID.find(headers, document)
+        found = own or COMMON_DELIVERY_ID.find(headers, document)
+        return found if found is None or len(found) <= DELIVERY_ID_MAX_CHARS else None
 
 
 def compile_verifier(auth: Auth, certificates: Certificates | None = None) -> Verifier:

@@ -86,7 +86,7 @@ class PayPalCheck:
         age_s = sender.now_s - _unix_s(sent)
         bundle = self._certificates.get(url)
         if bundle is None:
-            return Rejected("certificate_unavailable", "PayPal's certificate is not at hand")
+            return Rejected("certificate_unavailable", "PayPal's certificate cannot be had")
         key = self._public_key(bundle, sender.now_s)
         message = f"{transmission}|{sent}|{self._webhook_id}|{zlib.crc32(sender.body)}"
         if not _signed_by(key, message.encode("ascii"), signature):

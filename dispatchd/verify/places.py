@@ -7,7 +7,7 @@ from dispatchd.paths import at_path
 from dispatchd.verify.inbound import Headers
 
 INDEX_DIGITS_MAX: Final = 6
-TEXT_MAX_CHARS: Final = 255  # longer is a payload, neither a type nor an id
+TEXT_MAX_CHARS: Final = 8192  # longer is a payload, neither a type nor an id
 
 Find = Callable[[Headers, Any], str | None]
 
