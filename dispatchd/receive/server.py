@@ -36,9 +36,10 @@ class _Protocol(RequestHandler):
     the connection's start or its first byte.
     """
 
-    __slots__ = ("_client", "_entered", "_head_bytes", "_head_timer", "_server")
+    __slots__ = ("_client", "_ended", "_entered", "_head_bytes", "_head_timer", "_server")
     _server: "_Server"
     _client: str | None
+    _ended: bool
     _entered: bool
     _head_bytes: int
     _head_timer: asyncio.TimerHandle | None
@@ -47,6 +48,7 @@ class _Protocol(RequestHandler):
         """Let the connection in, or answer that there are too many."""
         self._head_timer = None
         self._head_bytes = 0
+        self._ended = False
         peer = transport.get_extra_info("peername")
         self._client = peer[0] if isinstance(peer, tuple) and peer else None
         self._entered = self._server.counted.enter(self._client)
@@ -85,6 +87,27 @@ class _Protocol(RequestHandler):
             self._head_timer = None
             self._head_bytes = 0
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's says nothing: it closes
+        """Let a client that has ended its side have its answers, where its requests are whole."""
+        waiter = self._waiter
+        at_rest = waiter is not None and not waiter.done()
+        if at_rest or not self._request_count or self._is_unfinished():
+            return False
+        self._ended = True
+        self._loop.call_later(AGAIN_S, self._close_if_unfinished)
+        return True
+
+    def _is_unfinished(self) -> bool:
+        """Whether the last request that has begun lacks some of its body."""
+        if self._messages:
+            return not self._messages[-1][1].is_eof()
+        request = self._current_request
+        return request is not None and not request.content.is_eof()
+
+    def _close_if_unfinished(self) -> None:
+        if self.transport is not None and self._is_unfinished():
+            self.transport.close()  # the rest of this body will never come
+
     def _wait_for_head(self) -> None:
         self._head_timer = self._loop.call_later(self._server.timeouts.head_s, self._head_late)
 
@@ -122,8 +145,8 @@ class _Protocol(RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Write an answer; the last one on its connection once the server closes."""
-        if self._server.closing and not self._messages:
+        """Write an answer; the last one on its connection once either side closes."""
+        if (self._ended or self._server.closing) and not self._messages:
             resp.force_close()
         return await super().finish_response(request, resp, start_time)
 
