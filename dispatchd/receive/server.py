@@ -75,8 +75,7 @@ class _Protocol(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and watch a head that does not end."""
         super().data_received(data)
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():  # still idle: the head is not whole
+        if self._is_at_rest():  # the head is not whole
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_MAX_BYTES:
                 self._refuse_head(431, "headers_too_large", "the headers are too large")
@@ -89,13 +88,15 @@ class _Protocol(RequestHandler):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's says nothing: it closes
         """Let a client that has ended its side have its answers, where its requests are whole."""
-        waiter = self._waiter
-        at_rest = waiter is not None and not waiter.done()
-        if at_rest or not self._request_count or self._is_unfinished():
+        if self._is_at_rest() or not self._request_count or self._is_unfinished():
             return False
         self._ended = True
-        self._loop.call_later(AGAIN_S, self._close_if_unfinished)
+        self._loop.call_later(AGAIN_S, self._close_unless_under_way)
         return True
+
+    def _is_at_rest(self) -> bool:
+        waiter = self._waiter
+        return waiter is not None and not waiter.done()
 
     def _is_unfinished(self) -> bool:
         """Whether the last request that has begun lacks some of its body."""
@@ -104,9 +105,11 @@ class _Protocol(RequestHandler):
         request = self._current_request
         return request is not None and not request.content.is_eof()
 
-    def _close_if_unfinished(self) -> None:
-        if self.transport is not None and self._is_unfinished():
-            self.transport.close()  # the rest of this body will never come
+    def _close_unless_under_way(self) -> None:
+        """Close where no answer will: the rest of a body or of a head will never come."""
+        answering = self._current_request is not None or self._messages
+        if self.transport is not None and (not answering or self._is_unfinished()):
+            self.transport.close()
 
     def _wait_for_head(self) -> None:
         self._head_timer = self._loop.call_later(self._server.timeouts.head_s, self._head_late)
@@ -134,10 +137,9 @@ class _Protocol(RequestHandler):
             self._loop.call_later(AGAIN_S, self.leave)  # an answer is just being written
 
     def _leave_if_at_rest(self) -> bool:
-        waiter = self._waiter
         if self.transport is None:
             return True
-        if waiter is None or waiter.done() or self._head_bytes:
+        if not self._is_at_rest() or self._head_bytes:
             return False
         self.force_close()
         return True
