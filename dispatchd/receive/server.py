@@ -246,11 +246,26 @@ async def close_listener(runner: web.ServerRunner, timeout_s: float) -> bool:
     server = runner.server
     if not isinstance(server, _Server):
         raise TypeError("not a server of http_server()")
-    for _ in range(2):  # whoever the kernel has let in by now is accepted first
-        await asyncio.sleep(0)
+    await _turns()  # whoever the kernel has let in by now is accepted first
+    _stop_accepting(runner)
+    await _turns()  # asyncio makes a connection of what it has accepted only a turn later
     for site in list(runner.sites):
         await site.stop()
     return await server.end(timeout_s)
+
+
+async def _turns() -> None:
+    for _ in range(2):
+        await asyncio.sleep(0)
+
+
+def _stop_accepting(runner: web.ServerRunner) -> None:
+    """Keep asyncio from accepting what it could no longer attach; uvloop attaches at once."""
+    loop = asyncio.get_running_loop()
+    for site in runner.sites:
+        listening: Any = site._server  # noqa: SLF001 - aiohttp shows its address alone
+        for listener in listening.sockets:
+            loop.remove_reader(listener.fileno())
 
 
 _TOO_MANY: Final = raw_answer(
