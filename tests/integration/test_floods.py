@@ -5,13 +5,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 from rig import SECRET, Daemon, FakeClock, RecordingLog, StartDaemon, signature
 
 from dispatchd.receive import Connections
 from dispatchd.receive import body as body_module
 from dispatchd.receive.answers import HttpAnswer
 from dispatchd.receive.room import Rates
-from dispatchd.receive.server import HEAD_MAX_BYTES, Timeouts, http_server
+from dispatchd.receive.server import (
+    HEAD_MAX_BYTES,
+    LINES_AT_ONCE,
+    SLICE_BYTES,
+    Timeouts,
+    http_server,
+)
 
 BODY = b'{"action":"opened"}'
 
@@ -249,4 +256,35 @@ async def test_a_header_too_long_is_a_431(serve: Serve) -> None:
     writer.write(request(head=f"X-Long: {'y' * 9000}\r\n"))
     status, _ = await answer(reader)
     assert status == 431
+    writer.close()
+
+
+async def test_a_body_in_tiny_chunks_is_parsed_in_slices(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read full of chunks of one byte kept the loop for 33 ms, before any proof."""
+    fed: list[int] = []
+    feed = RequestHandler.data_received
+
+    def watched(self: RequestHandler, data: bytes) -> None:
+        fed.append(len(data))
+        feed(self, data)
+
+    monkeypatch.setattr(RequestHandler, "data_received", watched)
+    port = await serve(Timeouts())
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode() + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n")
+    status, raw = await answer(reader)
+    assert (status, raw[-6:]) == (200, b"100000")
+    assert max(fed) <= max(SLICE_BYTES, 2 * LINES_AT_ONCE * 6)
+    writer.close()
+
+
+async def test_a_large_body_is_fed_as_it_comes(serve: Serve) -> None:
+    port = await serve(Timeouts())
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(b"\r\n" * 500_000, head="Connection: close\r\n"))
+    status, raw = await answer(reader)
+    assert (status, raw[-7:]) == (200, b"1000000")
     writer.close()
