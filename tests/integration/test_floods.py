@@ -11,7 +11,7 @@ from rig import SECRET, Daemon, FakeClock, RecordingLog, StartDaemon, signature
 from dispatchd.receive import Connections
 from dispatchd.receive import body as body_module
 from dispatchd.receive.answers import HttpAnswer
-from dispatchd.receive.room import Rates
+from dispatchd.receive.room import MIB, Bounds, Rates, Room
 from dispatchd.receive.server import (
     HEAD_MAX_BYTES,
     LINES_AT_ONCE,
@@ -177,6 +177,35 @@ async def test_bodies_that_were_only_announced_keep_nobody_out(start_daemon: Sta
     await daemon.accepted(BODY)
     for writer in writers:
         writer.close()
+
+
+async def test_bodies_held_back_leave_room(
+    start_daemon: StartDaemon,
+) -> None:
+    """Thirteen bodies of 10 MiB without their last byte kept everybody out for 190 s."""
+    daemon = await start_daemon(CONFIG)
+    daemon.app._receiver._room = Room(Bounds(4 * MIB, 3 * MIB, MIB // 4, 2 * MIB))
+    room, writers = daemon.app._receiver._room, []
+    for number, held in ((1, 1), (1, 2), (2, 3)):
+        _, writer = await connect(daemon)
+        head = f"X-Forwarded-For: 192.0.2.{number}\r\n"
+        writer.write(request(b"x" * (MIB - 1), declared=MIB, head=head))
+        while room.large_bytes < held * MIB - held:
+            await asyncio.sleep(0)
+        writers.append(writer)
+    large = b'"' + b"x" * MIB + b'"'
+    for client in ("192.0.2.1", "192.0.2.3"):  # over its share; over all shares
+        status, document, headers = await daemon.post(large, headers=via(client))
+        assert (status, document["error"]["code"]) == (503, "unavailable_overloaded")
+        assert headers["Retry-After"] == "1"
+        await daemon.accepted(BODY, headers=via(client))
+        await daemon.accepted(b'"' + b"x" * 200_000 + b'"', headers=via("192.0.2.4"))
+    for writer in writers:
+        writer.close()
+    while room.all_bytes:
+        await asyncio.sleep(0)
+    await daemon.accepted(large, headers=via("192.0.2.1"))
+    assert (room.all_bytes, room.large_bytes, room.clients) == (0, 0, {})
 
 
 Serve = Callable[[Timeouts], Awaitable[int]]
