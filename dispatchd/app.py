@@ -20,6 +20,7 @@ from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
 from dispatchd.log_facts import log_watcher
+from dispatchd.reading.reader import Reader
 from dispatchd.receive import Connections, Receiver, compile_routes, http_server
 from dispatchd.send import HttpSender
 from dispatchd.store import Store, store_from_url
@@ -102,6 +103,9 @@ class App:
         )
         lanes = self._lanes = Lanes(lane_specs(config), tools)
         certificates = FetchedCertificates()
+        self._exit.push_async_callback(certificates.close)
+        reader = Reader()
+        self._exit.push_async_callback(reader.close)
         self._receiver = Receiver(
             compile_routes(config, certificates),
             certificates=certificates,
@@ -111,6 +115,7 @@ class App:
             clock=self._clock,
             log=log,
             takers=lanes,
+            reader=reader,
         )
         server = config.server
         connections = Connections(
@@ -169,6 +174,7 @@ class App:
         """Finish what is in flight, write the results, then close the listener and let go."""
         self._notifier.stopping()
         self._log.info("stopping", waits_for=self._lanes.busy())
+        self._receiver.draining = True
         await self._exit.aclose()
         self._log.info("stopped")
 

@@ -1,7 +1,8 @@
 """Providers' certificates: fetched once, kept for a day, never more often than that asked for.
 
 A sender chooses the name behind the pinned host, so fetches are bounded in number, size and
-time, and failures are remembered too.
+time, and failures are remembered too. Made-up names wait in one line, and those that were good
+before need not stand in it.
 """
 
 import asyncio
@@ -18,7 +19,8 @@ KEPT_MAX: Final = 64
 KEPT_S: Final = 86_400.0
 FAILED_S: Final = 60.0
 FETCH_TIMEOUT_S: Final = 5.0
-FETCHES_AT_ONCE: Final = 2
+FETCHES_AT_ONCE: Final = 2  # of names that were never good
+WAITING_MAX: Final = 32  # in line for those; they are answered in a second or two
 CERTIFICATE_MAX_BYTES: Final = 64 * 1024
 
 
@@ -35,7 +37,9 @@ class FetchedCertificates:
         self._monotonic_s = monotonic_s
         self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._failed: OrderedDict[str, float] = OrderedDict()  # apart: made-up names displace none
-        self._fetches = asyncio.Semaphore(FETCHES_AT_ONCE)
+        self._fetching: dict[str, asyncio.Task[None]] = {}
+        self._places = asyncio.Semaphore(FETCHES_AT_ONCE)
+        self._context: ssl.SSLContext | None = None
         self._roots: bytes | None = None
 
     def get(self, url: str) -> bytes | None:
@@ -53,34 +57,62 @@ class FetchedCertificates:
                 self._roots = b""
         return self._roots
 
-    async def ensure(self, url: str) -> None:
-        """Fetch `url`, already pinned to its provider, unless it was tried lately. Never raises."""
-        if self._known(url) or self._fetches.locked():
-            return  # under a flood of made-up names, the sender's retry will find a place
-        async with self._fetches:
-            if self._known(url):
-                return
-            pem = await self._fetch(url)
-            now_s = self._monotonic_s()
-            if pem is None:
-                self._failed[url] = now_s + FAILED_S
+    async def ensure(self, url: str) -> bool:
+        """Fetch `url`, already pinned to its provider, unless it is at hand or failed lately.
+
+        Returns whether it is at hand now; never raises. Whoever asks for what is being fetched
+        waits for that.
+        """
+        if self.get(url) is not None:
+            return True
+        if self._failed.get(url, 0.0) > self._monotonic_s():
+            return False
+        task = self._fetching.get(url)
+        if task is None:
+            if len(self._fetching) >= WAITING_MAX and url not in self._kept:
+                return False
+            task = self._fetching[url] = asyncio.create_task(self._keep(url), name="certificate")
+        await asyncio.shield(task)  # one asker who goes away takes it from no other
+        return self.get(url) is not None
+
+    async def close(self) -> None:
+        """Give up what is being fetched."""
+        tasks = list(self._fetching.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep(self, url: str) -> None:
+        try:
+            old = self._kept.get(url)
+            if old is not None:
+                pem = await self._fetch(url)
             else:
+                async with self._places:
+                    pem = await self._fetch(url)
+            now_s = self._monotonic_s()
+            if pem is not None:
                 self._kept[url] = (now_s + KEPT_S, pem)
+            elif old is not None:  # its own dates say whether it is still good, and are checked
+                self._kept[url] = (now_s + FAILED_S, old[1])
+            else:
+                self._failed[url] = now_s + FAILED_S
             for bounded in (self._kept, self._failed):
                 while len(bounded) > KEPT_MAX:
                     bounded.popitem(last=False)
-
-    def _known(self, url: str) -> bool:
-        now_s = self._monotonic_s()
-        return self.get(url) is not None or self._failed.get(url, 0.0) > now_s
+        finally:
+            del self._fetching[url]
 
     async def _fetch(self, url: str) -> bytes | None:
-        context = ssl.create_default_context(cafile=self._cafile)
         try:
+            if self._context is None:  # reading the roots takes a while: not on the loop
+                self._context = await asyncio.to_thread(
+                    ssl.create_default_context, cafile=self._cafile
+                )
             async with (
                 asyncio.timeout(FETCH_TIMEOUT_S),
                 aiohttp.ClientSession(trust_env=False) as session,
-                session.get(url, allow_redirects=False, ssl=context) as response,
+                session.get(url, allow_redirects=False, ssl=self._context) as response,
             ):
                 if response.status != 200:  # noqa: PLR2004 - anything else is no certificate
                     return None

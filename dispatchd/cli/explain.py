@@ -166,10 +166,11 @@ async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str,
 
     active = config.endpoints[slug].model_copy(update={"active": True})
     whole = config.model_copy(update={"endpoints": {**config.endpoints, slug: active}})
-    route = compile_routes(whole, FetchedCertificates()).by_slug[slug]
+    certificates = FetchedCertificates()
+    route = compile_routes(whole, certificates).by_slug[slug]
     evaluator = Evaluator()
     try:
-        told = await explain(config, route, asked, evaluator)
+        told = await explain(config, route, asked, evaluator, certificates)
     finally:
         await evaluator.close()
     if not config.endpoints[slug].active:
@@ -224,7 +225,8 @@ def _facts(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _proof(verified: dict[str, Any]) -> str:
     if verified["ok"]:
         return f"by {printable(verified['by'] or 'means unknown')}"
-    return f"no, 401: {verified['why']}"
+    status = 503 if verified["why"].startswith("certificate_unavailable") else 401
+    return f"no, {status}: {verified['why']}"
 
 
 def _status(told: dict[str, Any]) -> str:

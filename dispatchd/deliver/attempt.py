@@ -1,7 +1,8 @@
 """One attempt at one delivery: evaluate, compose, send, judge. It ends in a result, always."""
 
+import asyncio
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from dispatchd.clock import Clock
 from dispatchd.deliver.spec import LaneSpec
@@ -22,7 +23,9 @@ from dispatchd.model import (
     Whose,
 )
 from dispatchd.retry import decide
-from dispatchd.verify import document_json
+from dispatchd.verify import document_json, is_form
+
+READ_HERE_MAX_BYTES: Final = 64 * 1024
 
 
 class Sends(Protocol):
@@ -84,7 +87,7 @@ class Attempts:
         if spec.transforms:
             link = spec.transforms.get(event.endpoint)
             if link is not None:
-                document = document_json(event.body, event.content_type)
+                document = await _document(event)
                 match await self._evaluator.evaluate(link.expression, document, owner=link.owner):
                     case Value(json=content):
                         note = "applied"
@@ -114,6 +117,13 @@ class Attempts:
             response_head=b"" if reply is None else redactor.head(reply.head),
             transform=note,
         )
+
+
+async def _document(event: Event) -> bytes:
+    """Return what expressions see of an event; a large form is read beside the loop."""
+    if len(event.body) > READ_HERE_MAX_BYTES and is_form(event.content_type):
+        return await asyncio.to_thread(document_json, event.body, event.content_type)
+    return document_json(event.body, event.content_type)
 
 
 class _Tried(NamedTuple):

@@ -1,6 +1,7 @@
 """What kind of event is this, and who wants it? Compile once, evaluate often. Pure."""
 
 from dispatchd.match.event_types import (
+    EVENT_TYPE_CUT,
     EVENT_TYPE_HEADERS,
     EVENT_TYPE_MAX_CHARS,
     Matcher,
@@ -21,6 +22,7 @@ from dispatchd.match.filters import (
 from dispatchd.paths import at_path, split_path
 
 __all__ = [
+    "EVENT_TYPE_CUT",
     "EVENT_TYPE_HEADERS",
     "EVENT_TYPE_MAX_CHARS",
     "Filter",

@@ -17,12 +17,17 @@ ROOTS: Final = ("event_type", "headers", "body", "source_ip")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a filter judges. `headers` is a case-insensitive mapping."""
+    """What a filter judges. `headers` is a case-insensitive mapping.
+
+    `body_json` is the whole body as JSON where that stands already; `body` may then be no more
+    of it than what plain filters ask for.
+    """
 
     event_type: str | None
     headers: Mapping[str, str]
     body: Any
     source_ip: str | None
+    body_json: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,12 @@ class Condition:
             return subject.headers.get(rest)
         value = getattr(subject, root)
         return at_path(value, split_path(rest)) if rest else value
+
+    @property
+    def body_path(self) -> tuple[str, ...] | None:
+        """The path it follows into the body; None where it looks elsewhere."""
+        root, _, rest = self.key.partition(".")
+        return split_path(rest) if root == "body" else None
 
     def holds(self, subject: Subject) -> bool:
         """Whether one of the values is there."""
@@ -103,8 +114,8 @@ def _same(wanted: Any, actual: Any) -> bool:
     return bool(wanted == actual)
 
 
-def subject_json(subject: Subject, body: bytes) -> bytes:
-    """Spell the subject for a JSONata filter: its body as the JSON document `body`, as it came.
+def subject_json(subject: Subject) -> bytes:
+    """Spell the subject for a JSONata filter, its body as it came where it is JSON.
 
     Of each header, the first. Names stand as they came and in lower case: they have no case,
     expressions do.
@@ -117,6 +128,7 @@ def subject_json(subject: Subject, body: bytes) -> bytes:
     envelope = orjson.dumps(
         {"event_type": subject.event_type, "headers": headers, "source_ip": subject.source_ip}
     )
+    body = orjson.dumps(subject.body) if subject.body_json is None else subject.body_json
     return b"".join((envelope[:-1], b',"body":', body, b"}"))
 
 

@@ -3,6 +3,6 @@
 from dispatchd.receive.connections import Connections
 from dispatchd.receive.receiver import Receiver
 from dispatchd.receive.routes import Routes, compile_routes
-from dispatchd.receive.server import http_server
+from dispatchd.receive.server import close_listener, http_server
 
-__all__ = ["Connections", "Receiver", "Routes", "compile_routes", "http_server"]
+__all__ = ["Connections", "Receiver", "Routes", "close_listener", "compile_routes", "http_server"]

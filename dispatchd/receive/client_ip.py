@@ -6,6 +6,9 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
+HOPS_MAX: Final = 32  # believed; a longer way is somebody's invention
+HOPS_MAX_CHARS: Final = 8192  # of all the lines that name them, the last ones
+
 Networks = Sequence[IPv4Network | IPv6Network]
 # One `for=` of RFC 7239: a token, or a quoted string.
 _FOR: Final = re.compile(r'(?:^|;)\s*for=(?:"([^"]*)"|([^;,\s"]+))', re.IGNORECASE)
@@ -47,6 +50,9 @@ class ClientIp:
     def __init__(self, trusted: Networks, *, unix: bool) -> None:
         self._trusted = tuple(trusted)
         self._unix = unix
+        self._is_trusted = lru_cache(maxsize=1024)(
+            lambda address: in_networks(address, self._trusted)
+        )
 
     @property
     def trusts(self) -> bool:
@@ -64,17 +70,32 @@ class ClientIp:
         could have written.
         """
         client = peer or None
-        if not self._trusted or not (self._unix or in_networks(peer, self._trusted)):
+        if not self._trusted or not (self._unix or self._is_trusted(peer)):
             return client
-        hops = _x_forwarded_for(forwarded_for) if forwarded_for else _forwarded(forwarded)
-        for hop in reversed(hops):
+        if forwarded_for:
+            hops = _x_forwarded_for(_last(forwarded_for))
+        else:
+            hops = _forwarded(_last(forwarded))
+        for hop in hops[: -HOPS_MAX - 1 : -1]:
             address = _address(hop)
             if address is None:
                 break
             client = address
-            if not in_networks(address, self._trusted):
+            if not self._is_trusted(address):
                 break
         return client
+
+
+def _last(values: Sequence[str]) -> list[str]:
+    """Return the last lines, as many as may be read."""
+    left, kept = HOPS_MAX_CHARS, []
+    for value in reversed(values):
+        left -= len(value)
+        if left < 0:
+            break
+        kept.append(value)
+    kept.reverse()
+    return kept
 
 
 def _x_forwarded_for(values: Sequence[str]) -> list[str]:

@@ -8,7 +8,6 @@ from typing import Final, Literal
 from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Result, Value
 from dispatchd.match import JsonataFilter, PlainFilter, Subject, subject_json, verdict_of
 from dispatchd.receive.routes import LinkRoute, Route
-from dispatchd.verify import document_json
 
 TurnedAwayBy = Literal["event_types", "filter"]
 
@@ -38,16 +37,13 @@ class Decision:
     notes: Sequence[str]
 
 
-async def decide(route: Route, subject: Subject, evaluator: Evaluator, body: bytes) -> Decision:
-    """Judge an event. Waits only where a filter is JSONata, and once for all links together.
-
-    `body` is the event's, as received; `subject` holds its reading.
-    """
+async def decide(route: Route, subject: Subject, evaluator: Evaluator) -> Decision:
+    """Judge an event. Waits only where a filter is JSONata, and once for all links together."""
     notes: list[str] = []
     asking: _Asking | None = None
     chosen = route.filter
     if isinstance(chosen, JsonataFilter):
-        asking = _Asking(route, subject, evaluator, body)
+        asking = _Asking(route, subject, evaluator)
         result = await asking.ask(chosen, route.slug)
         if not _passes(result, ENDPOINT_FILTER, notes):
             return Decision((), "filter", (), notes)
@@ -60,7 +56,7 @@ async def decide(route: Route, subject: Subject, evaluator: Evaluator, body: byt
         if isinstance(link.filter, JsonataFilter) and verdicts[place].turned_away_by is None
     ]
     if places:
-        asking = asking or _Asking(route, subject, evaluator, body)
+        asking = asking or _Asking(route, subject, evaluator)
         for place, result in zip(places, await asking.ask_links(places), strict=True):
             destination = verdicts[place].destination
             if not _passes(result, link_filter(destination), notes):
@@ -89,13 +85,10 @@ def _refusal(link: LinkRoute, subject: Subject) -> TurnedAwayBy | None:
 class _Asking:
     """The JSONata filters of one event: its document is spelled once, their time is one."""
 
-    def __init__(self, route: Route, subject: Subject, evaluator: Evaluator, body: bytes) -> None:
+    def __init__(self, route: Route, subject: Subject, evaluator: Evaluator) -> None:
         self._route = route
         self._evaluator = evaluator
-        # Only what was read as JSON may stand inside a document of ours.
-        content_type = subject.headers.get("Content-Type", "") if route.bodies != "json" else ""
-        document = b"null" if subject.body is None else document_json(body, content_type)
-        self._document = subject_json(subject, document)
+        self._document = subject_json(subject)
         self._until_s = asyncio.get_running_loop().time() + FILTERS_WAIT_S
 
     async def ask(self, chosen: JsonataFilter, place: str) -> Result:

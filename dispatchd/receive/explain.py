@@ -7,12 +7,22 @@ from typing import Any, Final
 
 from multidict import CIMultiDict
 
+from dispatchd.certificates import FetchedCertificates
 from dispatchd.config import Config, LinkConfig
 from dispatchd.evaluate.evaluator import Evaluator, Fault, Value
-from dispatchd.match import EVENT_TYPE_HEADERS, Filter, PlainFilter, Subject, event_type
-from dispatchd.receive.content import Content, read_content
+from dispatchd.match import (
+    EVENT_TYPE_CUT,
+    EVENT_TYPE_HEADERS,
+    EVENT_TYPE_MAX_CHARS,
+    Filter,
+    PlainFilter,
+    Subject,
+    event_type,
+)
+from dispatchd.reading.content import Content
+from dispatchd.reading.document import NotJson
+from dispatchd.reading.reader import read_here
 from dispatchd.receive.decide import ENDPOINT_FILTER, LinkVerdict, decide, link_filter
-from dispatchd.receive.document import NotJson
 from dispatchd.receive.routes import Route
 from dispatchd.verify import Genuine, Rejected, Sender, document_json
 
@@ -36,10 +46,20 @@ class Inquiry:
 
 
 async def explain(
-    config: Config, route: Route, asked: Inquiry, evaluator: Evaluator
+    config: Config,
+    route: Route,
+    asked: Inquiry,
+    evaluator: Evaluator,
+    certificates: FetchedCertificates,
 ) -> dict[str, Any]:
-    """Return every step's verdict, in the order in which they are taken, ready for JSON."""
+    """Return every step's verdict, in the order in which they are taken, ready for JSON.
+
+    `certificates` are those that the route was compiled with: the one that is needed is fetched.
+    """
     headers: CIMultiDict[str] = CIMultiDict(asked.headers)
+    url = None if asked.stored else route.verifier.certificate_url(headers)
+    if url is not None:
+        await certificates.ensure(url)
     told: dict[str, Any] = {"endpoint": route.slug, "verified": _verified(route, headers, asked)}
     max_bytes = config.server.max_body_bytes
     if len(asked.body) > max_bytes:
@@ -49,7 +69,7 @@ async def explain(
     if asked.source_ip is not None and route.admission is not None:
         admitted = told["admitted"] = route.admission.lets_in(asked.source_ip)
     try:
-        content = read_content(asked.body, headers.get("Content-Type", ""), route.bodies)
+        content = read_here(asked.body, headers.get("Content-Type", ""), route.asked)
     except NotJson as error:
         return {**told, "body": f"refused, 400: {error}", "status": "refused", "links": []}
     if not asked.stored and told["verified"]["ok"]:
@@ -59,14 +79,14 @@ async def explain(
             said = f"a handshake, answered {answer.status} at once; nothing is stored"
             return {**told, "status": said, "links": []}
     kind, source = _event_type(route, headers, content)
+    notes: list[str] = []
+    if kind is not None and len(kind) > EVENT_TYPE_MAX_CHARS:
+        kind = kind[:EVENT_TYPE_MAX_CHARS]
+        notes.append(EVENT_TYPE_CUT)
     rule = route.idempotency
-    key = (
-        None
-        if rule is None
-        else rule.of(headers, content.document, route.verifier, 0, body=asked.body)
-    )
-    subject = Subject(kind, headers, content.document, asked.source_ip)
-    decision = await decide(route, subject, evaluator, asked.body)
+    key = None if rule is None else rule.of(headers, content, route.verifier, 0)
+    subject = Subject(kind, headers, content.document, asked.source_ip, content.json)
+    decision = await decide(route, subject, evaluator)
     links = {link.to: link for link in config.endpoints[route.slug].destinations}
     document = document_json(asked.body, content.content_type)
     status = "received" if decision.filtered_by is None else "filtered"
@@ -83,7 +103,7 @@ async def explain(
             ENDPOINT_FILTER,
             passed=decision.filtered_by != "filter",
         ),
-        "notes": list(decision.notes),
+        "notes": notes + list(decision.notes),
         "links": [
             {
                 "destination": verdict.destination,

@@ -1,6 +1,6 @@
 """Config to routes: each endpoint compiled to what its requests are checked against."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dispatchd.config import (
@@ -11,10 +11,18 @@ from dispatchd.config import (
     LinkConfig,
 )
 from dispatchd.limits import Limiter
-from dispatchd.match import Filter, Matcher, compile_event_types, compile_filter, split_path
+from dispatchd.match import (
+    Filter,
+    JsonataFilter,
+    Matcher,
+    PlainFilter,
+    compile_event_types,
+    compile_filter,
+    split_path,
+)
+from dispatchd.reading.reader import Asked
 from dispatchd.receive.admission import Admission
 from dispatchd.receive.client_ip import ClientIp
-from dispatchd.receive.content import Bodies
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.verify import ApiKey, Certificates, Verifier, compile_verifier
 
@@ -35,7 +43,7 @@ class Route:
     slug: str
     endpoint_id: str
     verifier: Verifier
-    bodies: Bodies
+    asked: Asked
     event_type_path: tuple[str, ...]
     idempotency: IdempotencyRule | None
     filter: Filter | None
@@ -77,24 +85,45 @@ def _route(
     endpoint = config.endpoints[slug]
     auth = endpoint.sender_auth(config.server.hook_url(slug), api_keys)
     verifier = compile_verifier(auth, certificates)
+    event_type_path = split_path(endpoint.event_type_path)
+    rule = _idempotency(endpoint.idempotency)
+    own_filter = compile_filter(endpoint.filter)
+    links = tuple(
+        LinkRoute(link.to, _wants(link, config.destinations[link.to]), compile_filter(link.filter))
+        for link in endpoint.destinations
+    )
+    filters = [f for f in (own_filter, *(link.filter for link in links)) if f is not None]
+    exact = () if rule is None or rule.header is not None else rule.path
     return Route(
         slug=slug,
         endpoint_id=endpoint.id,
         verifier=verifier,
-        bodies="form" if verifier.forms and endpoint.body == "json" else endpoint.body,
-        event_type_path=split_path(endpoint.event_type_path),
-        idempotency=_idempotency(endpoint.idempotency),
-        filter=compile_filter(endpoint.filter),
-        admission=_admission(endpoint),
-        links=tuple(
-            LinkRoute(
-                link.to,
-                _wants(link, config.destinations[link.to]),
-                compile_filter(link.filter),
-            )
-            for link in endpoint.destinations
+        asked=Asked(
+            bodies="form" if verifier.forms and endpoint.body == "json" else endpoint.body,
+            paths=_paths(verifier, event_type_path, filters),
+            exact=exact,
+            json=any(isinstance(f, JsonataFilter) for f in filters),
         ),
+        event_type_path=event_type_path,
+        idempotency=rule,
+        filter=own_filter,
+        admission=_admission(endpoint),
+        links=links,
     )
+
+
+def _paths(
+    verifier: Verifier, event_type_path: tuple[str, ...], filters: Iterable[Filter]
+) -> tuple[tuple[str, ...], ...]:
+    """Return every path by which this endpoint's documents are asked."""
+    paths = [split_path(path) for path in verifier.paths]
+    if event_type_path:
+        paths.append(event_type_path)
+    for chosen in filters:
+        if isinstance(chosen, PlainFilter):
+            found = [condition.body_path for condition in chosen.conditions]
+            paths += [path for path in found if path is not None]
+    return tuple(dict.fromkeys(paths))
 
 
 def _admission(endpoint: EndpointConfig) -> Admission | None:

@@ -3,22 +3,25 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Final, cast
+from typing import Any, Final, cast
 
-import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from dispatchd.log import Log
-from dispatchd.receive.answers import Refusal, error_document, refused
+from dispatchd.receive.answers import HttpAnswer, Refusal, raw_answer, refused
 from dispatchd.receive.connections import Connections
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[HttpAnswer]]
 
 REFUSED_LOG_S: Final = 1.0  # a flood of connections makes one line in this time
 HEAD_MAX_BYTES: Final = 64 * 1024  # of a head that is still not whole
+# A read of 64 KiB in chunks of one byte keeps the parser for 30 ms.
+SLICE_BYTES: Final = 8 * 1024
+LINES_AT_ONCE: Final = 1024
+AGAIN_S: Final = 0.02
+FIRST_S: Final = 1.0  # at the end, a connection that just came may take so long for its first byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +39,27 @@ class _Protocol(RequestHandler):
     the connection's start or its first byte.
     """
 
-    __slots__ = ("_client", "_entered", "_head_bytes", "_head_timer", "_server")
+    __slots__ = ("_client", "_ended", "_entered", "_head_bytes", "_head_timer", "_server", "_unfed")
     _server: "_Server"
     _client: str | None
+    _ended: bool
     _entered: bool
     _head_bytes: int
     _head_timer: asyncio.TimerHandle | None
+    _unfed: bytearray
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the connection in, or answer that there are too many."""
         self._head_timer = None
         self._head_bytes = 0
+        self._ended = False
+        self._unfed = bytearray()
         peer = transport.get_extra_info("peername")
         self._client = peer[0] if isinstance(peer, tuple) and peer else None
         self._entered = self._server.counted.enter(self._client)
         if self._entered:
             super().connection_made(transport)
+            self._server.live.add(self)
             self._wait_for_head()
         else:
             self._server.refused()
@@ -67,12 +75,37 @@ class _Protocol(RequestHandler):
             self._entered = False
             self._server.counted.leave(self._client)
             super().connection_lost(exc)
+            self._server.left(self)
 
     def data_received(self, data: bytes) -> None:
+        """Feed the parser, in slices where a read is all lines: each chunk of a body costs it."""
+        if self._unfed:
+            self._unfed += data  # aiohttp has resumed what we paused
+        elif len(data) > SLICE_BYTES and data.count(b"\r\n") > LINES_AT_ONCE:
+            self._unfed += data
+            self._loop.call_soon(self._feed_slice)
+        else:
+            self._feed(data)
+            return
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def _feed_slice(self) -> None:
+        """Feed a part, then let the loop have its turn."""
+        data = bytes(self._unfed[:SLICE_BYTES])
+        del self._unfed[:SLICE_BYTES]
+        if self.transport is None:
+            return
+        self._feed(data)
+        if self._unfed:
+            self._loop.call_soon(self._feed_slice)
+        elif not self._reading_paused and not getattr(self, "_buffer_paused", False):
+            self.transport.resume_reading()
+
+    def _feed(self, data: bytes) -> None:
         """Feed the parser, and watch a head that does not end."""
         super().data_received(data)
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():  # still idle: the head is not whole
+        if self._is_at_rest() and data:  # the head is not whole
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_MAX_BYTES:
                 self._refuse_head(431, "headers_too_large", "the headers are too large")
@@ -83,6 +116,31 @@ class _Protocol(RequestHandler):
             self._head_timer = None
             self._head_bytes = 0
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's says nothing: it closes
+        """Let a client that has ended its side have its answers, where its requests are whole."""
+        if self._is_at_rest() or not self._request_count or self._is_unfinished():
+            return False
+        self._ended = True
+        self._loop.call_later(AGAIN_S, self._close_unless_under_way)
+        return True
+
+    def _is_at_rest(self) -> bool:
+        waiter = self._waiter
+        return waiter is not None and not waiter.done()
+
+    def _is_unfinished(self) -> bool:
+        """Whether the last request that has begun lacks some of its body."""
+        if self._messages:
+            return not self._messages[-1][1].is_eof()
+        request = self._current_request
+        return request is not None and not request.content.is_eof()
+
+    def _close_unless_under_way(self) -> None:
+        """Close where no answer will: the rest of a body or of a head will never come."""
+        answering = self._current_request is not None or self._messages
+        if self.transport is not None and (not answering or self._is_unfinished()):
+            self.transport.close()
+
     def _wait_for_head(self) -> None:
         self._head_timer = self._loop.call_later(self._server.timeouts.head_s, self._head_late)
 
@@ -92,8 +150,37 @@ class _Protocol(RequestHandler):
 
     def _refuse_head(self, status: int, code: str, message: str) -> None:
         if self.transport is not None:
-            self.transport.write(_raw_response(status, code, message))
+            self.transport.write(raw_answer(Refusal(status, code, message)))
             self.force_close()
+
+    def leave(self) -> None:
+        """Close once nothing is under way: the server takes no more connections.
+
+        A request that has begun is read and answered. Who came and has sent nothing yet gets a
+        moment; a connection at rest between requests none.
+        """
+        if self._current_request is not None or self._messages or self._head_bytes:
+            return  # its answer closes it
+        if self._request_count == 0:
+            self._loop.call_later(FIRST_S, self._leave_if_at_rest)
+        elif not self._leave_if_at_rest():
+            self._loop.call_later(AGAIN_S, self.leave)  # an answer is just being written
+
+    def _leave_if_at_rest(self) -> bool:
+        if self.transport is None:
+            return True
+        if not self._is_at_rest() or self._head_bytes:
+            return False
+        self.force_close()
+        return True
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write an answer; the last one on its connection once either side closes."""
+        if (self._ended or self._server.closing) and not self._messages:
+            resp.force_close()
+        return await super().finish_response(request, resp, start_time)
 
     def handle_error(
         self,
@@ -112,17 +199,21 @@ class _Protocol(RequestHandler):
             status, code, text = 431, "headers_too_large", "a header or the URL is too large"
         else:
             code, text = "bad_request", "the request is not valid HTTP"
-        return refused(Refusal(status, code, text, close=True))
+        answer: Any = refused(Refusal(status, code, text, close=True))
+        return cast("web.StreamResponse", answer)  # all of one that aiohttp asks for
 
 
 class _Server(web.Server):
     def __init__(
         self, handler: Handler, log: Log, connections: Connections, timeouts: Timeouts
     ) -> None:
-        super().__init__(handler)
+        super().__init__(cast("Any", handler))  # what it returns is all of a response aiohttp uses
         self.log = log
         self.counted = connections
         self.timeouts = timeouts
+        self.live: set[_Protocol] = set()
+        self.closing = False
+        self._all_left = asyncio.Event()
         self._refused = 0
 
     def __call__(self) -> RequestHandler:
@@ -136,6 +227,26 @@ class _Server(web.Server):
         )
         protocol._server = self  # noqa: SLF001 - our own subclass
         return protocol
+
+    def left(self, protocol: _Protocol) -> None:
+        """Forget a connection."""
+        self.live.discard(protocol)
+        if self.closing and not self.live:
+            self._all_left.set()
+
+    async def end(self, timeout_s: float) -> bool:
+        """Answer what has begun and close; whether all was answered within `timeout_s`."""
+        self.closing = True
+        if not self.live:
+            return True
+        for protocol in list(self.live):
+            protocol.leave()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._all_left.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def refused(self) -> None:
         """Count a connection that was one too many, for the log."""
@@ -155,16 +266,43 @@ def http_server(
     return _Server(handler, log, connections, timeouts or Timeouts())
 
 
-def _raw_response(status: int, code: str, message: str, headers: str = "") -> bytes:
-    """Return a whole response, for when there is no request that aiohttp could answer."""
-    body = orjson.dumps(error_document(code, message))
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n{headers}\r\n"
+async def close_listener(runner: web.ServerRunner, timeout_s: float) -> bool:
+    """Stop accepting, answer every request that has begun, then close; bounded by `timeout_s`.
+
+    Returns whether all were answered in time; what is left is for `runner.cleanup()` to cut off.
+    A client either gets its answer, the last one with `Connection: close`, or sees its connection
+    closed before a byte of its request was read.
+    """
+    server = runner.server
+    if not isinstance(server, _Server):
+        raise TypeError("not a server of http_server()")
+    await _turns()  # whoever the kernel has let in by now is accepted first
+    _stop_accepting(runner)
+    await _turns()  # asyncio makes a connection of what it has accepted only a turn later
+    for site in list(runner.sites):
+        await site.stop()
+    return await server.end(timeout_s)
+
+
+async def _turns() -> None:
+    for _ in range(2):
+        await asyncio.sleep(0)
+
+
+def _stop_accepting(runner: web.ServerRunner) -> None:
+    """Keep asyncio from accepting what it could no longer attach; uvloop attaches at once."""
+    loop = asyncio.get_running_loop()
+    for site in runner.sites:
+        listening: Any = site._server  # noqa: SLF001 - aiohttp shows its address alone
+        for listener in listening.sockets:
+            loop.remove_reader(listener.fileno())
+
+
+_TOO_MANY: Final = raw_answer(
+    Refusal(
+        503,
+        "unavailable_overloaded",
+        "too many connections; try again",
+        headers={"Retry-After": "1"},
     )
-    return head.encode() + body
-
-
-_TOO_MANY: Final = _raw_response(
-    503, "unavailable_overloaded", "too many connections; try again", "Retry-After: 1\r\n"
 )

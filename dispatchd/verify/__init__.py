@@ -19,7 +19,7 @@ from dispatchd.verify.endpoint import (
     problems,
 )
 from dispatchd.verify.form import document_json, form_document, is_form, parse_form
-from dispatchd.verify.inbound import Answer, ApiKey, Genuine, Headers, Rejected, Sender
+from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, Rejected, Sender
 from dispatchd.verify.paypal import Certificates
 from dispatchd.verify.providers import must_remember, provider_names
 from dispatchd.verify.scheme import SignatureSpec
@@ -30,6 +30,7 @@ from dispatchd.verify.template import public_url_problem
 __all__ = [
     "API_KEY_PREFIX",
     "DEFAULT_TOLERANCE_S",
+    "UNREAD",
     "Answer",
     "ApiKey",
     "Auth",

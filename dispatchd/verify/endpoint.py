@@ -39,6 +39,7 @@ from dispatchd.verify.twilio import HEADER as TWILIO_SIGNATURE
 from dispatchd.verify.twilio import TwilioCheck
 
 DEFAULT_TOLERANCE_S: Final = 300.0
+DELIVERY_ID_MAX_CHARS: Final = 255  # longer is a payload, not an id
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,16 @@ class Verifier:
             name.lower() for name in self._signature_headers if not is_secret_header(name)
         )
         self._shared = Shared(auth.secrets, auth.verify_token)
+        # Whether the body must be read before the sender is proven.
+        self.reads_first: Final = any(check.paths for check in checks)
+        self.paths: Final = tuple(
+            dict.fromkeys(
+                path
+                for part in (*checks, provider.handshake, provider.event_type, provider.delivery_id)
+                if part is not None
+                for path in part.paths
+            )
+        )
 
     def verify(self, sender: Sender) -> Genuine | Rejected:
         """Prove who sent the request.
@@ -213,18 +224,19 @@ class Verifier:
         On POST the request must have been verified before; on GET, ask only if `gets`.
         """
         shake = self._row.handshake
-        return shake(sender, document, self._shared) if shake is not None else None
+        return shake.answer(sender, document, self._shared) if shake is not None else None
 
     def event_type(self, headers: Headers, document: Any) -> str | None:
         """Return the event type from the provider's own place."""
         place = self._row.event_type
-        return place(headers, document) if place is not None else None
+        return place.find(headers, document) if place is not None else None
 
     def delivery_id(self, headers: Headers, document: Any) -> str | None:
         """Return what is the same over a provider's retries of one delivery, if anything is."""
         place = self._row.delivery_id
-        own = place(headers, document) if place is not None else None
-        return own or COMMON_DELIVERY_ID(headers, document)
+        own = place.find(headers, document) if place is not None else None
+        found = own or COMMON_DELIVERY_ID.find(headers, document)
+        return found if found is None or len(found) <= DELIVERY_ID_MAX_CHARS else None
 
 
 def compile_verifier(auth: Auth, certificates: Certificates | None = None) -> Verifier:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 from dispatchd.verify.inbound import Answer, Sender
@@ -31,10 +31,17 @@ class Shared:
     verify_token: bytes = field(repr=False)
 
 
-Handshake = Callable[[Sender, Any, Shared], Answer | None]
+Answering = Callable[[Sender, Any, Shared], Answer | None]
 
 
-def slack(_sender: Sender, document: Any, _shared: Shared) -> Answer | None:
+class Handshake(NamedTuple):
+    """How to answer a handshake; `paths` are the dot paths it follows into the body."""
+
+    answer: Answering
+    paths: tuple[str, ...] = ()
+
+
+def _slack(_sender: Sender, document: Any, _shared: Shared) -> Answer | None:
     """`url_verification`: echo the challenge."""
     if at(document, "type") != "url_verification":
         return None
@@ -44,7 +51,7 @@ def slack(_sender: Sender, document: Any, _shared: Shared) -> Answer | None:
     return Answer(200, TEXT, challenge)
 
 
-def zoom(_sender: Sender, document: Any, shared: Shared) -> Answer | None:
+def _zoom(_sender: Sender, document: Any, shared: Shared) -> Answer | None:
     """`endpoint.url_validation`: sign the plain token with the secret token."""
     if at(document, "event") != "endpoint.url_validation":
         return None
@@ -55,7 +62,7 @@ def zoom(_sender: Sender, document: Any, shared: Shared) -> Answer | None:
     return _json(200, {"plainToken": token.decode(), "encryptedToken": signed})
 
 
-def discord(_sender: Sender, document: Any, _shared: Shared) -> Answer | None:
+def _discord(_sender: Sender, document: Any, _shared: Shared) -> Answer | None:
     """Type 0 is the ping of webhook events, type 1 without an event that of interactions."""
     kind = at(document, "type")
     if isinstance(kind, bool) or not isinstance(kind, int) or at(document, "event") is not None:
@@ -65,7 +72,7 @@ def discord(_sender: Sender, document: Any, _shared: Shared) -> Answer | None:
     return _json(200, {"type": 1}) if kind == 1 else None
 
 
-def x(sender: Sender, _document: Any, shared: Shared) -> Answer | None:
+def _x(sender: Sender, _document: Any, shared: Shared) -> Answer | None:
     """Sign `crc_token` with the consumer secret, on GET.
 
     Anyone may ask, and the answer has the form of an event's signature: the echo's characters
@@ -80,7 +87,7 @@ def x(sender: Sender, _document: Any, shared: Shared) -> Answer | None:
     return _json(200, {"response_token": f"sha256={signed}"})
 
 
-def meta(sender: Sender, _document: Any, shared: Shared) -> Answer | None:
+def _meta(sender: Sender, _document: Any, shared: Shared) -> Answer | None:
     """Echo `hub.challenge` on GET to whoever knows the verify token."""
     if sender.method != "GET":
         return None
@@ -115,3 +122,10 @@ def _refusal(status: int, code: str, message: str) -> Answer:
 
 def _json(status: int, document: Any) -> Answer:
     return Answer(status, JSON, json.dumps(document, separators=(",", ":")).encode())
+
+
+slack: Final = Handshake(_slack, ("type", "challenge"))
+zoom: Final = Handshake(_zoom, ("event", "payload.plainToken"))
+discord: Final = Handshake(_discord, ("type", "event"))
+x: Final = Handshake(_x)
+meta: Final = Handshake(_meta)

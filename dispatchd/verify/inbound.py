@@ -1,7 +1,7 @@
 """What a scheme is shown and what it may answer: values only."""
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 HEADER_MAX_CHARS: Final = 8192  # what aiohttp lets a header line be; holds behind any server
 
@@ -13,11 +13,19 @@ class Headers(Protocol):
         """Return every value of `key`."""
 
 
+class _Unread:
+    """Nobody has read the body yet."""
+
+
+UNREAD: Final = _Unread()
+
+
 class Sender(NamedTuple):
     """One inbound request, as data; a tuple because one is made for every request.
 
     `query` is the raw query string as received (no `?`, not requoted), `body` the raw bytes,
-    `now_s` Unix time in seconds.
+    `now_s` Unix time in seconds. `document` is what the body says, where it was read already;
+    None where it cannot be read.
     """
 
     method: str
@@ -25,6 +33,7 @@ class Sender(NamedTuple):
     query: str
     body: bytes
     now_s: float
+    document: Any = UNREAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,12 @@ class Answer:
 
 
 class Check(Protocol):
-    """One way of proving a request, compiled with its keys."""
+    """One way of proving a request, compiled with its keys.
+
+    `paths` are the dot paths it follows into the body, which is read before it is asked.
+    """
+
+    paths: tuple[str, ...]
 
     def check(self, sender: Sender) -> Genuine | Rejected | None:
         """Judge the request; None when it carries no signature of this scheme."""

@@ -23,6 +23,8 @@ _MAX_QUERY_FIELDS: Final = 200
 class JwtCheck:
     """Atlassian's tokens, compiled with their shared or client secrets."""
 
+    paths: tuple[str, ...] = ()
+
     def __init__(self, name: str, secrets: Sequence[bytes], tolerance_s: float, url: str) -> None:
         self._name = name
         self._keys = [keys.hmac_key(secret, "sha256") for secret in secrets]

@@ -58,6 +58,8 @@ def certificate_url(headers: Headers) -> str | None:
 class PayPalCheck:
     """PayPal's scheme, compiled with the webhook's ID."""
 
+    paths: tuple[str, ...] = ()
+
     def __init__(self, webhook_id: str, tolerance_s: float, certificates: Certificates) -> None:
         self._webhook_id = webhook_id
         self._tolerance_s = tolerance_s
@@ -84,7 +86,7 @@ class PayPalCheck:
         age_s = sender.now_s - _unix_s(sent)
         bundle = self._certificates.get(url)
         if bundle is None:
-            return Rejected("certificate_unavailable", "PayPal's certificate is not at hand")
+            return Rejected("certificate_unavailable", "PayPal's certificate cannot be had")
         key = self._public_key(bundle, sender.now_s)
         message = f"{transmission}|{sent}|{self._webhook_id}|{zlib.crc32(sender.body)}"
         if not _signed_by(key, message.encode("ascii"), signature):

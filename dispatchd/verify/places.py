@@ -1,15 +1,25 @@
 """Where in a request a provider puts its event type and its delivery id."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from dispatchd.paths import at_path
 from dispatchd.verify.inbound import Headers
 
 INDEX_DIGITS_MAX: Final = 6
-TEXT_MAX_CHARS: Final = 255  # longer is a payload, neither a type nor an id
+TEXT_MAX_CHARS: Final = 8192  # longer is a payload, neither a type nor an id
 
-Place = Callable[[Headers, Any], str | None]
+Find = Callable[[Headers, Any], str | None]
+
+
+class Place(NamedTuple):
+    """How to find a text in a request; `paths` are the dot paths it follows into the body.
+
+    `[]` in a path stands for every element of a list, `{}` for the names of an object's keys.
+    """
+
+    find: Find
+    paths: tuple[str, ...] = ()
 
 
 def at(document: Any, path: str) -> Any:
@@ -37,31 +47,31 @@ def header(name: str) -> Place:
         values = headers.getall(name, [])
         return text(values[0].strip()) if len(values) == 1 else None
 
-    return find
+    return Place(find)
 
 
 def field(path: str) -> Place:
     """Read a field of the document."""
-    return lambda _, document: text(at(document, path))
+    return Place(lambda _, document: text(at(document, path)), (path,))
 
 
 def joined(separator: str, first: Place, second: Place) -> Place:
     """Read two places as one text; the first alone where the second is missing."""
 
     def find(headers: Headers, document: Any) -> str | None:
-        head, tail = first(headers, document), second(headers, document)
+        head, tail = first.find(headers, document), second.find(headers, document)
         return text(f"{head}{separator}{tail}") if head and tail else head
 
-    return find
+    return Place(find, first.paths + second.paths)
 
 
 def signed_by(name: str, then: Place, otherwise: Place) -> Place:
     """Read `then` where the signature header `name` is sent, for it covers that place."""
 
     def find(headers: Headers, document: Any) -> str | None:
-        return (then if headers.getall(name, []) else otherwise)(headers, document)
+        return (then if headers.getall(name, []) else otherwise).find(headers, document)
 
-    return find
+    return Place(find, then.paths + otherwise.paths)
 
 
 def either(*places: Place) -> Place:
@@ -69,14 +79,14 @@ def either(*places: Place) -> Place:
 
     def find(headers: Headers, document: Any) -> str | None:
         for place in places:
-            if (value := place(headers, document)) is not None:
+            if (value := place.find(headers, document)) is not None:
                 return value
         return None
 
-    return find
+    return Place(find, tuple(path for place in places for path in place.paths))
 
 
-def slack_type(_: Headers, document: Any) -> str | None:
+def _slack_type(_: Headers, document: Any) -> str | None:
     """`event_callback` is an envelope: the type is inside. A slash command has only its name."""
     kind = text(at(document, "type"))
     if kind == "event_callback":
@@ -84,7 +94,7 @@ def slack_type(_: Headers, document: Any) -> str | None:
     return kind or text(at(document, "command"))
 
 
-def meta_type(_: Headers, document: Any) -> str | None:
+def _meta_type(_: Headers, document: Any) -> str | None:
     """`object.field` when all changes of a batch agree on the field, else `object`."""
     kind = text(at(document, "object"))
     entries = at(document, "entry")
@@ -97,10 +107,15 @@ def meta_type(_: Headers, document: Any) -> str | None:
     return text(f"{kind}.{only}") if kind and only else kind
 
 
-def x_type(_: Headers, document: Any) -> str | None:
+def _x_type(_: Headers, document: Any) -> str | None:
     """Name the activity: the key that ends in `_events`, else the first that is not context."""
     if not isinstance(document, dict):
         return None
     keys = [key for key in document if key not in ("for_user_id", "user_has_blocked")]
     named = [key for key in keys if key.endswith(("_event", "_events"))]
     return text((named or keys or [None])[0])
+
+
+slack_type: Final = Place(_slack_type, ("type", "event.type", "command"))
+meta_type: Final = Place(_meta_type, ("object", "entry.[].changes.[].field"))
+x_type: Final = Place(_x_type, ("{}",))

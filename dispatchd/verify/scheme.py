@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from dispatchd.verify import decode, keys
 from dispatchd.verify.form import form_document, is_form
-from dispatchd.verify.inbound import Genuine, Rejected, Sender, one_header
+from dispatchd.verify.inbound import UNREAD, Genuine, Rejected, Sender, one_header
 from dispatchd.verify.places import at
 from dispatchd.verify.template import Signed, compile_template, fill, is_body, uses
 
@@ -148,7 +148,8 @@ class SchemeCheck:
         self._forms = forms
         self._parts = compile_template(scheme.template)
         self._body_only = is_body(self._parts)
-        self._reads_body = bool(scheme.path or scheme.timestamp_path) or uses(self._parts, "field")
+        fields = [part.name for part in self._parts if part.kind == "field"]
+        self.paths = tuple(filter(None, (scheme.path, scheme.timestamp_path, *fields)))
         listed = scheme.listed is not None and bool(scheme.listed.timestamp)
         self._timed = listed or bool(scheme.timestamp_header or scheme.timestamp_path)
         self._size = keys.DIGEST_BYTES.get(scheme.algorithm, keys.ED25519_SIGNATURE_BYTES)
@@ -193,7 +194,7 @@ class SchemeCheck:
             document = self._document_if_any(sender)
             return at(document, self._scheme.path), document
         value = one_header(sender.headers, self._scheme.header)
-        return value, self._document(sender) if self._reads_body and value is not None else None
+        return value, self._document(sender) if self.paths and value is not None else None
 
     def _document(self, sender: Sender) -> Any:
         """Read the body as the endpoint will.
@@ -201,6 +202,8 @@ class SchemeCheck:
         The Content-Type is signed by nobody: were it believed here alone, a sender could choose
         in which reading a timestamp is found.
         """
+        if sender.document is not UNREAD:
+            return sender.document
         content_type = one_header(sender.headers, "Content-Type") or ""
         if self._forms and is_form(content_type):
             return form_document(sender.body, content_type)

@@ -5,21 +5,31 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Final
 
-_SECRET_HEADERS: Final = re.compile(
-    r"authoriz|cookie|signature|hmac|token|secret|password|passwd|api-?_?key|credential"
-    r"|^x-auth|-sig$|^x-.*-auth$|(?<!event)(?<!idempotency)-key$",
+NAME_MAX_CHARS: Final = 128  # a longer one is nobody's, and not worth searching
+
+# Parts of a name where they tell enough by themselves, else whole words of it: X-Otp is one,
+# X-Hotplug is not.
+_SECRET: Final = re.compile(
+    r"authoriz|cookie|signature|hmac|token|secret|passw|credential|jwt|oidc|assertion|session"
+    r"|api-?_?key|^x-auth(?!ors?(?:-|$))|^x-.*-auth$|(?<!event)(?<!idempotency)-key$"
+    r"|pass(?:phrase|code|key)"
+    r"|(?:^|[-_])(?:(?:user)?pass|[th]?otp|sign|sig)(?:[-_]|$)",
     re.IGNORECASE,
 )
 
 
-@lru_cache(maxsize=1024)
 def is_secret_header(name: str) -> bool:
     """Whether a header may carry what authenticates its sender: never stored, logged or shown.
 
     Judged by name, generously: an unknown provider's `X-Acme-Token` must not reach the disk
     because nobody listed it.
     """
-    return _SECRET_HEADERS.search(name) is not None
+    return len(name) > NAME_MAX_CHARS or _is_secret(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET.search(name) is not None
 
 
 def storable_headers(
@@ -29,8 +39,11 @@ def storable_headers(
 
     `besides` are further ones that authenticate, in lower case: those of the endpoint's scheme.
     """
-    return tuple(
-        (k, v)
-        for k, v in headers.items()
-        if not is_secret_header(k) and not (besides and k.lower() in besides)
-    )
+    kept = [
+        pair
+        for pair in headers.items()
+        if len(pair[0]) <= NAME_MAX_CHARS and not _is_secret(pair[0])
+    ]
+    if besides:
+        kept = [pair for pair in kept if pair[0].lower() not in besides]
+    return tuple(kept)

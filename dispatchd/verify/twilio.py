@@ -21,10 +21,13 @@ _SETTINGS: Final = "X-Twilio-Webhooks-Signature-Settings"
 _ALGORITHMS: Final = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _BODY_HASH: Final = "bodySHA256"
+_FORM_MAX_BYTES: Final = 64 * 1024  # decoded before it is proven; Twilio's own are a few KB
 
 
 class TwilioCheck:
     """Twilio's scheme, compiled with its tokens and the public URL."""
+
+    paths: tuple[str, ...] = ()
 
     def __init__(self, secrets: Sequence[bytes], url: str) -> None:
         self._keys = {
@@ -85,6 +88,8 @@ def _signed_params(sender: Sender) -> bytes:
             raise ValueError(f"{_BODY_HASH} does not match the body")
     content_type = one_header(sender.headers, "Content-Type") or ""
     if media_type(content_type) == URLENCODED:
+        if len(sender.body) > _FORM_MAX_BYTES:
+            raise ValueError(f"the form is over {_FORM_MAX_BYTES} bytes")
         return _joined(sender.body)
     if sender.body and not hashes:
         raise ValueError(f"the body is no form and the URL has no {_BODY_HASH}")

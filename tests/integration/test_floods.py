@@ -5,11 +5,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 from rig import SECRET, Daemon, FakeClock, RecordingLog, StartDaemon, signature
 
 from dispatchd.receive import Connections
 from dispatchd.receive import body as body_module
-from dispatchd.receive.server import HEAD_MAX_BYTES, Timeouts, http_server
+from dispatchd.receive.answers import HttpAnswer
+from dispatchd.receive.room import MIB, Bounds, Rates, Room
+from dispatchd.receive.server import (
+    HEAD_MAX_BYTES,
+    LINES_AT_ONCE,
+    SLICE_BYTES,
+    Timeouts,
+    http_server,
+)
 
 BODY = b'{"action":"opened"}'
 
@@ -145,7 +154,7 @@ async def test_connections_over_the_limit_are_closed(
 async def test_a_body_that_never_ends_is_a_408(
     start_daemon: StartDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body_module.read_body, "__defaults__", (0.05,))
+    monkeypatch.setattr(body_module.read_body, "__defaults__", (Rates(grace_s=0.05),))
     daemon = await start_daemon(CONFIG)
     reader, writer = await connect(daemon)
     writer.write(request(declared=len(BODY) + 1))
@@ -170,6 +179,35 @@ async def test_bodies_that_were_only_announced_keep_nobody_out(start_daemon: Sta
         writer.close()
 
 
+async def test_bodies_held_back_leave_room(
+    start_daemon: StartDaemon,
+) -> None:
+    """Thirteen bodies of 10 MiB without their last byte kept everybody out for 190 s."""
+    daemon = await start_daemon(CONFIG)
+    daemon.app._receiver._room = Room(Bounds(4 * MIB, 3 * MIB, MIB // 4, 2 * MIB))
+    room, writers = daemon.app._receiver._room, []
+    for number, held in ((1, 1), (1, 2), (2, 3)):
+        _, writer = await connect(daemon)
+        head = f"X-Forwarded-For: 192.0.2.{number}\r\n"
+        writer.write(request(b"x" * (MIB - 1), declared=MIB, head=head))
+        while room.large_bytes < held * MIB - held:
+            await asyncio.sleep(0)
+        writers.append(writer)
+    large = b'"' + b"x" * MIB + b'"'
+    for client in ("192.0.2.1", "192.0.2.3"):  # over its share; over all shares
+        status, document, headers = await daemon.post(large, headers=via(client))
+        assert (status, document["error"]["code"]) == (503, "unavailable_overloaded")
+        assert headers["Retry-After"] == "1"
+        await daemon.accepted(BODY, headers=via(client))
+        await daemon.accepted(b'"' + b"x" * 200_000 + b'"', headers=via("192.0.2.4"))
+    for writer in writers:
+        writer.close()
+    while room.all_bytes:
+        await asyncio.sleep(0)
+    await daemon.accepted(large, headers=via("192.0.2.1"))
+    assert (room.all_bytes, room.large_bytes, room.clients) == (0, 0, {})
+
+
 Serve = Callable[[Timeouts], Awaitable[int]]
 
 
@@ -178,8 +216,8 @@ async def serve() -> AsyncIterator[Serve]:
     """Start our HTTP server over a handler that reads the body and says how long it was."""
     runners: list[web.ServerRunner] = []
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(text=str(len(await request.read())))
+    async def handle(request: web.BaseRequest) -> HttpAnswer:
+        return HttpAnswer(200, str(len(await request.read())).encode())
 
     async def start(timeouts: Timeouts) -> int:
         server = http_server(handle, RecordingLog(), Connections(100, 100), timeouts)
@@ -247,4 +285,35 @@ async def test_a_header_too_long_is_a_431(serve: Serve) -> None:
     writer.write(request(head=f"X-Long: {'y' * 9000}\r\n"))
     status, _ = await answer(reader)
     assert status == 431
+    writer.close()
+
+
+async def test_a_body_in_tiny_chunks_is_parsed_in_slices(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read full of chunks of one byte kept the loop for 33 ms, before any proof."""
+    fed: list[int] = []
+    feed = RequestHandler.data_received
+
+    def watched(self: RequestHandler, data: bytes) -> None:
+        fed.append(len(data))
+        feed(self, data)
+
+    monkeypatch.setattr(RequestHandler, "data_received", watched)
+    port = await serve(Timeouts())
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode() + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n")
+    status, raw = await answer(reader)
+    assert (status, raw[-6:]) == (200, b"100000")
+    assert max(fed) <= max(SLICE_BYTES, 2 * LINES_AT_ONCE * 6)
+    writer.close()
+
+
+async def test_a_large_body_is_fed_as_it_comes(serve: Serve) -> None:
+    port = await serve(Timeouts())
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(b"\r\n" * 500_000, head="Connection: close\r\n"))
+    status, raw = await answer(reader)
+    assert (status, raw[-7:]) == (200, b"1000000")
     writer.close()

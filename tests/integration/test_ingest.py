@@ -328,3 +328,14 @@ async def test_the_answer_names_a_uuid(daemon: Daemon) -> None:
     assert [len(p) for p in parts] == [8, 4, 4, 4, 12]
     assert parts[2][0] == "7"
     assert json.dumps(event_id)
+
+
+async def test_a_long_event_type_is_cut_and_that_is_said(daemon: Daemon) -> None:
+    """It was dropped without a word, and with it every delivery that named event types."""
+    long = "x" * 300
+    event_id = await daemon.accepted(json.dumps({"action": long}).encode())
+    assert (await daemon.story(event_id)).event.event_type == long[:255]
+    (line,) = daemon.log.of("event", event_id=event_id)
+    assert line["notes"] == ["the event type is over 255 characters, and was cut"]
+    event_id = await daemon.accepted(BODY, headers={"X-GitHub-Event": long})
+    assert (await daemon.story(event_id)).event.event_type == long[:255]

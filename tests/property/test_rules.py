@@ -33,12 +33,13 @@ def test_globs_match_as_a_regular_expression_would(pattern: str, text: str) -> N
 
 def test_many_stars_stay_cheap() -> None:
     assert not glob_match("*a" * 100 + "b", "a" * 255)
+    assert not glob_match("*ab" * 20 + "c", "a" * 1_000_000)
 
 
 @given(JSON, st.text(max_size=20))
 def test_any_path_into_any_document(document: Any, path: str) -> None:
     kind = event_type({}, document, split_path(path))
-    assert kind is None or 0 < len(kind) <= 255
+    assert kind is None or kind
     at_path(document, split_path(path))
 
 

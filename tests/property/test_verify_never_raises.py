@@ -147,7 +147,7 @@ def test_an_answer_for_everything(provider, data):
         verifier.event_type(sender.headers, parsed),
         verifier.delivery_id(sender.headers, parsed),
     ):
-        assert text is None or 1 <= len(text) <= 255
+        assert text is None or text  # however long: receive cuts a type and digests an id
 
 
 # Mailgun signs no body; a form for Twilio may be spelt in several ways.

@@ -4,7 +4,13 @@ from ipaddress import ip_network
 
 import pytest
 
-from dispatchd.receive.client_ip import ClientIp, client_key, in_networks
+from dispatchd.receive.client_ip import (
+    HOPS_MAX,
+    HOPS_MAX_CHARS,
+    ClientIp,
+    client_key,
+    in_networks,
+)
 from dispatchd.receive.connections import Connections
 
 TRUSTED = [ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")]
@@ -120,3 +126,19 @@ def test_connections_are_bounded_in_all_and_by_client() -> None:
         connections.leave(client)
     assert connections.open == 0
     assert [connections.enter(None) for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_a_long_way_is_not_followed() -> None:
+    """30,000 trusted hops kept the loop for 150 ms, before any proof."""
+    trusted = ClientIp([ip_network("127.0.0.0/8")], unix=False)
+    asked: list[str] = []
+    judge = trusted._is_trusted
+    trusted._is_trusted = lambda address: asked.append(address) or judge(address)
+    for lines in (["127.0.0.1," * 700 + "127.0.0.1"] * 100, ["127.0.0.2"] * 5000):
+        asked.clear()
+        assert trusted.find("127.0.0.3", lines) in ("127.0.0.1", "127.0.0.2")
+        assert len(asked) <= HOPS_MAX + 1
+        asked.clear()
+        trusted.find("127.0.0.3", [], [f"for={line}" for line in lines])
+        assert len(asked) <= HOPS_MAX + 1
+    assert trusted.find("127.0.0.3", ["6.6.6.6, " + "x" * HOPS_MAX_CHARS]) == "127.0.0.3"

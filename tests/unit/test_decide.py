@@ -58,7 +58,9 @@ async def judged(
     route = compile_routes(parse(CONFIG.format(filter=chosen))).by_slug["a"]
     headers: Any = CIMultiDict({"Content-Type": content_type})
     document = json.loads(body) if body.startswith(b"{") else None
-    return await decide(route, Subject("push", headers, document, "::1"), told, body)  # type: ignore[arg-type]
+    as_it_came = body if document is not None else b"null"
+    subject = Subject("push", headers, document, "::1", as_it_came)
+    return await decide(route, subject, told)  # type: ignore[arg-type]
 
 
 async def test_an_events_filters_are_asked_at_once_over_one_document() -> None:

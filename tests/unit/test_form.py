@@ -112,3 +112,49 @@ def test_a_payloads_depth_and_numbers_are_kept_as_they_came():
 def test_what_is_no_form_is_its_own_document():
     assert document_json(b'{"a": 1}', "application/json") == b'{"a": 1}'
     assert document_json(b"a=1", "") == b"a=1"
+
+
+BOUNDARIES = [
+    ("multipart/form-data; boundary*=", {}),
+    ("multipart/form-data; boundary*=utf-8''X-b", {}),
+    ("multipart/form-data; boundary*0=X-; boundary*1=b", {}),
+    ("multipart/form-data; boundary=X-b; boundary=Y", {}),
+    ('multipart/form-data; BOUNDARY="X\\-b"', {"a": "1"}),
+    ("multipart/form-data;charset=utf-8 ;; boundary=X-b ; ", {"a": "1"}),
+    ('multipart/form-data; a="; boundary=Y"; boundary=X-b', {"a": "1"}),
+    ('multipart/form-data; a="open; boundary=X-b', {}),
+    ("multipart/form-data; boundary=", {}),
+    ("multipart/form-data; boundary=X-b" + " " * 2000, {}),
+]
+
+
+@pytest.mark.parametrize(("content_type", "form"), BOUNDARIES)
+def test_an_odd_boundary_is_read_or_not_but_never_an_error(content_type, form):
+    """`boundary*=` was a TypeError, and so a 500."""
+    assert parse_form(multipart(part("a", "1")), content_type) == form
+
+
+def test_the_semicolons_of_a_content_type_are_bounded():
+    """8,100 of them took 100 ms each time: their splitting was quadratic."""
+    content_type = "multipart/form-data" + ";" * 8100 + "boundary=X-b"
+    assert parse_form(multipart(part("a", "1")), content_type) == {}
+
+
+@pytest.mark.parametrize(
+    ("head", "form"),
+    [
+        (b'content-disposition: form-data; NAME="a"', {"a": "v"}),
+        (b'X-B: y; name="x"\r\nContent-Disposition: form-data; name=a', {"a": "v"}),
+        (b'Content-Disposition: form-data; name="a\\"b"', {'a"b': "v"}),
+        (b"Content-Disposition: form-data; name=\"a\"; filename*=utf-8''x", {}),
+        (b'Content-Disposition: form-data; name="a"\r\nX-Long: ' + b"x" * 5000, {}),
+        (b'Content-Disposition: form-data; name="' + b"x" * 201 + b'"', {}),
+    ],
+)  # fmt: skip
+def test_the_head_of_a_part(head, form):
+    assert parse_form(multipart(head + b"\r\n\r\nv"), MULTIPART) == form
+
+
+def test_a_preamble_and_an_epilogue_are_no_parts():
+    body = b"read with MIME\r\n" + multipart(part("a", "1")) + b"the end\r\n"
+    assert parse_form(body, MULTIPART) == {"a": "1"}

@@ -33,6 +33,7 @@ LAYERS = {
     "log": 2,
     "log_facts": 3,
     "systemd": 2,
+    "reading": 2,
     "receive": 3,
     "deliver": 3,
     "upkeep": 3,

@@ -1,0 +1,154 @@
+"""A provider's certificate: fetched once, kept, and told apart from what cannot be had."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+from dispatchd.evaluate.evaluator import Evaluator
+from rig import StartDaemon
+
+from dispatchd import certificates as certificates_module
+from dispatchd.certificates import FAILED_S, KEPT_S, WAITING_MAX, FetchedCertificates
+from dispatchd.config import parse
+from dispatchd.receive.explain import Inquiry, explain
+from dispatchd.receive.routes import compile_routes
+
+sys.path.append(str(Path(__file__).parents[1] / "vectors"))
+import reading
+
+BASE = "https://api.paypal.com/v1/notifications/certs/CERT-"
+PEM = b"-----BEGIN CERTIFICATE-----"
+
+
+class Scripted(FetchedCertificates):
+    """Everything but the network: what a fetch yields, and when, is the test's to say."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        super().__init__(monotonic_s=lambda: self.now_s)
+        self.asked: list[str] = []
+        self.gates: dict[str, asyncio.Future[bytes | None]] = {}
+
+    async def _fetch(self, url: str) -> bytes | None:
+        self.asked.append(url)
+        gate = self.gates.setdefault(url, asyncio.get_running_loop().create_future())
+        return await gate
+
+    def yields(self, url: str, pem: bytes | None) -> None:
+        self.gates[url] = asyncio.get_running_loop().create_future()
+        self.gates[url].set_result(pem)
+
+
+async def test_it_is_fetched_once_for_all_who_wait() -> None:
+    known = Scripted()
+    waiting = [asyncio.create_task(known.ensure(BASE + "a")) for _ in range(5)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()  # who asked first has gone away
+    await asyncio.sleep(0)
+    known.gates[BASE + "a"].set_result(PEM)
+    assert await asyncio.gather(*waiting[1:]) == [True] * 4
+    assert await known.ensure(BASE + "a")
+    assert known.asked == [BASE + "a"]
+    assert known.get(BASE + "a") == PEM
+
+
+async def test_a_failure_is_remembered_for_a_while() -> None:
+    known = Scripted()
+    known.yields(BASE + "a", None)
+    assert not await known.ensure(BASE + "a")
+    assert not await known.ensure(BASE + "a")
+    assert known.asked == [BASE + "a"]
+    known.now_s = FAILED_S + 1
+    known.yields(BASE + "a", PEM)
+    assert await known.ensure(BASE + "a")
+
+
+async def test_made_up_names_keep_no_genuine_one_waiting() -> None:
+    """Two made-up URLs at once made a genuine one wait for its sender's retry."""
+    known = Scripted()
+    known.yields(BASE + "known", PEM)
+    assert await known.ensure(BASE + "known")
+    made_up = [asyncio.create_task(known.ensure(f"{BASE}{n}")) for n in range(WAITING_MAX)]
+    await asyncio.sleep(0)
+    assert not await known.ensure(BASE + "one-too-many")
+    known.now_s = KEPT_S + 1  # due to be fetched anew: it stands in no line
+    assert await known.ensure(BASE + "known")
+    assert known.asked[-1] == BASE + "known"
+    await known.close()
+    await asyncio.gather(*made_up, return_exceptions=True)
+
+
+async def test_a_new_name_has_its_turn_after_those_before_it() -> None:
+    known = Scripted()
+    for name in "ab":
+        known.gates[BASE + name] = asyncio.get_running_loop().create_future()
+    known.yields(BASE + "new", PEM)
+    before = [asyncio.create_task(known.ensure(BASE + name)) for name in "ab"]
+    await asyncio.sleep(0)
+    new = asyncio.create_task(known.ensure(BASE + "new"))
+    await asyncio.sleep(0)
+    for name in "ab":
+        known.gates[BASE + name].set_result(None)
+    assert await new
+    assert await asyncio.gather(*before) == [False, False]
+
+
+async def test_one_that_was_good_outlives_an_outage_of_its_source() -> None:
+    known = Scripted()
+    known.yields(BASE + "a", PEM)
+    await known.ensure(BASE + "a")
+    known.now_s = KEPT_S + 1
+    known.yields(BASE + "a", None)
+    assert await known.ensure(BASE + "a")
+    assert known.get(BASE + "a") == PEM
+
+
+async def test_a_certificate_that_cannot_be_had_is_a_503(
+    start_daemon: StartDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 401 told PayPal that its webhook was forged; it is our fetch that failed."""
+
+    async def unreachable(self: FetchedCertificates, url: str) -> None:
+        return None
+
+    monkeypatch.setattr(certificates_module.FetchedCertificates, "_fetch", unreachable)
+    daemon = await start_daemon("""
+    endpoints: {my-slug: {provider: paypal, webhook_id: WH-1}}
+    """)
+    headers = {"PayPal-Cert-Url": BASE + "a", "PayPal-Transmission-Sig": "AAAA"}
+    status, document, answered = await daemon.post(b"{}", secret=None, headers=headers)
+    assert (status, document["error"]["code"]) == (503, "certificate_unavailable")
+    assert int(answered["Retry-After"]) >= FAILED_S
+    status, _, _ = await daemon.post(
+        b"{}", secret=None, headers=headers | {"PayPal-Cert-Url": "https://example.com/x"}
+    )
+    assert status == 401
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_explain_fetches_it_as_serve_would(there: bool) -> None:
+    document = reading.document_of("paypal")
+    request = document["cases"][0]["request"]
+    known = Scripted()
+    known._roots = document["roots"].encode()
+    url = BASE + "good"
+    known.yields(url, document["certificates"][url].encode() if there else None)
+    webhook_id = document["auth"]["webhook_id"]
+    config = parse(f"endpoints: {{my-slug: {{provider: paypal, webhook_id: {webhook_id}}}}}")
+    route = compile_routes(config, known).by_slug["my-slug"]
+    asked = Inquiry(
+        headers=[(name, value) for name, value in request["headers"]],
+        body=request["body"].encode(),
+        source_ip=None,
+        now_ms=document["now_s"] * 1000,
+        stored=False,
+    )
+    evaluator = Evaluator()
+    told = await explain(config, route, asked, evaluator, known)
+    await evaluator.close()
+    assert known.asked == [url]
+    if there:
+        assert told["verified"] == {"ok": True, "by": "paypal[0]", "why": None}
+    else:
+        assert told["verified"]["why"].startswith("certificate_unavailable: ")
