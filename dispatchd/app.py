@@ -13,15 +13,21 @@ from aiohttp import web
 from dispatchd import __version__
 from dispatchd.certificates import FetchedCertificates
 from dispatchd.clock import Clock, SystemClock
-from dispatchd.config import Config
-from dispatchd.deliver import Lanes, LaneTools, Room, lane_specs
+from dispatchd.deliver.lane import LaneTools
+from dispatchd.deliver.lanes import Lanes
+from dispatchd.deliver.room import Room
 from dispatchd.errors import DispatchdError, StoreUnavailable
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
 from dispatchd.log_facts import log_watcher
+from dispatchd.plan import Plan
 from dispatchd.reading.reader import Reader
-from dispatchd.receive import Connections, Receiver, compile_routes, http_server
+from dispatchd.receive.client_ip import ClientIp
+from dispatchd.receive.connections import Connections
+from dispatchd.receive.receiver import Receiver
+from dispatchd.receive.routes import compile_routes
+from dispatchd.receive.server import http_server
 from dispatchd.send import HttpSender
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
@@ -37,18 +43,18 @@ FILES_BESIDE: Final = 2048  # those of deliveries, the database, the log
 
 
 class App:
-    """A daemon for one config. `start`, then `stop`; `run` does both around a signal."""
+    """A daemon for one plan. `start`, then `stop`; `run` does both around a signal."""
 
     def __init__(
         self,
-        config: Config,
+        plan: Plan,
         log: Log,
         *,
         clock: Clock | None = None,
         notifier: Notifier | None = None,
         drain_s: float = DRAIN_S,
     ) -> None:
-        self._config = config
+        self._plan = plan
         self._log = log
         self._clock: Clock = clock or SystemClock()
         self._notifier = notifier or Notifier()
@@ -69,14 +75,14 @@ class App:
             raise
 
     async def _start(self) -> None:
-        config, log = self._config, self._log
-        store = store_from_url(config.storage.url)
+        plan, log = self._plan, self._log
+        store = store_from_url(plan.storage_url)
         store.lock()
         self._exit.push_async_callback(store.close)
         await store.open()
         for sentence in store.warnings():
             log.warning("storage", message=sentence)
-        for name in await store.open_lanes(config.destinations):
+        for name in await store.open_lanes(plan.lanes):
             log.warning("destination_held", destination=name, reason="not in the config")
         watch = ClockWatch(store, self._health, self._clock, log, self._look_again)
         await watch.start()  # before the lanes ask what is due
@@ -99,15 +105,20 @@ class App:
             clock=self._clock,
             tell=log_watcher(log),
             roll=roll,
-            room=Room(len(config.destinations)),
+            room=Room(len(plan.lanes)),
         )
-        lanes = self._lanes = Lanes(lane_specs(config), tools)
+        lanes = self._lanes = Lanes(list(plan.lanes.values()), tools)
         certificates = FetchedCertificates()
         self._exit.push_async_callback(certificates.close)
         reader = Reader()
         self._exit.push_async_callback(reader.close)
         self._receiver = Receiver(
-            compile_routes(config, certificates),
+            compile_routes(
+                plan.routes.values(),
+                ClientIp(plan.trusted_proxies, unix=plan.listen.path is not None),
+                plan.max_body_bytes,
+                certificates,
+            ),
             certificates=certificates,
             evaluator=evaluator,
             store=store,
@@ -117,11 +128,10 @@ class App:
             takers=lanes,
             reader=reader,
         )
-        server = config.server
         connections = Connections(
-            server.max_connections, server.max_connections_per_client, server.trusted_proxies
+            plan.max_connections, plan.max_connections_per_client, plan.trusted_proxies
         )
-        self._allow_files(server.max_connections)
+        self._allow_files(plan.max_connections)
         runner = web.ServerRunner(
             http_server(self._receiver.handle, log, connections),
             shutdown_timeout=REQUESTS_DRAIN_S,
@@ -156,7 +166,7 @@ class App:
             self._log.warning("file_limit", allowed=allowed, wanted=wanted)
 
     async def _listen(self, runner: web.ServerRunner) -> None:
-        listen = self._config.server.listen
+        listen = self._plan.listen
         if listen.path is not None:
             await bind_unix(runner, listen.path)
         else:
@@ -166,8 +176,8 @@ class App:
             version=__version__,
             listen=str(listen),
             port=self.port,
-            endpoints=len(self._config.endpoints),
-            destinations=len(self._config.destinations),
+            endpoints=len(self._plan.routes),
+            destinations=len(self._plan.lanes),
         )
 
     async def stop(self) -> None:

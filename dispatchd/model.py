@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 
 
 class EventStatus(StrEnum):
@@ -38,6 +39,31 @@ class ErrorClass(StrEnum):
     TRANSFORM = "transform_error"  # only with `on_transform_error: fail`
     EVALUATOR = "evaluator_error"  # ours: nothing could evaluate the transform; nothing was sent
     INTERNAL = "internal_error"  # a fault of dispatchd's own; always worth a report
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen: `host` and `port`, or a unix socket's `path`."""
+
+    host: str = ""
+    port: int = 0
+    path: str | None = None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        if self.path is not None or self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,13 +161,12 @@ async def _dry_run(
 async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str, Any]:
     from dispatchd.certificates import FetchedCertificates  # noqa: PLC0415 - not for --help
     from dispatchd.evaluate.evaluator import Evaluator  # noqa: PLC0415 - likewise
-    from dispatchd.receive import compile_routes  # noqa: PLC0415 - likewise
+    from dispatchd.plan.compiling import route_spec  # noqa: PLC0415 - likewise
     from dispatchd.receive.explain import explain  # noqa: PLC0415 - likewise
+    from dispatchd.receive.routes import compile_route  # noqa: PLC0415 - likewise
 
-    active = config.endpoints[slug].model_copy(update={"active": True})
-    whole = config.model_copy(update={"endpoints": {**config.endpoints, slug: active}})
     certificates = FetchedCertificates()
-    route = compile_routes(whole, certificates).by_slug[slug]
+    route = compile_route(route_spec(config, slug), certificates)
     evaluator = Evaluator()
     try:
         told = await explain(config, route, asked, evaluator, certificates)

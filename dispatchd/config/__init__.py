@@ -22,7 +22,7 @@ from dispatchd.config.model import (
 from dispatchd.config.problems import ConfigProblems, Problem
 from dispatchd.config.schema import json_schema
 from dispatchd.config.sender import IdempotencyConfig, SignatureConfig
-from dispatchd.config.values import Listen
+from dispatchd.model import Listen
 
 __all__ = [
     "AdminConfig",

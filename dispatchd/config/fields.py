@@ -8,7 +8,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Se
 from dispatchd.config.values import (
     DURATION_PATTERN,
     SIZE_PATTERN,
-    Listen,
     check_header_name,
     check_header_token,
     check_header_value,
@@ -17,6 +16,7 @@ from dispatchd.config.values import (
     read_listen,
     size_bytes,
 )
+from dispatchd.model import Listen
 
 
 def _listen(value: Any) -> Listen:

@@ -34,12 +34,12 @@ from dispatchd.config.part import Part
 from dispatchd.config.problems import quoted
 from dispatchd.config.sender import PublicBase, SenderConfig
 from dispatchd.config.values import (
-    Listen,
     Unquotable,
     check_header_token,
     duration_ms,
 )
 from dispatchd.match import compile_filter, expression_problem
+from dispatchd.model import Listen
 
 # Endpoint ids are derived from slugs in this namespace; it must never change.
 NAMESPACE: Final = uuid.UUID("5d0f4a6e-7f0b-5d7e-9c39-2f4f6f1f8a11")

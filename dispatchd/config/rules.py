@@ -13,7 +13,8 @@ from dispatchd.config.model import endpoint_id
 from dispatchd.config.problems import Path, nearest, quoted, spell_path
 from dispatchd.config.proof import check_proof
 from dispatchd.config.sender import needs_public_url
-from dispatchd.config.values import Listen, read_listen
+from dispatchd.config.values import read_listen
+from dispatchd.model import Listen
 from dispatchd.verify import missing_keys, provider_names
 
 _KEYS: Final = ("secret", "public_key", "verify_token", "webhook_id", "url")

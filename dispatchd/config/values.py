@@ -1,12 +1,12 @@
 """The config's small values: durations, sizes, listeners, and what may stand in a header."""
 
 import re
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from dispatchd.addresses import refusal
+from dispatchd.model import Listen
 
 _DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
 _DURATION_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -55,31 +55,6 @@ def size_bytes(value: Any) -> int:
     if match is None:
         raise ValueError("is not a size; write 512KB, 10MiB or 1GiB")
     return int(match[1]) * _SIZE_BYTES[match[2]]
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where to listen: `host` and `port`, or a unix socket's `path`."""
-
-    host: str = ""
-    port: int = 0
-    path: str | None = None
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can connect."""
-        if self.path is not None or self.host == "localhost":
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    def __str__(self) -> str:
-        if self.path is not None:
-            return f"unix:{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
 
 
 _LISTEN_ADVICE: Final = "is not a listener; write host:port, [v6]:port or unix:/path"

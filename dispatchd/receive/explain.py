@@ -3,12 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from multidict import CIMultiDict
 
 from dispatchd.certificates import FetchedCertificates
-from dispatchd.config import Config, LinkConfig
 from dispatchd.evaluate.evaluator import Evaluator, Fault, Value
 from dispatchd.match import (
     EVENT_TYPE_CUT,
@@ -25,6 +24,9 @@ from dispatchd.reading.reader import read_here
 from dispatchd.receive.decide import ENDPOINT_FILTER, LinkVerdict, decide, link_filter
 from dispatchd.receive.routes import Route
 from dispatchd.verify import Genuine, Rejected, Sender, document_json
+
+if TYPE_CHECKING:
+    from dispatchd.config import Config, LinkConfig
 
 ACTUAL_MAX_CHARS: Final = 100  # of a value that a filter turned away
 
@@ -46,7 +48,7 @@ class Inquiry:
 
 
 async def explain(
-    config: Config,
+    config: "Config",
     route: Route,
     asked: Inquiry,
     evaluator: Evaluator,
@@ -175,7 +177,7 @@ def _link_filter_said(
     return _filter_said(link.filter, subject, notes, name, passed=verdict.turned_away_by is None)
 
 
-def _event_types_said(config: Config, link: LinkConfig, verdict: LinkVerdict) -> str | None:
+def _event_types_said(config: "Config", link: "LinkConfig", verdict: LinkVerdict) -> str | None:
     """Say what the two lists said; None where both take everything."""
     lists = {
         f"destinations.{link.to}": config.destinations[link.to].event_types,
@@ -189,7 +191,7 @@ def _event_types_said(config: Config, link: LinkConfig, verdict: LinkVerdict) ->
 
 
 async def _sent(
-    link: LinkConfig, body: bytes, document: bytes, evaluator: Evaluator
+    link: "LinkConfig", body: bytes, document: bytes, evaluator: Evaluator
 ) -> dict[str, Any]:
     """Return what would be sent over a link, and what its transform said."""
     if link.transform is None:

@@ -1,15 +1,8 @@
-"""Config to routes: each endpoint compiled to what its requests are checked against."""
+"""Routes: each endpoint compiled to what its requests are checked against."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dispatchd.config import (
-    Config,
-    DestinationConfig,
-    EndpointConfig,
-    IdempotencyConfig,
-    LinkConfig,
-)
 from dispatchd.limits import Limiter
 from dispatchd.match import (
     Filter,
@@ -17,14 +10,14 @@ from dispatchd.match import (
     Matcher,
     PlainFilter,
     compile_event_types,
-    compile_filter,
     split_path,
 )
 from dispatchd.reading.reader import Asked
 from dispatchd.receive.admission import Admission
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.idempotency import IdempotencyRule
-from dispatchd.verify import ApiKey, Certificates, Verifier, compile_verifier
+from dispatchd.receive.spec import LinkSpec, RouteSpec
+from dispatchd.verify import Certificates, Verifier, compile_verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,54 +53,40 @@ class Routes:
     max_body_bytes: int
 
 
-def compile_routes(config: Config, certificates: Certificates | None = None) -> Routes:
-    """Compile the config's active endpoints; an inactive one is as unknown as any other.
-
-    `certificates` is where a provider's certificates come from (paypal).
-    """
-    api_keys = tuple(ApiKey(key.name, key.sha256) for key in config.api_keys)
+def compile_routes(
+    specs: Iterable[RouteSpec],
+    client_ip: ClientIp,
+    max_body_bytes: int,
+    certificates: Certificates | None = None,
+) -> Routes:
+    """Compile endpoints. `certificates` is where a provider's certificates come from (paypal)."""
     return Routes(
-        by_slug={
-            slug: _route(slug, config, api_keys, certificates)
-            for slug, endpoint in config.endpoints.items()
-            if endpoint.active
-        },
-        client_ip=ClientIp(
-            config.server.trusted_proxies, unix=config.server.listen.path is not None
-        ),
-        max_body_bytes=config.server.max_body_bytes,
+        by_slug={spec.slug: compile_route(spec, certificates) for spec in specs},
+        client_ip=client_ip,
+        max_body_bytes=max_body_bytes,
     )
 
 
-def _route(
-    slug: str, config: Config, api_keys: tuple[ApiKey, ...], certificates: Certificates | None
-) -> Route:
-    endpoint = config.endpoints[slug]
-    auth = endpoint.sender_auth(config.server.hook_url(slug), api_keys)
-    verifier = compile_verifier(auth, certificates)
-    event_type_path = split_path(endpoint.event_type_path)
-    rule = _idempotency(endpoint.idempotency)
-    own_filter = compile_filter(endpoint.filter)
-    links = tuple(
-        LinkRoute(link.to, _wants(link, config.destinations[link.to]), compile_filter(link.filter))
-        for link in endpoint.destinations
-    )
-    filters = [f for f in (own_filter, *(link.filter for link in links)) if f is not None]
-    exact = () if rule is None or rule.header is not None else rule.path
+def compile_route(spec: RouteSpec, certificates: Certificates | None = None) -> Route:
+    """Compile one endpoint."""
+    verifier = compile_verifier(spec.auth, certificates)
+    rule = spec.idempotency
+    links = tuple(LinkRoute(link.destination, _wants(link), link.filter) for link in spec.links)
+    filters = [f for f in (spec.filter, *(link.filter for link in links)) if f is not None]
     return Route(
-        slug=slug,
-        endpoint_id=endpoint.id,
+        slug=spec.slug,
+        endpoint_id=spec.endpoint_id,
         verifier=verifier,
         asked=Asked(
-            bodies="form" if verifier.forms and endpoint.body == "json" else endpoint.body,
-            paths=_paths(verifier, event_type_path, filters),
-            exact=exact,
+            bodies="form" if verifier.forms and spec.body == "json" else spec.body,
+            paths=_paths(verifier, spec.event_type_path, filters),
+            exact=() if rule is None or rule.header is not None else rule.path,
             json=any(isinstance(f, JsonataFilter) for f in filters),
         ),
-        event_type_path=event_type_path,
+        event_type_path=spec.event_type_path,
         idempotency=rule,
-        filter=own_filter,
-        admission=_admission(endpoint),
+        filter=spec.filter,
+        admission=_admission(spec),
         links=links,
     )
 
@@ -126,27 +105,18 @@ def _paths(
     return tuple(dict.fromkeys(paths))
 
 
-def _admission(endpoint: EndpointConfig) -> Admission | None:
-    per_ip, whole = endpoint.rate_limit_per_ip, endpoint.rate_limit
-    if not endpoint.allow_ips and per_ip is None and whole is None:
+def _admission(spec: RouteSpec) -> Admission | None:
+    if not spec.allow_ips and spec.per_ip is None and spec.whole is None:
         return None
     return Admission(
-        endpoint.allow_ips,
-        None if per_ip is None else Limiter(per_ip),
-        None if whole is None else Limiter(whole, keys_max=1),
+        spec.allow_ips,
+        None if spec.per_ip is None else Limiter(spec.per_ip),
+        None if spec.whole is None else Limiter(spec.whole, keys_max=1),
     )
 
 
-def _idempotency(given: IdempotencyConfig | None) -> IdempotencyRule | None:
-    if given is None:
-        return None
-    return IdempotencyRule(
-        given.header, split_path(given.body), given.window_ms, given.on_duplicate
-    )
-
-
-def _wants(link: LinkConfig, destination: DestinationConfig) -> Matcher:
+def _wants(link: LinkSpec) -> Matcher:
     """Both lists must let an event through: the link's and the destination's."""
     by_link = compile_event_types(link.event_types)
-    by_destination = compile_event_types(destination.event_types)
+    by_destination = compile_event_types(link.destination_event_types)
     return lambda kind: by_link(kind) and by_destination(kind)

@@ -1,7 +1,6 @@
 """Where events, deliveries and attempts are kept, behind one protocol."""
 
 from dispatchd.store.base import Store
-from dispatchd.store.sqlite import SqliteStore
 
 
 def store_from_url(url: str, *, busy_timeout_ms: int = 2000) -> Store:
@@ -12,6 +11,8 @@ def store_from_url(url: str, *, busy_timeout_ms: int = 2000) -> Store:
     """
     scheme, separator, path = url.partition(":///")
     if scheme == "sqlite" and separator and path:
+        from dispatchd.store.sqlite import SqliteStore  # noqa: PLC0415 - the protocol needs none
+
         return SqliteStore(path, busy_timeout_ms=busy_timeout_ms)
     raise ValueError(f"no storage backend for {url.partition(':')[0]!r}: use sqlite:///PATH")
 

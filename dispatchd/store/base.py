@@ -4,12 +4,14 @@ Every backend passes the one conformance suite in tests/store. Writes return onl
 are durable. Every method may raise StoreUnavailable (nothing was changed, try later).
 """
 
-from asyncio import Future
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dispatchd.model import Attempt, Delivery, DeliveryStatus, Event, EventStatus, Verdict
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ class Schedule(Protocol):
         until `record` or `release`.
         """
 
-    def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> Future[None]:
+    def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> "Future[None]":
         """Keep an attempt and what it means for its delivery, in one transaction; let it go.
 
         `delivery` is as it was when it was handed out; a replay that came meanwhile wins. Until

@@ -11,6 +11,7 @@ from rig import Daemon, FakeClock, RecordingLog, Sink, StartDaemon
 
 from dispatchd.app import App
 from dispatchd.config import load
+from dispatchd.plan.compiling import compile_plan
 from dispatchd.store import store_from_url
 
 
@@ -57,7 +58,7 @@ async def start_daemon(
         path = tmp_path / "config.yaml"
         path.write_text(text)
         log = RecordingLog()
-        app = App(load(path), log, clock=clock, drain_s=drain_s)
+        app = App(compile_plan(load(path)), log, clock=clock, drain_s=drain_s)
         await app.start()
         store = store_from_url(f"sqlite:///{database}")
         await store.open()

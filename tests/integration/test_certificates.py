@@ -5,14 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from dispatchd.evaluate.evaluator import Evaluator
 from rig import StartDaemon
 
 from dispatchd import certificates as certificates_module
 from dispatchd.certificates import FAILED_S, KEPT_S, WAITING_MAX, FetchedCertificates
 from dispatchd.config import parse
+from dispatchd.evaluate.evaluator import Evaluator
+from dispatchd.plan.compiling import route_spec
 from dispatchd.receive.explain import Inquiry, explain
-from dispatchd.receive.routes import compile_routes
+from dispatchd.receive.routes import compile_route
 
 sys.path.append(str(Path(__file__).parents[1] / "vectors"))
 import reading
@@ -136,7 +137,7 @@ async def test_explain_fetches_it_as_serve_would(there: bool) -> None:
     known.yields(url, document["certificates"][url].encode() if there else None)
     webhook_id = document["auth"]["webhook_id"]
     config = parse(f"endpoints: {{my-slug: {{provider: paypal, webhook_id: {webhook_id}}}}}")
-    route = compile_routes(config, known).by_slug["my-slug"]
+    route = compile_route(route_spec(config, "my-slug"), known)
     asked = Inquiry(
         headers=[(name, value) for name, value in request["headers"]],
         body=request["body"].encode(),

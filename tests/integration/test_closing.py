@@ -9,8 +9,9 @@ import pytest
 from aiohttp import web
 from rig import RecordingLog, Sink, StartDaemon, signature, simple_config
 
-from dispatchd.receive import Connections, close_listener, http_server
 from dispatchd.receive.answers import HttpAnswer
+from dispatchd.receive.connections import Connections
+from dispatchd.receive.server import close_listener, http_server
 
 WHOLE = b"POST /%d HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"
 

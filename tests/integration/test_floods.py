@@ -8,9 +8,9 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from rig import SECRET, Daemon, FakeClock, RecordingLog, StartDaemon, signature
 
-from dispatchd.receive import Connections
 from dispatchd.receive import body as body_module
 from dispatchd.receive.answers import HttpAnswer
+from dispatchd.receive.connections import Connections
 from dispatchd.receive.room import MIB, Bounds, Rates, Room
 from dispatchd.receive.server import (
     HEAD_MAX_BYTES,

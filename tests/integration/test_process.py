@@ -18,6 +18,7 @@ from rig import RecordingLog, signature
 from dispatchd.app import App
 from dispatchd.config import parse
 from dispatchd.errors import DispatchdError
+from dispatchd.plan.compiling import compile_plan
 from dispatchd.systemd import Notifier
 
 BODY = b'{"action":"opened"}'
@@ -46,14 +47,14 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     dead = socket.socket(socket.AF_UNIX)
     dead.bind(path)  # what a killed process leaves behind
     dead.close()
-    app = App(parse(config_text(tmp_path, f"unix:{path}")), RecordingLog())
+    app = App(compile_plan(parse(config_text(tmp_path, f"unix:{path}"))), RecordingLog())
     await app.start()
     try:
         assert stat.S_IMODE(Path(path).stat().st_mode) == 0o660
         assert await post_over(path) == 202
         other = tmp_path / "other"
         other.mkdir()
-        second = App(parse(config_text(other, f"unix:{path}")), RecordingLog())
+        second = App(compile_plan(parse(config_text(other, f"unix:{path}"))), RecordingLog())
         with pytest.raises(DispatchdError, match="another process does"):
             await second.start()
     finally:
@@ -63,7 +64,7 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
 async def test_a_file_in_the_sockets_place_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("data")
-    app = App(parse(config_text(tmp_path, f"unix:{path}")), RecordingLog())
+    app = App(compile_plan(parse(config_text(tmp_path, f"unix:{path}"))), RecordingLog())
     with pytest.raises(DispatchdError, match="not a socket"):
         await app.start()
     assert path.read_text() == "data"
@@ -72,7 +73,7 @@ async def test_a_file_in_the_sockets_place_is_left_alone(tmp_path: Path) -> None
 async def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        app = App(parse(config_text(tmp_path, f"127.0.0.1:{port}")), RecordingLog())
+        app = App(compile_plan(parse(config_text(tmp_path, f"127.0.0.1:{port}"))), RecordingLog())
         with pytest.raises(DispatchdError, match=f"127.0.0.1:{port}: Address already in use"):
             await app.start()
 
@@ -160,7 +161,7 @@ async def test_text_logs_escape_what_senders_write(tmp_path: Path) -> None:
 
 
 async def test_healthz_while_draining(tmp_path: Path) -> None:
-    app = App(parse(config_text(tmp_path)), RecordingLog())
+    app = App(compile_plan(parse(config_text(tmp_path))), RecordingLog())
     await app.start()
     app._receiver.stopping = True
     async with aiohttp.ClientSession() as http:

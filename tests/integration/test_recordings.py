@@ -15,6 +15,7 @@ from rig import FakeClock, RecordingLog, Sink
 from dispatchd import app as app_module
 from dispatchd.app import App
 from dispatchd.config import parse
+from dispatchd.plan.compiling import compile_plan
 from dispatchd.store import Store, store_from_url
 from dispatchd.verify import provider_names, storable_headers
 from dispatchd.verify.providers import ALIASES
@@ -105,7 +106,7 @@ async def gateway(
     }
     clock, log = FakeClock(), RecordingLog()
     clock.wall_ms = RECORDED_S * 1000
-    app = App(parse(yaml.safe_dump(config)), log, clock=clock)
+    app = App(compile_plan(parse(yaml.safe_dump(config))), log, clock=clock)
     store = store_from_url(database)
     await app.start()
     await store.open()

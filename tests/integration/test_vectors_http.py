@@ -11,6 +11,7 @@ from rig import FakeClock, RecordingLog
 
 from dispatchd.app import App
 from dispatchd.config import parse
+from dispatchd.plan.compiling import compile_plan
 from dispatchd.reading.reader import Asked
 from dispatchd.receive.routes import Route
 
@@ -59,7 +60,7 @@ async def test_vectors_over_http(provider: str, tmp_path: Path) -> None:
     endpoints: {{x: {{auth: none}}}}
     """)
     log = RecordingLog()
-    app = App(config, log, clock=clock)
+    app = App(compile_plan(config), log, clock=clock)
     await app.start()
     assert app.port is not None
     app._receiver._certificates = AtHand()

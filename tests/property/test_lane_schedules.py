@@ -18,9 +18,12 @@ from nouns import an_event
 from rig import FakeClock
 
 from dispatchd.config import load
-from dispatchd.deliver import Lanes, LaneTools, Room, lane_specs
+from dispatchd.deliver.lane import LaneTools
+from dispatchd.deliver.lanes import Lanes
+from dispatchd.deliver.room import Room
 from dispatchd.facts import Fact, InternalError
 from dispatchd.model import DeliveryStatus, Outcome, Reply, Request
+from dispatchd.plan.compiling import compile_plan
 from dispatchd.store.base import ReplayQuery
 from dispatchd.store.health import StoreHealth
 from dispatchd.store.sqlite import SqliteStore
@@ -86,7 +89,7 @@ class World:
             roll=self.random.random,
             room=Room(2),
         )
-        self.lanes = Lanes(lane_specs(config), tools)
+        self.lanes = Lanes(list(compile_plan(config).lanes.values()), tools)
         self.running = asyncio.create_task(self.lanes.run())
         return self
 

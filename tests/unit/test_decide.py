@@ -11,8 +11,9 @@ from multidict import CIMultiDict
 from dispatchd.config import parse
 from dispatchd.evaluate.evaluator import Fault, NoResult, Result, Value
 from dispatchd.match import Subject
-from dispatchd.receive import compile_routes
+from dispatchd.plan.compiling import route_spec
 from dispatchd.receive.decide import FILTERS_WAIT_S, Decision, decide
+from dispatchd.receive.routes import compile_route
 
 CONFIG = """
 endpoints:
@@ -55,7 +56,7 @@ class Told:
 async def judged(
     told: Told, *, body: bytes = b'{"n":1}', chosen: str = "'true'", content_type: str = ""
 ) -> Decision:
-    route = compile_routes(parse(CONFIG.format(filter=chosen))).by_slug["a"]
+    route = compile_route(route_spec(parse(CONFIG.format(filter=chosen)), "a"))
     headers: Any = CIMultiDict({"Content-Type": content_type})
     document = json.loads(body) if body.startswith(b"{") else None
     as_it_came = body if document is not None else b"null"

@@ -37,9 +37,10 @@ LAYERS = {
     "receive": 3,
     "deliver": 3,
     "upkeep": 3,
-    "app": 4,
-    "cli": 5,
-    "__main__": 6,
+    "plan": 4,
+    "app": 5,
+    "cli": 6,
+    "__main__": 7,
 }
 IMPURE = {"asyncio", "aiohttp", "aiosqlite", "sqlite3", "time", "random", "os", "logging"}
 MODULES = sorted(path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))

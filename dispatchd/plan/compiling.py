@@ -1,0 +1,96 @@
+"""Config to Plan: the one place that translates what is written to what is run."""
+
+from dispatchd.compose import WebhookCourier, header_case
+from dispatchd.config import Config, EndpointConfig, IdempotencyConfig
+from dispatchd.deliver.spec import LaneSpec, LinkTransform
+from dispatchd.match import compile_filter, split_path
+from dispatchd.plan.plan import Plan
+from dispatchd.receive.idempotency import IdempotencyRule
+from dispatchd.receive.spec import LinkSpec, RouteSpec
+from dispatchd.redact import Redactor, header_secrets, url_secrets
+from dispatchd.verify import ApiKey
+
+
+def compile_plan(config: Config) -> Plan:
+    """Compile a config; an inactive endpoint is as unknown as any other."""
+    server = config.server
+    return Plan(
+        listen=server.listen,
+        trusted_proxies=server.trusted_proxies,
+        max_body_bytes=server.max_body_bytes,
+        max_connections=server.max_connections,
+        max_connections_per_client=server.max_connections_per_client,
+        storage_url=config.storage.url,
+        routes={
+            slug: route_spec(config, slug)
+            for slug, endpoint in config.endpoints.items()
+            if endpoint.active
+        },
+        lanes={name: lane_spec(config, name) for name in config.destinations},
+        warnings=tuple(config.warnings()),
+    )
+
+
+def route_spec(config: Config, slug: str) -> RouteSpec:
+    """Compile one endpoint, active or not."""
+    endpoint = config.endpoints[slug]
+    api_keys = tuple(ApiKey(key.name, key.sha256) for key in config.api_keys)
+    return RouteSpec(
+        slug=slug,
+        endpoint_id=endpoint.id,
+        auth=endpoint.sender_auth(config.server.hook_url(slug), api_keys),
+        body=endpoint.body,
+        event_type_path=split_path(endpoint.event_type_path),
+        idempotency=_idempotency(endpoint.idempotency),
+        filter=compile_filter(endpoint.filter),
+        allow_ips=tuple(endpoint.allow_ips),
+        per_ip=endpoint.rate_limit_per_ip,
+        whole=endpoint.rate_limit,
+        links=_links(config, endpoint),
+    )
+
+
+def _links(config: Config, endpoint: EndpointConfig) -> tuple[LinkSpec, ...]:
+    return tuple(
+        LinkSpec(
+            destination=link.to,
+            event_types=tuple(link.event_types),
+            destination_event_types=tuple(config.destinations[link.to].event_types),
+            filter=compile_filter(link.filter),
+        )
+        for link in endpoint.destinations
+    )
+
+
+def _idempotency(given: IdempotencyConfig | None) -> IdempotencyRule | None:
+    if given is None:
+        return None
+    return IdempotencyRule(
+        given.header, split_path(given.body), given.window_ms, given.on_duplicate
+    )
+
+
+def lane_spec(config: Config, name: str) -> LaneSpec:
+    """Compile one destination, with the transforms of the links that lead to it."""
+    destination = config.destinations[name]
+    headers = {k: v.get_secret_value() for k, v in destination.headers.items()}
+    url = destination.url.get_secret_value()
+    return LaneSpec(
+        destination=name,
+        courier=WebhookCourier(
+            url,
+            headers,
+            destination.timeout_s,
+            header_case(config.header_prefix),
+            destination.via(config.proxy),
+        ),
+        policy=destination.retry.policy(),
+        max_in_flight=destination.max_in_flight,
+        transforms={
+            slug: LinkTransform(link.transform, link.on_transform_error, f"{slug} → {name}")
+            for slug, endpoint in config.endpoints.items()
+            for link in endpoint.destinations
+            if link.to == name and link.transform is not None
+        },
+        redactor=Redactor([*header_secrets(headers.items()), *url_secrets(url)]),
+    )

@@ -1,0 +1,37 @@
+"""An endpoint as plain data: what its route is compiled from."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+from dispatchd.limits import Rate
+from dispatchd.match import Filter
+from dispatchd.reading.content import Bodies
+from dispatchd.receive.idempotency import IdempotencyRule
+from dispatchd.verify import Auth
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """A link, as plain data: both lists of event types must let an event through."""
+
+    destination: str
+    event_types: tuple[str, ...]
+    destination_event_types: tuple[str, ...]
+    filter: Filter | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """An endpoint, as plain data: what its route is compiled from."""
+
+    slug: str
+    endpoint_id: str
+    auth: Auth
+    body: Bodies
+    event_type_path: tuple[str, ...]
+    idempotency: IdempotencyRule | None
+    filter: Filter | None
+    allow_ips: tuple[IPv4Network | IPv6Network, ...]
+    per_ip: Rate | None
+    whole: Rate | None
+    links: tuple[LinkSpec, ...]
