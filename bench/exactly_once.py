@@ -1,138 +1,203 @@
 """Every event once, and nothing left over: 200 lanes, a sink that fails, bursts and replays.
 
-    python bench/exactly_once.py [--deliveries 1000000] [--lanes 200] [--failing 0.3] [--directory DIR]
+    python bench/exactly_once.py [--deliveries 1000000] [--lanes 200] [--failing 0.3]
+                                 [--directory DIR]
 
-No speed is judged. The sink answers a share of the requests with 500 (retried after 1 s); bursts
-of events go to all lanes at once, and now and then some are replayed while they are under way.
-In the end each delivery must have been answered 200 exactly once, and once more for each replay
-that found it ended; no attempt may be missing on disk, and no delivery left over.
+No speed is judged. Bursts of events go to all lanes at once; the sink answers a share of the
+requests with 500 (retried after 1 s) and some of all late; meanwhile events are replayed, new
+ones whose deliveries are under way and old ones, by `dispatchd replay` and by the store itself.
+At the end some that have all been delivered are replayed once more.
 """
 
 import argparse
 import asyncio
 import random
-import sqlite3
+import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
-from load import SECRET, SLUG
-from machine import RefusedError
-from servers import LOAD_CORE, Server, free_port
+import uvloop
+from figures import EXACTLY_ONCE, judge
+from ledger import Ledger
+from load import SECRET, SLUG, burst
+from machine import RefusedError, finish, print_facts
+from proof import errors_logged, ledger_rows, owed, replays_kept
+from replays import Replays
+from servers import free_port, serving
+from unsteady import Unsteady
 
-__all__ = ["LOAD_CORE"]
-
+STATED_DELIVERIES = 1_000_000
+STATED_LANES = 200
+STATED_FAILING = 0.3
 BURST = 50  # events at once
-WINDOW = 60_000  # deliveries owed at once, at most
-
-
-class Sink:
-    """Counts the 200s it gave to each delivery; fails a share of the requests."""
-
-    def __init__(self, failing: float) -> None:
-        self.good: Counter[bytes] = Counter()
-        self.requests = 0
-        self._failing = failing
-        self._random = random.Random(1)
-
-    async def start(self) -> int:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _SinkProtocol(self), "127.0.0.1", 0, backlog=4096)
-        return int(server.sockets[0].getsockname()[1])
-
-    def answer(self, key: bytes) -> bytes:
-        self.requests += 1
-        if self._random.random() < self._failing:
-            return b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
-        self.good[key] += 1
-        return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-
-
-class _SinkProtocol(asyncio.Protocol):
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self._buffer = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
-            head = self._buffer[:end]
-            lower = head.lower()
-            length = int(lower.partition(b"content-length:")[2].split(b"\r\n")[0])
-            if len(self._buffer) < end + 4 + length:
-                return
-            self._buffer = self._buffer[end + 4 + length :]
-            lane = head.split(b" ", 2)[1]
-            event = lower.partition(b"x-dispatch-event-id:")[2].split(b"\r\n")[0].strip()
-            self._transport.write(self._sink.answer(event + lane))  # type: ignore[attr-defined]
+WINDOW = 60_000  # deliveries that may wait before the next burst
+LAST_EVENTS = 5  # that are replayed when all is delivered
+# A lane looks into the store every 30 s whatever happens: twice that without a single request
+# is never going to end.
+SILENCE_S = 60.0
+POLL_S = 0.1
 
 
 def config_text(port: int, sink_port: int, database: Path, lanes: int) -> str:
-    names = [f"d{n}" for n in range(lanes)]
+    names = [f"d{number}" for number in range(lanes)]
     rows = "\n".join(
-        f"  {name}: {{url: 'http://127.0.0.1:{sink_port}/{name}', max_in_flight: 4,"
+        f"  {name}: {{url: 'http://127.0.0.1:{sink_port}/{number}', max_in_flight: 4,"
         " retry: {max_attempts: 100, backoff: [1s], jitter: 0.2}}"
-        for name in names
+        for number, name in enumerate(names)
     )
     return (
-        f"server: {{listen: 127.0.0.1:{port}}}\nstorage: {{url: 'sqlite:///{database}'}}\n"
+        f"server: {{listen: '127.0.0.1:{port}'}}\nstorage: {{url: 'sqlite:///{database}'}}\n"
         f"endpoints:\n  {SLUG}: {{secret: {SECRET}, destinations: [{', '.join(names)}]}}\n"
         f"destinations:\n{rows}\n"
     )
 
 
-def ask(database: Path, sql: str, *values: object) -> list[tuple[int, ...]]:
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=60)
-    try:
-        return connection.execute(sql, values).fetchall()
-    finally:
-        connection.close()
+async def ended(database: Path, ledger: Ledger) -> int:
+    """Wait until nothing is owed, or nothing happens any more; return what is still owed."""
+    last, since = ledger.requests, time.monotonic()
+    while left := await asyncio.to_thread(owed, database):
+        if ledger.requests != last:
+            last, since = ledger.requests, time.monotonic()
+        elif time.monotonic() > since + SILENCE_S:
+            return left
+        await asyncio.sleep(POLL_S)
+    return 0
 
 
-OPEN = "SELECT count(*) FROM deliveries WHERE status IN ('queued', 'retrying')"
+async def last_replay(replays: Replays, ledger: Ledger, database: Path, events: list[str]) -> int:
+    """Replay what has all ended: each of its deliveries gets one 200 more; return how many not."""
+    keys = [bytes.fromhex(event.replace("-", "")) for event in events]
+    before = ledger.goods(keys)
+    await replays.command(events)
+    await ended(database, ledger)
+    return sum(was + 1 != now for was, now in zip(before, ledger.goods(keys), strict=True))
 
 
-def replay(database: Path, count: int) -> None:
-    """Start some of the newest deliveries afresh, ended or not, as the command line does."""
-    connection = sqlite3.connect(database, timeout=60, isolation_level=None)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(
-            "UPDATE deliveries SET status = 'queued', due_ms = 0, attempts_before = attempts,"
-            " replays = replays + 1 WHERE (event_id, destination) IN (SELECT event_id, destination"
-            " FROM deliveries ORDER BY event_id DESC LIMIT ? OFFSET 500)",
-            (count,),
-        )
-        connection.execute("COMMIT")
-    finally:
-        connection.close()
+@dataclass
+class Outcome:
+    acked: list[str]
+    ledger: Ledger
+    sink: Unsteady
+    replays: Replays
+    seconds: float  # from the first burst until nothing was owed
+    again: int  # deliveries of the last replay that were not delivered exactly once more
+    peak_mb: float
 
 
-async def run(base: Path, arguments: argparse.Namespace) -> None:
-    from load import Requests, post_all  # noqa: PLC0415 - made for this benchmark alone
+async def post_all(port: int, acked: list[str], wanted: int, ledger: Ledger) -> None:
+    """Burst after burst; the next when few enough are owed."""
+    while len(acked) < wanted:
+        outcome = await burst(port, min(BURST, wanted - len(acked)))
+        outcome.require_clean()
+        acked += outcome.ids
+        since, last = time.monotonic(), ledger.requests
+        while len(acked) * ledger.lanes - ledger.delivered > WINDOW:
+            if ledger.requests != last:
+                since, last = time.monotonic(), ledger.requests
+            elif time.monotonic() > since + SILENCE_S:
+                raise RefusedError("deliveries are owed, and nothing is sent any more")
+            await asyncio.sleep(POLL_S)
 
-    sink = Sink(arguments.failing)
-    sink_port = await sink.start()
-    port, database, config = free_port(), base / "once.db", base / "config.yaml"
-    config.write_text(config_text(port, sink_port, database, arguments.lanes))
-    with Server.daemon(config, port, base / "log.txt") as server:
+
+async def load(config: Path, database: Path, arguments: argparse.Namespace) -> Outcome:
+    """Run the daemon under load until nothing is owed, and stop it."""
+    ledger = Ledger(arguments.lanes)
+    sink = Unsteady(ledger, arguments.failing)
+    await sink.start()
+    port = free_port()
+    config.write_text(config_text(port, sink.port, database, arguments.lanes))
+    acked: list[str] = []
+    again = 0
+    with serving(config, port, pinned=False) as server:
+        replays = Replays(config, database, acked, arguments.lanes)
+        replaying = asyncio.create_task(replays.run())
         started = time.monotonic()
-        events = 0
-        wanted = arguments.deliveries // arguments.lanes
-        while events < wanted:
-            await post_all(port, Requests(BURST))
-            events += BURST
-            if events % (BURST * 20) == 0:
-                await asyncio.to_thread(replay, database, 300)
-            while (await asyncio.to_thread(ask, database, OPEN))[0][0] > WINDOW:
-                await asyncio.sleep(0.5)
-        deadline = time.monotonic() + 600
-        while (left := (await asyncio.to_thread(ask, database, OPEN))[0][0]) > 0:
-            if time.monotonic() > deadline:
-                raise RefusedError(f"{left} deliveries are left over")
-            await asyncio.sleep(0.5)
+        await post_all(port, acked, max(1, arguments.deliveries // arguments.lanes), ledger)
+        replays.stop()
+        await replaying
+        left = await ended(database, ledger)
         seconds = time.monotonic() - started
-        memory = server.memory_mb("VmHWM")
+        if not left:
+            count = max(1, min(LAST_EVENTS, len(acked) // 20))
+            choice = random.Random(2).sample(acked, count)
+            again = await last_replay(replays, ledger, database, choice)
+        peak_mb = server.memory_mb("VmHWM")
+    sink.close()
+    return Outcome(acked, ledger, sink, replays, seconds, again, peak_mb)
+
+
+def found(outcome: Outcome, database: Path) -> Counter[str]:
+    """What the sink saw against what is on disk, now that the daemon has written all it knows."""
+    keys = {bytes.fromhex(one.replace("-", "")) for one in outcome.acked}
+    problems = outcome.ledger.problems(keys, ledger_rows(database))
+    problems["ended, replayed, and not delivered once more"] = outcome.again
+    kept = replays_kept(database)
+    problems["replays on disk that nobody asked for, or the other way"] = abs(
+        kept - outcome.replays.deliveries
+    )
+    return +problems
+
+
+def show(outcome: Outcome) -> None:
+    ledger, replays, deliveries = outcome.ledger, outcome.replays, outcome.ledger.delivered
+    print(
+        f"{len(outcome.acked)} events, {deliveries} deliveries in {outcome.seconds:.1f} s: "
+        f"{deliveries / outcome.seconds:.0f} deliveries/s; {ledger.requests} requests, "
+        f"{ledger.good} answered 200, {outcome.sink.late} late; peak RSS {outcome.peak_mb:.0f} MB"
+    )
+    print(
+        f"replays   {replays.deliveries} deliveries in {replays.calls} calls of the command and "
+        f"{replays.asked} of the store; {len(replays.refused)} calls refused"
+        + (f", the first: {replays.refused[0]}" if replays.refused else "")
+    )
+
+
+def require_kept(problems: Counter[str], errors: list[str]) -> None:
+    print(
+        f"stranded  {problems['stranded']}, doubled {problems['doubled']}, "
+        f"errors in the log {len(errors)}"
+    )
+    for line in errors[:5]:
+        print(f"  {line}")
+    if errors:
+        problems["errors in the daemon's log"] = len(errors)
+    if problems:
+        raise RefusedError("; ".join(f"{count} {what}" for what, count in sorted(problems.items())))
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--deliveries", type=int, default=STATED_DELIVERIES)
+    options.add_argument("--lanes", type=int, default=STATED_LANES)
+    options.add_argument(
+        "--failing", type=float, default=STATED_FAILING, help="share of requests answered 500"
+    )
+    options.add_argument("--directory", help="where the database goes; default: the system's temp")
+    arguments = options.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as base:
+        print_facts(
+            base,
+            f"{arguments.deliveries} deliveries over {arguments.lanes} lanes in bursts of {BURST} "
+            f"events, at most {WINDOW} owed at a time; the sink fails {arguments.failing:.0%}, "
+            "tried again after 1 s ± 20 %; replays meanwhile; nothing is pinned to a core",
+        )
+        database, config = Path(base) / "once.db", Path(base) / "config.yaml"
+        outcome = uvloop.run(load(config, database, arguments))
+        show(outcome)
+        problems = found(outcome, database)
+        require_kept(problems, errors_logged(config.with_name("daemon.log")))
+    print("every event was delivered once for each success, and nothing is left over")
+    doubts = []
+    if arguments.deliveries < STATED_DELIVERIES:
+        doubts.append(f"stated for {STATED_DELIVERIES} deliveries")
+    if (arguments.lanes, arguments.failing) != (STATED_LANES, STATED_FAILING):
+        doubts.append(f"stated for {STATED_LANES} lanes and {STATED_FAILING:.0%} failing")
+    print(judge(EXACTLY_ONCE, problems.total(), doubts))
+
+
+if __name__ == "__main__":
+    finish(main)

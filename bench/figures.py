@@ -35,6 +35,7 @@ BACKLOG_MB = Figure("backlog", "peak RSS with 1,000,000 queued", "<=", 150, " MB
 FIRST_S = Figure("backlog", "start to first 202 with 1,000,000 queued", "<=", 2, " s")
 BACKLOG_INGEST = Figure("backlog", "ingest with 1,000,000 queued / empty", ">=", 0.9)
 FLOOD_P99 = Figure("flood", "202 beside a flood / alone, p99", "<=", 2)
+EXACTLY_ONCE = Figure("exactly_once", "deliveries lost, doubled or left over", "<=", 0)
 
 FIGURES = (
     INGEST,
@@ -47,6 +48,7 @@ FIGURES = (
     FIRST_S,
     BACKLOG_INGEST,
     FLOOD_P99,
+    EXACTLY_ONCE,
 )
 
 
