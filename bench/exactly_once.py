@@ -31,13 +31,14 @@ from unsteady import Unsteady
 STATED_DELIVERIES = 1_000_000
 STATED_LANES = 200
 STATED_FAILING = 0.3
-BURST = 50  # events at once
-WINDOW = 60_000  # deliveries that may wait before the next burst
+# Events at once, and how many deliveries may be owed before they come: single ones meet lanes
+# that are between two looks into the store, floods leave a backlog there.
+BURSTS = {1: 1_000, 5: 5_000, 50: 60_000}
 LAST_EVENTS = 5  # that are replayed when all is delivered
 # A lane looks into the store every 30 s whatever happens: twice that without a single request
 # is never going to end.
 SILENCE_S = 60.0
-POLL_S = 0.1
+POLL_S = 0.05
 
 
 def config_text(port: int, sink_port: int, database: Path, lanes: int) -> str:
@@ -87,18 +88,20 @@ class Outcome:
 
 
 async def post_all(port: int, acked: list[str], wanted: int, ledger: Ledger) -> None:
-    """Burst after burst; the next when few enough are owed."""
+    """Burst after burst, small and large ones; each when few enough are owed."""
+    roll = random.Random(4)
     while len(acked) < wanted:
-        outcome = await burst(port, min(BURST, wanted - len(acked)))
-        outcome.require_clean()
-        acked += outcome.ids
+        events, window = roll.choice(list(BURSTS.items()))
         since, last = time.monotonic(), ledger.requests
-        while len(acked) * ledger.lanes - ledger.delivered > WINDOW:
+        while len(acked) * ledger.lanes - ledger.delivered > window:
             if ledger.requests != last:
                 since, last = time.monotonic(), ledger.requests
             elif time.monotonic() > since + SILENCE_S:
                 raise RefusedError("deliveries are owed, and nothing is sent any more")
             await asyncio.sleep(POLL_S)
+        outcome = await burst(port, min(events, wanted - len(acked)))
+        outcome.require_clean()
+        acked += outcome.ids
 
 
 async def load(config: Path, database: Path, arguments: argparse.Namespace) -> Outcome:
@@ -181,8 +184,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.directory) as base:
         print_facts(
             base,
-            f"{arguments.deliveries} deliveries over {arguments.lanes} lanes in bursts of {BURST} "
-            f"events, at most {WINDOW} owed at a time; the sink fails {arguments.failing:.0%}, "
+            f"{arguments.deliveries} deliveries over {arguments.lanes} lanes in bursts of "
+            f"{', '.join(map(str, BURSTS))} events, at most {', '.join(map(str, BURSTS.values()))} "
+            f"owed before them; the sink fails {arguments.failing:.0%}, "
             "tried again after 1 s ± 20 %; replays meanwhile; nothing is pinned to a core",
         )
         database, config = Path(base) / "once.db", Path(base) / "config.yaml"

@@ -78,6 +78,7 @@ class Replays:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(THIS.tree)},
+            cwd=self._config.parent,
         )
         out, error = await process.communicate()
         self.calls += 1

@@ -114,6 +114,7 @@ class Server:
             os.sched_setaffinity(0, {SERVER_CORE})  # a child inherits it
         try:
             with log.open("ab") as stderr:
+                # Not where we are: `-m` looks there before PYTHONPATH, and it may be another tree.
                 self._process = subprocess.Popen(
                     command, stdout=stderr, stderr=stderr, env=environment, cwd=log.parent
                 )
@@ -198,16 +199,21 @@ def serving(
     config: Path, port: int, *, ready: bool = True, side: Side = THIS, pinned: bool = True
 ) -> Iterator[Server]:
     """`dispatchd serve` with a config that listens on `port`, in its directory."""
+    server = launch(config, port, side=side, pinned=pinned)
+    with _running(server, ready=ready):
+        yield server
+
+
+def launch(config: Path, port: int, *, side: Side = THIS, pinned: bool = True) -> Server:
+    """Start `dispatchd serve` with a config that listens on `port`, in its directory."""
     command = [side.python, "-m", "dispatchd", "serve", "--config", str(config)]
-    server = Server(
+    return Server(
         [*command, "--log-format", "json"],
         port,
         config.with_name("daemon.log"),
         tree=side.tree,
         pinned=pinned,
     )
-    with _running(server, ready=ready):
-        yield server
 
 
 @contextlib.contextmanager
