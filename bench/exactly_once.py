@@ -3,9 +3,9 @@
     python bench/exactly_once.py [--deliveries 1000000] [--lanes 200] [--failing 0.3]
                                  [--directory DIR]
 
-No speed is judged. Bursts of events go to all lanes at once; the sink answers a share of the
-requests with 500 (retried after 1 s) and some of all late; meanwhile events are replayed, new
-ones whose deliveries are under way and old ones, by `dispatchd replay` and by the store itself.
+No speed is judged. Bursts of events go to all lanes or to a tenth of them; the sink answers a share
+of the requests with 500 (retried after 1 s) and some of all late; meanwhile events are replayed,
+new ones whose deliveries are under way and old ones, by `dispatchd replay` and by the store itself.
 At the end some that have all been delivered are replayed once more.
 """
 
@@ -15,7 +15,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvloop
@@ -28,11 +28,12 @@ from replays import Replays
 from servers import free_port, serving
 from unsteady import Unsteady
 
+FEW_SLUG = "few"
 STATED_DELIVERIES = 1_000_000
 STATED_LANES = 200
 STATED_FAILING = 0.3
-# Events at once, and how many deliveries may be owed before they come: single ones meet lanes
-# that are between two looks into the store, floods leave a backlog there.
+# Events to all lanes at once, and how many deliveries may be owed before they come: single ones
+# meet lanes that are between two looks into the store, floods leave a backlog there.
 BURSTS = {1: 1_000, 5: 5_000, 50: 60_000}
 LAST_EVENTS = 5  # that are replayed when all is delivered
 # A lane looks into the store every 30 s whatever happens: twice that without a single request
@@ -48,11 +49,20 @@ def config_text(port: int, sink_port: int, database: Path, lanes: int) -> str:
         " retry: {max_attempts: 100, backoff: [1s], jitter: 0.2}}"
         for number, name in enumerate(names)
     )
+    links = {SLUG: names, FEW_SLUG: names[: few(lanes)]}
+    endpoints = "\n".join(
+        f"  {slug}: {{secret: {SECRET}, destinations: [{', '.join(linked)}]}}"
+        for slug, linked in links.items()
+    )
     return (
         f"server: {{listen: '127.0.0.1:{port}'}}\nstorage: {{url: 'sqlite:///{database}'}}\n"
-        f"endpoints:\n  {SLUG}: {{secret: {SECRET}, destinations: [{', '.join(names)}]}}\n"
-        f"destinations:\n{rows}\n"
+        f"endpoints:\n{endpoints}\ndestinations:\n{rows}\n"
     )
+
+
+def few(lanes: int) -> int:
+    """The lanes that get half of the deliveries, so that new events often meet a busy one."""
+    return max(1, lanes // 10)
 
 
 async def ended(database: Path, ledger: Ledger) -> int:
@@ -77,8 +87,16 @@ async def last_replay(replays: Replays, ledger: Ledger, database: Path, events: 
 
 
 @dataclass
+class Acked:
+    """The events that were answered 202, in order, and how many deliveries they make."""
+
+    ids: list[str] = field(default_factory=list)
+    deliveries: int = 0
+
+
+@dataclass
 class Outcome:
-    acked: list[str]
+    acked: Acked
     ledger: Ledger
     sink: Unsteady
     replays: Replays
@@ -87,21 +105,25 @@ class Outcome:
     peak_mb: float
 
 
-async def post_all(port: int, acked: list[str], wanted: int, ledger: Ledger) -> None:
+async def post_all(port: int, acked: Acked, wanted: int, ledger: Ledger) -> None:
     """Burst after burst, small and large ones; each when few enough are owed."""
     roll = random.Random(4)
-    while len(acked) < wanted:
+    while acked.deliveries < wanted:
         events, window = roll.choice(list(BURSTS.items()))
+        slug, each = roll.choice([(SLUG, ledger.lanes), (FEW_SLUG, few(ledger.lanes))])
+        events = events * ledger.lanes // each
         since, last = time.monotonic(), ledger.requests
-        while len(acked) * ledger.lanes - ledger.delivered > window:
+        while acked.deliveries - ledger.delivered > window:
             if ledger.requests != last:
                 since, last = time.monotonic(), ledger.requests
             elif time.monotonic() > since + SILENCE_S:
                 raise RefusedError("deliveries are owed, and nothing is sent any more")
             await asyncio.sleep(POLL_S)
-        outcome = await burst(port, min(events, wanted - len(acked)))
+        left = -(-(wanted - acked.deliveries) // each)
+        outcome = await burst(port, min(events, left), slug=slug)
         outcome.require_clean()
-        acked += outcome.ids
+        acked.ids += outcome.ids
+        acked.deliveries += each * len(outcome.ids)
 
 
 async def load(config: Path, database: Path, arguments: argparse.Namespace) -> Outcome:
@@ -111,20 +133,20 @@ async def load(config: Path, database: Path, arguments: argparse.Namespace) -> O
     await sink.start()
     port = free_port()
     config.write_text(config_text(port, sink.port, database, arguments.lanes))
-    acked: list[str] = []
+    acked = Acked()
     again = 0
     with serving(config, port, pinned=False) as server:
-        replays = Replays(config, database, acked, arguments.lanes)
+        replays = Replays(config, database, acked.ids, arguments.lanes)
         replaying = asyncio.create_task(replays.run())
         started = time.monotonic()
-        await post_all(port, acked, max(1, arguments.deliveries // arguments.lanes), ledger)
+        await post_all(port, acked, arguments.deliveries, ledger)
         replays.stop()
         await replaying
         left = await ended(database, ledger)
         seconds = time.monotonic() - started
         if not left:
-            count = max(1, min(LAST_EVENTS, len(acked) // 20))
-            choice = random.Random(2).sample(acked, count)
+            count = max(1, min(LAST_EVENTS, len(acked.ids) // 20))
+            choice = random.Random(2).sample(acked.ids, count)
             again = await last_replay(replays, ledger, database, choice)
         peak_mb = server.memory_mb("VmHWM")
     sink.close()
@@ -133,8 +155,8 @@ async def load(config: Path, database: Path, arguments: argparse.Namespace) -> O
 
 def found(outcome: Outcome, database: Path) -> Counter[str]:
     """What the sink saw against what is on disk, now that the daemon has written all it knows."""
-    keys = {bytes.fromhex(one.replace("-", "")) for one in outcome.acked}
-    problems = outcome.ledger.problems(keys, ledger_rows(database))
+    keys = {bytes.fromhex(one.replace("-", "")) for one in outcome.acked.ids}
+    problems = outcome.ledger.problems(keys, outcome.acked.deliveries, ledger_rows(database))
     problems["ended, replayed, and not delivered once more"] = outcome.again
     kept = replays_kept(database)
     problems["replays on disk that nobody asked for, or the other way"] = abs(
@@ -146,7 +168,7 @@ def found(outcome: Outcome, database: Path) -> Counter[str]:
 def show(outcome: Outcome) -> None:
     ledger, replays, deliveries = outcome.ledger, outcome.replays, outcome.ledger.delivered
     print(
-        f"{len(outcome.acked)} events, {deliveries} deliveries in {outcome.seconds:.1f} s: "
+        f"{len(outcome.acked.ids)} events, {deliveries} deliveries in {outcome.seconds:.1f} s: "
         f"{deliveries / outcome.seconds:.0f} deliveries/s; {ledger.requests} requests, "
         f"{ledger.good} answered 200, {outcome.sink.late} late; peak RSS {outcome.peak_mb:.0f} MB"
     )
@@ -185,9 +207,11 @@ def main() -> None:
         print_facts(
             base,
             f"{arguments.deliveries} deliveries over {arguments.lanes} lanes in bursts of "
-            f"{', '.join(map(str, BURSTS))} events, at most {', '.join(map(str, BURSTS.values()))} "
+            f"{', '.join(map(str, BURSTS))} events to all lanes, or as many deliveries to "
+            f"{few(arguments.lanes)} of them; at most {', '.join(map(str, BURSTS.values()))} "
             f"owed before them; the sink fails {arguments.failing:.0%}, "
             "tried again after 1 s ± 20 %; replays meanwhile; nothing is pinned to a core",
+            timed=False,
         )
         database, config = Path(base) / "once.db", Path(base) / "config.yaml"
         outcome = uvloop.run(load(config, database, arguments))

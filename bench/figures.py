@@ -44,6 +44,11 @@ AGAINST_CPU_50 = Figure("against", "CPU per event at 50 events/s / base", "<=", 
 KILL_S = Figure("against", "kill -9 to first 202, empty database", "<=", 0.35, " s")
 EXAMPLE_START = Figure("against", "RSS after start, example config", "<=", 48, " MiB")
 EXAMPLE_LOAD = Figure("against", "RSS after load, example config", "<=", 60, " MiB")
+REFUSING_MB = Figure("memory", "peak RSS with 200 refusing destinations", "<=", 200, " MB")
+HANGING_MB = Figure("memory", "peak RSS with 200 hanging destinations", "<=", 200, " MB")
+STALL_MS = Figure("stall", "another's wait beside an unproved request, worst", "<=", 20, " ms")
+DESTINATION_MS = Figure("stall", "a wait beside a hostile destination, worst", "<=", 20, " ms")
+KEPT_OUT = Figure("stall", "webhooks kept out, and hostile requests answered 5xx", "<=", 0)
 
 FIGURES = (
     INGEST,
@@ -56,6 +61,11 @@ FIGURES = (
     FIRST_S,
     BACKLOG_INGEST,
     FLOOD_P99,
+    REFUSING_MB,
+    HANGING_MB,
+    STALL_MS,
+    DESTINATION_MS,
+    KEPT_OUT,
     EXACTLY_ONCE,
     AGAINST_END_TO_END,
     AGAINST_INGEST,

@@ -72,11 +72,19 @@ class Ledger:
             mine.good[lane] += 1
 
     def goods(self, events: Iterable[bytes]) -> list[int]:
-        """The 200s of each delivery of `events`, lane by lane."""
-        return [count for event in events for count in self._events[event].good]
+        """The 200s of each delivery of `events`, lane by lane, that was ever sent."""
+        return [
+            good
+            for mine in (self._events[event] for event in events)
+            for good, requests in zip(mine.good, mine.requests, strict=True)
+            if requests
+        ]
 
-    def problems(self, acked: set[bytes], rows: Iterable[Row]) -> Counter[str]:
-        """Everything that does not hold, each kind with how often. `rows` may be a stream."""
+    def problems(self, acked: set[bytes], owed: int, rows: Iterable[Row]) -> Counter[str]:
+        """Everything that does not hold, each kind with how often.
+
+        `owed` is how many deliveries the acknowledged events make; `rows` may be a stream.
+        """
         found = Counter(self.seen)
         deliveries = 0
         stored: set[bytes] = set()
@@ -90,7 +98,7 @@ class Ledger:
         found["acknowledged events that are not on disk"] += len(acked - stored)
         found["events on disk that nobody was told of"] += len(stored - acked)
         found["events at the sink that nobody was told of"] += len(self._events.keys() - acked)
-        found["deliveries that are not on disk"] += max(0, len(stored) * self.lanes - deliveries)
+        found["deliveries too few or too many on disk"] += abs(owed - deliveries)
         return +found  # only what is there
 
 

@@ -71,6 +71,12 @@ def attempts(database: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM attempts").fetchone()[0])
 
 
+def lanes_tried(database: Path) -> set[str]:
+    """The destinations with at least one attempt."""
+    with _reading(database) as connection:
+        return {row[0] for row in connection.execute("SELECT DISTINCT destination FROM attempts")}
+
+
 def owed(database: Path) -> int:
     """How many deliveries have not ended."""
     with _reading(database) as connection:

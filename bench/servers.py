@@ -34,6 +34,9 @@ class Side:
     python: str
 
 
+# What an installed copy has beside it: without, each start would compile, and grow by it. In one
+# place for all trees, for it is not ours to write into another; files are kept by their full path.
+PYCACHE = HERE / "__pycache__" / "servers"
 THIS = Side("this tree", HERE.parent, sys.executable)
 
 
@@ -108,7 +111,12 @@ class Server:
     ) -> None:
         self.port = port
         self._log = log
-        environment = {**os.environ, "PYTHONPATH": str(tree)}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(tree),
+            "PYTHONPYCACHEPREFIX": str(PYCACHE),
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
         self.started = time.monotonic()
         if pinned:
             os.sched_setaffinity(0, {SERVER_CORE})  # a child inherits it
