@@ -24,7 +24,7 @@ ENDPOINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One hostile request; `connections` send it at once. `holds` keeps back its last byte."""
+    """One hostile request; `connections` send it at once. One that `holds` is never whole."""
 
     name: str
     make: Callable[[], bytes]
@@ -35,6 +35,12 @@ class Request:
 def _post(slug: str, body: bytes, *lines: str) -> bytes:
     head = [f"POST /hooks/{slug} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
     return "\r\n".join([*head, *lines, "", ""]).encode() + body
+
+
+def _held(slug: str, sent_bytes: int) -> bytes:
+    """Announce the largest body, and send so much of it."""
+    head = f"POST /hooks/{slug} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {FORM_BYTES}\r\n\r\n"
+    return head.encode() + b"x" * sent_bytes
 
 
 def _form(slug: str, piece: bytes) -> bytes:
@@ -105,7 +111,13 @@ REQUESTS = (
     Request("a chunked body in a million chunks", lambda: _chunked("any")),
     Request(
         "13 connections that hold back the last of 10 MB",
-        lambda: _post("generic", b"x" * FORM_BYTES),
+        lambda: _held("generic", FORM_BYTES - 1),
+        connections=13,
+        holds=True,
+    ),
+    Request(
+        "13 connections that fill 128 MiB and hold back the rest",
+        lambda: _held("generic", 128 * MIB // 13 - 8),
         connections=13,
         holds=True,
     ),

@@ -36,7 +36,7 @@ BEFORE_S = 0.1  # of probes before and after each case, so that its edges are se
 HONEST_S = 30.0  # for the 202 to an honest webhook beside it
 QUIET_MAX_MS = 10.0  # a quiet machine's own stalls: above, it measures itself
 MODEST = 10  # niceness of the hostile destinations, which share a core with the prober
-KEPT_LINE_S = 0.2  # between two looks of the watch at connections that hold back a byte
+HELD_S = 0.2  # for what is held back to have come as far as it comes
 
 
 @dataclass
@@ -110,13 +110,12 @@ async def attack(port: int, case: Case, hostile: Request, payload: bytes) -> Non
         for _ in range(hostile.connections):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             held.append(writer)
-            writer.write(payload[:-1])
+            writer.write(payload)
             with contextlib.suppress(ConnectionError, TimeoutError):
                 async with asyncio.timeout(ANSWER_S):
                     await writer.drain()
-        await asyncio.sleep(KEPT_LINE_S)
-        for _ in range(3):
-            await honest(port, case)
+        await asyncio.sleep(HELD_S)
+        await honest(port, case)
     finally:
         for writer in held:
             writer.transport.abort()

@@ -20,6 +20,8 @@ async def test_under_failures_late_answers_bursts_and_replays(tmp_path: Path) ->
     text = output.decode()
     assert process.returncode == 0, text
     assert "deliveries lost, doubled or left over: 0" in text, text
-    replayed = re.search(r"^replays +(\d+) deliveries in (\d+) calls of the command", text, re.M)
+    replayed = re.search(
+        r"^replays +(\d+) deliveries in (\d+) calls of the command", text, re.MULTILINE
+    )
     assert replayed is not None, text
     assert min(map(int, replayed.groups())) > 0, text
