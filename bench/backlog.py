@@ -7,28 +7,24 @@ sides do the same work for a new event. A full run writes about 2 GB.
 """
 
 import argparse
-import http.client
-import socket
 import statistics
 import tempfile
 import time
-from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 from figures import BACKLOG_INGEST, BACKLOG_MB, FIRST_S, START_MB, judge, rounds_doubts
-from load import CONNECTIONS, SLUG, WARM_UP_S, Outcome, closed_loop, requests
+from first import first_accepted
+from load import CONNECTIONS, SLUG, WARM_UP_S, Outcome, closed_loop
 from machine import RefusedError, finish, print_facts
 from options import endpoint_lines, load_doubts, load_text, parser
 from proof import attempts, require_owed, require_stored
 from quiet import Watch, watch
-from seed import fill
-from servers import DESTINATION, START_S, Server, daemon, pin_load
+from seed import DEAD_URL, fill, require_dead
+from servers import DESTINATION, daemon, pin_load
 
 STATED_DELIVERIES = 1_000_000
-DEAD_PORT = 9
-DEAD_URL = f"http://127.0.0.1:{DEAD_PORT}/in"
 
 
 @dataclass
@@ -41,26 +37,6 @@ class Run:
     peak_mb: float
     first_s: float
     attempts: int
-
-
-def first_accepted(server: Server, provider: str) -> str:
-    """Post one event until it is answered 202; return its id."""
-    request, rest = requests(server.port, provider)[0]
-    if rest:
-        request = b"%s%d%s" % (request, time.time_ns(), rest)
-    while time.monotonic() < server.started + START_S:
-        with (
-            suppress(OSError),
-            closing(socket.create_connection(("127.0.0.1", server.port))) as peer,
-        ):
-            peer.sendall(request)
-            reply = http.client.HTTPResponse(peer)
-            reply.begin()
-            body = reply.read().decode()
-            if reply.status == 202:
-                return body.split('"')[3]
-        time.sleep(0.002)
-    raise RefusedError(f"no 202 within {START_S:g} s of the start")
 
 
 def one_run(directory: Path, database: str, arguments: argparse.Namespace) -> Run:
@@ -96,14 +72,6 @@ def show(name: str, run: Run) -> None:
         f" {run.attempts} attempts; {run.outcome.generator()}  {run.seen.text()}{run.seen.note}",
         flush=True,
     )
-
-
-def require_dead() -> None:
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", DEAD_PORT)) == 0:
-            raise RefusedError(
-                f"something listens on port {DEAD_PORT}: the destination is not dead"
-            )
 
 
 def main() -> None:

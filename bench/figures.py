@@ -35,6 +35,20 @@ BACKLOG_MB = Figure("backlog", "peak RSS with 1,000,000 queued", "<=", 150, " MB
 FIRST_S = Figure("backlog", "start to first 202 with 1,000,000 queued", "<=", 2, " s")
 BACKLOG_INGEST = Figure("backlog", "ingest with 1,000,000 queued / empty", ">=", 0.9)
 FLOOD_P99 = Figure("flood", "202 beside a flood / alone, p99", "<=", 2)
+EXACTLY_ONCE = Figure("exactly_once", "deliveries lost, doubled or left over", "<=", 0)
+AGAINST_END_TO_END = Figure("against", "end to end at full load / base", ">=", 1.25)
+AGAINST_INGEST = Figure("against", "durable ingest / base", ">=", 1.1)
+AGAINST_P99 = Figure("against", "202 at 500 events/s with deliveries, p99 / base", "<=", 1)
+AGAINST_CPU_200 = Figure("against", "CPU per event at 200 events/s / base", "<=", 0.7)
+AGAINST_CPU_50 = Figure("against", "CPU per event at 50 events/s / base", "<=", 0.7)
+KILL_S = Figure("against", "kill -9 to first 202, empty database", "<=", 0.35, " s")
+EXAMPLE_START = Figure("against", "RSS after start, example config", "<=", 48, " MiB")
+EXAMPLE_LOAD = Figure("against", "RSS after load, example config", "<=", 60, " MiB")
+REFUSING_MB = Figure("memory", "peak RSS with 200 refusing destinations", "<=", 200, " MB")
+HANGING_MB = Figure("memory", "peak RSS with 200 hanging destinations", "<=", 200, " MB")
+STALL_MS = Figure("stall", "another's wait beside an unproved request, worst", "<=", 20, " ms")
+DESTINATION_MS = Figure("stall", "a wait beside a hostile destination, worst", "<=", 20, " ms")
+KEPT_OUT = Figure("stall", "webhooks kept out, and hostile requests answered 5xx", "<=", 0)
 
 FIGURES = (
     INGEST,
@@ -47,6 +61,20 @@ FIGURES = (
     FIRST_S,
     BACKLOG_INGEST,
     FLOOD_P99,
+    REFUSING_MB,
+    HANGING_MB,
+    STALL_MS,
+    DESTINATION_MS,
+    KEPT_OUT,
+    EXACTLY_ONCE,
+    AGAINST_END_TO_END,
+    AGAINST_INGEST,
+    AGAINST_P99,
+    AGAINST_CPU_200,
+    AGAINST_CPU_50,
+    KILL_S,
+    EXAMPLE_START,
+    EXAMPLE_LOAD,
 )
 
 

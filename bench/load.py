@@ -243,6 +243,23 @@ class _Closed(_Load):
             self.give(connection)
 
 
+class _Counted(_Load):
+    """A number of requests, as fast as they are answered."""
+
+    left = 0
+
+    def answered(self, connection: _Connection) -> None:
+        if self.left:
+            self.left -= 1
+            self.give(connection)
+        self.landed()
+
+    def start(self) -> None:
+        for connection in self._pool:
+            self.left -= 1
+            self.give(connection)
+
+
 class _Open(_Load):
     """Requests leave on schedule; one without a free connection waits, and its wait counts."""
 
@@ -289,6 +306,17 @@ async def closed_loop(
     load.stop_at = load.outcome.started + seconds
     load.start()
     await asyncio.sleep(seconds)
+    return await load.finish(cpu)
+
+
+async def burst(port: int, events: int, *, slug: str = SLUG) -> Outcome:
+    """So many events at once: each over the first connection that is free."""
+    load = _Counted(port, min(events, CONNECTIONS), slug=slug)
+    load.left = events
+    await load.connect()
+    cpu = time.process_time()
+    load.outcome.started = time.monotonic()
+    load.start()
     return await load.finish(cpu)
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ledger import OK, Row
 from machine import RefusedError
 from sink import Sink
 
@@ -27,7 +29,7 @@ async def arrived(sink: Sink, acked: set[str]) -> None:
 async def recorded(database: Path) -> float:
     """When nothing is owed any more. Asking is cheap: the due index is then empty."""
     end = time.monotonic() + DRAIN_S
-    while await asyncio.to_thread(_owed, database):
+    while await asyncio.to_thread(owed, database):
         if time.monotonic() > end:
             raise RefusedError(f"deliveries not recorded as success: {_by_status(database)}")
         await asyncio.sleep(POLL_S)
@@ -69,10 +71,52 @@ def attempts(database: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM attempts").fetchone()[0])
 
 
-def _owed(database: Path) -> int:
+def lanes_tried(database: Path) -> set[str]:
+    """The destinations with at least one attempt."""
+    with _reading(database) as connection:
+        return {row[0] for row in connection.execute("SELECT DISTINCT destination FROM attempts")}
+
+
+def owed(database: Path) -> int:
+    """How many deliveries have not ended."""
     with _reading(database) as connection:
         sql = "SELECT count(*) FROM deliveries WHERE status IN ('queued', 'retrying')"
         return int(connection.execute(sql).fetchone()[0])
+
+
+def ledger_rows(database: Path) -> Iterator[Row]:
+    """Every delivery to a destination `d<lane>`, with its attempts counted, as a stream."""
+    with _reading(database) as connection:
+        rows = connection.execute(
+            "SELECT d.event_id, d.destination, d.status, d.attempts, d.replays,"
+            " count(a.number), ifnull(max(a.number), 0), total(a.status_code = ?1),"
+            " total(a.number = d.attempts AND a.status_code = ?1)"
+            " FROM deliveries d LEFT JOIN attempts a USING (event_id, destination)"
+            " GROUP BY d.event_id, d.destination",
+            (OK,),
+        )
+        for event, lane, *counts, last_ok in rows:
+            yield Row(event, int(lane[1:]), *counts, ended_well=bool(last_ok))
+
+
+def replays_kept(database: Path) -> int:
+    """How many times deliveries were started afresh."""
+    with _reading(database) as connection:
+        return int(connection.execute("SELECT total(replays) FROM deliveries").fetchone()[0])
+
+
+def errors_logged(log: Path) -> list[str]:
+    """The lines of a daemon's JSON log that are errors, or no JSON at all (a traceback)."""
+    found = []
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                bad = json.loads(line).get("level") in ("error", "critical")
+            except ValueError:
+                bad = True
+            if bad:
+                found.append(line.rstrip())
+    return found
 
 
 def _by_status(database: Path) -> dict[str, int]:

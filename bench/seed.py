@@ -1,18 +1,31 @@
-"""A database full of queued deliveries for a dead destination, written in bulk."""
+"""What is in a database before a run, and the dead destination that it is owed to."""
 
 import asyncio
 import itertools
 import os
+import socket
 import sqlite3
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from load import SLUG, bodies
+from machine import RefusedError
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from dispatchd.store import store_from_url
+
+if TYPE_CHECKING:
+    from dispatchd.store import Store
 
 CHUNK = 20_000
+BUSY_MS = 15_000  # how long a write waits for the daemon's, as the command line's does
+DEAD_PORT = 9
+DEAD_URL = f"http://127.0.0.1:{DEAD_PORT}/in"
 
 
 def fill(database: Path, deliveries: int, destination: str) -> None:
@@ -49,6 +62,14 @@ def fill(database: Path, deliveries: int, destination: str) -> None:
     os.close(fd)
 
 
+def require_dead() -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", DEAD_PORT)) == 0:
+            raise RefusedError(
+                f"something listens on port {DEAD_PORT}: the destination is not dead"
+            )
+
+
 def _events(first_ms: int, count: int) -> Iterator[tuple[bytes, str, bytes, int, bytes]]:
     """Rows with version 7 ids, one a millisecond, so that every key grows to the right."""
     endpoint_id = uuid.uuid4().bytes
@@ -66,9 +87,16 @@ def _uuid7(at_ms: int) -> bytes:
 
 
 async def _migrate(database: Path) -> None:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from dispatchd.store.sqlite import SqliteStore  # noqa: PLC0415 - found by the line above
+    async with opened(database):
+        pass
 
-    store = SqliteStore(str(database))
+
+@asynccontextmanager
+async def opened(database: Path) -> AsyncIterator["Store"]:
+    """The store of this tree, as a command opens it beside the daemon."""
+    store = store_from_url(f"sqlite:///{database}", busy_timeout_ms=BUSY_MS)
     await store.open()
-    await store.close()
+    try:
+        yield store
+    finally:
+        await store.close()

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from load import SECRET, SLUG
@@ -22,6 +23,21 @@ START_S = 30.0
 STOP_S = 60.0
 DESTINATION = "sink"
 FLOODED_SLUG = "flooded"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A source tree of dispatchd, and the interpreter that has the packages it needs."""
+
+    name: str
+    tree: Path
+    python: str
+
+
+# What an installed copy has beside it: without, each start would compile, and grow by it. In one
+# place for all trees, for it is not ours to write into another; files are kept by their full path.
+PYCACHE = HERE / "__pycache__" / "servers"
+THIS = Side("this tree", HERE.parent, sys.executable)
 
 
 def pin_load() -> None:
@@ -79,21 +95,40 @@ def _flooded(lines: Sequence[str]) -> list[str]:
 
 
 class Server:
-    """One running program; `started` is when it was spawned (CLOCK_MONOTONIC, s)."""
+    """One running program; `started` is when it was spawned (CLOCK_MONOTONIC, s).
 
-    def __init__(self, command: Sequence[str], port: int, log: Path) -> None:
+    `pinned` puts it on its core, and the caller on the load's.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        port: int,
+        log: Path,
+        *,
+        tree: Path = THIS.tree,
+        pinned: bool = True,
+    ) -> None:
         self.port = port
         self._log = log
-        environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(tree),
+            "PYTHONPYCACHEPREFIX": str(PYCACHE),
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
         self.started = time.monotonic()
-        os.sched_setaffinity(0, {SERVER_CORE})  # a child inherits it
+        if pinned:
+            os.sched_setaffinity(0, {SERVER_CORE})  # a child inherits it
         try:
             with log.open("ab") as stderr:
+                # Not where we are: `-m` looks there before PYTHONPATH, and it may be another tree.
                 self._process = subprocess.Popen(
-                    command, stdout=stderr, stderr=stderr, env=environment
+                    command, stdout=stderr, stderr=stderr, env=environment, cwd=log.parent
                 )
         finally:
-            os.sched_setaffinity(0, {LOAD_CORE})
+            if pinned:
+                os.sched_setaffinity(0, {LOAD_CORE})
 
     def wait_ready(self) -> None:
         url = f"http://127.0.0.1:{self.port}/healthz"
@@ -115,7 +150,17 @@ class Server:
         return sum(_memory_bytes(pid, key) for pid in _family(self._process.pid)) / 1e6
 
     def cpu_s(self) -> float:
+        """User and system time, its own processes included."""
         return sum(_cpu_s(pid) for pid in _family(self._process.pid))
+
+    def switches(self) -> int:
+        """Context switches, voluntary and not, of the threads that live; its processes included."""
+        return sum(map(_switches, _family(self._process.pid)))
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> None:
         if self._process.poll() is None:
@@ -138,6 +183,7 @@ def daemon(
     endpoint_lines: Sequence[str] = (),
     destination_lines: Sequence[str] = (),
     flooded_lines: Sequence[str] = (),
+    side: Side = THIS,
 ) -> Iterator[Server]:
     """`dispatchd serve` on `directory`/`database`, its log going to a file."""
     port = free_port()
@@ -152,9 +198,30 @@ def daemon(
             flooded_lines=flooded_lines,
         )
     )
-    command = ["-m", "dispatchd", "serve", "--config", str(config), "--log-format", "json"]
-    with _running([sys.executable, *command], port, directory / "daemon.log", ready=ready) as made:
+    with serving(config, port, ready=ready, side=side) as made:
         yield made
+
+
+@contextlib.contextmanager
+def serving(
+    config: Path, port: int, *, ready: bool = True, side: Side = THIS, pinned: bool = True
+) -> Iterator[Server]:
+    """`dispatchd serve` with a config that listens on `port`, in its directory."""
+    server = launch(config, port, side=side, pinned=pinned)
+    with _running(server, ready=ready):
+        yield server
+
+
+def launch(config: Path, port: int, *, side: Side = THIS, pinned: bool = True) -> Server:
+    """Start `dispatchd serve` with a config that listens on `port`, in its directory."""
+    command = [side.python, "-m", "dispatchd", "serve", "--config", str(config)]
+    return Server(
+        [*command, "--log-format", "json"],
+        port,
+        config.with_name("daemon.log"),
+        tree=side.tree,
+        pinned=pinned,
+    )
 
 
 @contextlib.contextmanager
@@ -162,17 +229,17 @@ def ceiling(directory: Path, kind: str, *arguments: str) -> Iterator[Server]:
     """`handler`, `raw`, or `relay SINK_URL WORKERS`."""
     port = free_port()
     command = [sys.executable, str(HERE / "ceiling.py"), kind, str(port), *arguments]
-    with _running(command, port, directory / "ceiling.log", ready=True) as made:
-        yield made
+    server = Server(command, port, directory / "ceiling.log")
+    with _running(server, ready=True):
+        yield server
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], port: int, log: Path, *, ready: bool) -> Iterator[Server]:
-    server = Server(command, port, log)
+def _running(server: Server, *, ready: bool) -> Iterator[None]:
     try:
         if ready:
             server.wait_ready()
-        yield server
+        yield
     finally:
         server.stop()
 
@@ -194,5 +261,18 @@ def _memory_bytes(pid: int, key: str) -> int:
 
 
 def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """The clock of a process, in ns where /proc counts ticks: clock_getcpuclockid(3) makes its id.
+
+    Linux: the pid's complement, and two bits that say "what the scheduler counted".
+    """
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def _switches(pid: int) -> int:
+    total = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/status"):
+        with contextlib.suppress(OSError):  # the thread has ended meanwhile
+            for line in path.read_text().splitlines():
+                if "ctxt_switches:" in line:
+                    total += int(line.split()[1])
+    return total

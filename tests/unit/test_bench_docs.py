@@ -68,8 +68,8 @@ def test_the_results_are_of_every_figure_and_its_bound(bench):
         [figure.name, figure.must] for figure in figures
     ]
     assert {figure.script for figure in figures} == set(bench("run_all").SCRIPTS)
-    assert "Ten figures, five commands" in TEXT
-    assert (len(figures), len(bench("run_all").SCRIPTS)) == (10, 5)
+    assert "Twenty-four figures, nine commands" in TEXT
+    assert (len(figures), len(bench("run_all").SCRIPTS)) == (24, 9)
 
 
 def test_every_figure_is_judged_by_its_script(bench):
@@ -95,13 +95,30 @@ def test_the_method_has_the_numbers_of_the_code(bench):
     assert f"{bench_constants('end_to_end')['MAX_IN_FLIGHT']} workers" in TEXT
 
 
+def test_the_methods_of_their_own_have_the_numbers_of_the_code():
+    unsteady, memory = bench_constants("unsteady"), bench_constants("memory")
+    once, stall, against = map(bench_constants, ("exactly_once", "stall", "against"))
+    prober = bench_constants("prober")
+    assert f"{memory['RATE']:g} events/s more" in TEXT
+    assert f"every {prober['EVERY_S'] * 1000:g} ms" in TEXT
+    assert f"over {stall['QUIET_MAX_MS']:g} ms the machine" in TEXT
+    assert f"within {stall['HONEST_S']:g} s" in TEXT
+    assert once["BURSTS"] == {1: 1_000, 5: 5_000, 50: 60_000}
+    text = " ".join(TEXT.split())
+    assert "bursts 1, 5 or 50 events" in text
+    assert "most 1,000, 5,000 or 60,000 deliveries" in text
+    assert f"answers {once['STATED_FAILING']:.0%}".replace("%", " %") in text
+    assert f"{unsteady['LATE'] * 100:g} % late, by up to {unsteady['LATE_S']:g} s" in text
+    assert f"median of {against['KILLS'] * 3}" in text
+
+
 def bench_constants(script: str) -> dict[str, object]:
     """The literals a module names; read, for importing it would want its packages."""
     tree = ast.parse((BENCH / f"{script}.py").read_text(encoding="utf-8"))
     return {
-        node.targets[0].id: node.value.value
+        node.targets[0].id: ast.literal_eval(node.value)
         for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant | ast.Dict)
     }
 
 
@@ -187,3 +204,80 @@ def test_the_table_of_a_run_says_what_was_void_and_what_is_missing(bench):
     assert "| 202 at 500 events/s, p99 | <= 10 ms | 12.3 ms MISS |" in text
     assert "| end to end / bare relay | >= 0.5 | 0.6 VOID |" in text
     assert text.count("none: see below") == len(figures.FIGURES) - 3
+    without = runner.table(runner.measured(printed), runner.SCRIPTS[:-1])
+    compared = [figure for figure in figures.FIGURES if figure.script == "against"]
+    assert without.count("none: it wants --base") == len(compared)
+
+
+ACKED = {b"event"}
+
+
+def ledger_of(bench, *, requests=((1, 200),)):
+    """One event to one lane, and what the sink answered to each request: (number, status)."""
+    ledger = bench("ledger").Ledger(1)
+    for number, status in requests:
+        ledger.begin(b"event", 0, number)
+        ledger.end(b"event", 0, status)
+    return ledger
+
+
+def row(bench, **changed):
+    whole = {
+        "event": b"event",
+        "lane": 0,
+        "status": "success",
+        "attempts": 1,
+        "replays": 0,
+        "tries": 1,
+        "last": 1,
+        "successes": 1,
+        "ended_well": True,
+    }
+    return bench("ledger").Row(**{**whole, **changed})
+
+
+def test_a_ledger_of_what_held_has_no_problems(bench):
+    twice = {"attempts": 2, "tries": 2, "last": 2}
+    assert not ledger_of(bench).problems(ACKED, 1, [row(bench)])
+    retried = ledger_of(bench, requests=[(1, 500), (2, 200)])
+    assert not retried.problems(ACKED, 1, [row(bench, **twice)])
+    again = ledger_of(bench, requests=[(1, 200), (2, 200)])
+    assert not again.problems(ACKED, 1, [row(bench, **twice, successes=2, replays=1)])
+
+
+@pytest.mark.parametrize(
+    ("requests", "changed", "problem"),
+    [
+        ([(1, 500)], {"status": "retrying", "successes": 0, "ended_well": False}, "stranded"),
+        ([(1, 500)], {"status": "failed", "successes": 0, "ended_well": False}, "failed for good"),
+        ([(1, 500)], {"successes": 0}, "never delivered, and called a success"),
+        ([(1, 200)], {"ended_well": False}, "a success whose last attempt was none"),
+        (
+            [(1, 200), (2, 200)],
+            {"attempts": 2, "tries": 2, "last": 2, "successes": 2},
+            "doubled",
+        ),
+        ([(1, 500), (1, 200)], {}, "attempts sent with another's number"),
+        ([(1, 500), (2, 200)], {}, "requests that are not the attempts on disk"),
+        ([(1, 200)], {"successes": 0}, "200s that are not the successes on disk"),
+        ([(1, 200)], {"attempts": 2}, "attempts with a gap in their numbers"),
+    ],
+)
+def test_a_ledger_tells_each_broken_promise(bench, requests, changed, problem):
+    ledger = ledger_of(bench, requests=requests)
+    assert ledger.problems(ACKED, 1, [row(bench, **changed)])[problem] == 1
+
+
+def test_a_ledger_tells_what_is_missing_or_too_much(bench):
+    ledger = ledger_of(bench)
+    assert ledger.problems({b"event", b"other"}, 2, [row(bench)]) == {
+        "acknowledged events that are not on disk": 1,
+        "deliveries too few or too many on disk": 1,
+    }
+    assert ledger.problems(set(), 1, [row(bench)]) == {
+        "events on disk that nobody was told of": 1,
+        "events at the sink that nobody was told of": 1,
+    }
+    ledger.begin(b"event", 0, 2)
+    ledger.begin(b"event", 0, 3)
+    assert ledger.seen == {"deliveries sent twice at once": 1}
