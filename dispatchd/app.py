@@ -25,6 +25,7 @@ from dispatchd.plan import Plan
 from dispatchd.reading.reader import Reader
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.connections import Connections
+from dispatchd.receive.judge import Judge
 from dispatchd.receive.receiver import Receiver
 from dispatchd.receive.routes import compile_routes
 from dispatchd.receive.server import http_server
@@ -119,14 +120,12 @@ class App:
                 plan.max_body_bytes,
                 certificates,
             ),
-            certificates=certificates,
-            evaluator=evaluator,
+            judge=Judge(certificates, evaluator, reader),
             store=store,
             health=self._health,
             clock=self._clock,
-            log=log,
+            tell=tools.tell,
             takers=lanes,
-            reader=reader,
         )
         connections = Connections(
             plan.max_connections, plan.max_connections_per_client, plan.trusted_proxies

@@ -1,9 +1,31 @@
 """What happened, once, frozen. Whoever wants to know is a function that is handed each fact."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dispatchd.model import Attempt, Event, Verdict
+
+
+@dataclass(slots=True)
+class WebhookAnswered:
+    """A webhook was answered `status`; what is known of it is filled in on its way, then told.
+
+    `event` is what was judged, kept or not: `error` says why not (the answer's code), and
+    `duplicate_of` is the id of the first of its kind.
+    """
+
+    endpoint: str
+    status: int = 0
+    latency_ms: float = 0.0
+    source_ip: str | None = None
+    body_bytes: int | None = None
+    auth: str | None = None
+    event: Event | None = None
+    destinations: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    error: str | None = None
+    duplicate_of: str | None = None
+    handshake: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +62,5 @@ class InternalError:
     event_id: str | None = None
 
 
-Fact = AttemptEnded | LaneChanged | DrainCut | InternalError
+Fact = WebhookAnswered | AttemptEnded | LaneChanged | DrainCut | InternalError
 Tell = Callable[[Fact], None]

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dispatchd.facts import AttemptEnded, DrainCut, Fact, InternalError, LaneChanged, Tell
+from dispatchd.facts import (
+    AttemptEnded,
+    DrainCut,
+    Fact,
+    InternalError,
+    LaneChanged,
+    Tell,
+    WebhookAnswered,
+)
 from dispatchd.log import Log
 from dispatchd.model import Dead, Delivered, RetryAt, Verdict
 
@@ -19,6 +27,8 @@ def log_watcher(log: Log) -> Tell:
 
     def tell(fact: Fact) -> None:
         match fact:
+            case WebhookAnswered():
+                _webhook(log, fact)
             case AttemptEnded():
                 _attempt(log, fact)
             case LaneChanged(destination=destination, state=state):
@@ -33,6 +43,39 @@ def log_watcher(log: Log) -> Tell:
                 log.error("internal_error", error=fact.error, **given)
 
     return tell
+
+
+def _webhook(log: Log, fact: WebhookAnswered) -> None:
+    fields: dict[str, Any] = {"source_ip": fact.source_ip}
+    if fact.body_bytes is not None:
+        fields["body_bytes"] = fact.body_bytes
+    if fact.auth is not None:
+        fields["auth"] = fact.auth
+    event = fact.event
+    if event is not None:
+        fields["event_id"] = event.id
+        fields["event_type"] = event.event_type
+        if event.filtered_by is not None:
+            fields["filtered_by"] = event.filtered_by
+        fields["destinations"] = len(fact.destinations)
+    if fact.duplicate_of is not None:
+        fields["event_id"] = fact.duplicate_of
+        fields["duplicate"] = True
+    if fact.handshake:
+        fields["handshake"] = True
+    if fact.notes:
+        fields["notes"] = list(fact.notes)
+    write = log.info
+    if fact.error is not None:
+        fields["error"] = fact.error
+        write = log.error if fact.status == 503 else log.warning  # noqa: PLR2004
+    write(
+        "event",
+        endpoint=fact.endpoint,
+        status=fact.status,
+        **fields,
+        latency_ms=fact.latency_ms,
+    )
 
 
 def _attempt(log: Log, fact: AttemptEnded) -> None:

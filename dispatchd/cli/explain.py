@@ -162,16 +162,20 @@ async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str,
     from dispatchd.certificates import FetchedCertificates  # noqa: PLC0415 - not for --help
     from dispatchd.evaluate.evaluator import Evaluator  # noqa: PLC0415 - likewise
     from dispatchd.plan.compiling import route_spec  # noqa: PLC0415 - likewise
+    from dispatchd.reading.reader import Reader  # noqa: PLC0415 - likewise
     from dispatchd.receive.explain import explain  # noqa: PLC0415 - likewise
+    from dispatchd.receive.judge import Judge  # noqa: PLC0415 - likewise
     from dispatchd.receive.routes import compile_route  # noqa: PLC0415 - likewise
 
     certificates = FetchedCertificates()
     route = compile_route(route_spec(config, slug), certificates)
-    evaluator = Evaluator()
+    evaluator, reader = Evaluator(), Reader()
+    judge = Judge(certificates, evaluator, reader)
     try:
-        told = await explain(config, route, asked, evaluator, certificates)
+        told = await explain(config, route, asked, judge, evaluator)
     finally:
         await evaluator.close()
+        await reader.close()
     if not config.endpoints[slug].active:
         told["problem"] = "the endpoint is not active: senders get 404"
     return told

@@ -7,23 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from multidict import CIMultiDict
 
-from dispatchd.certificates import FetchedCertificates
 from dispatchd.evaluate.evaluator import Evaluator, Fault, Value
-from dispatchd.match import (
-    EVENT_TYPE_CUT,
-    EVENT_TYPE_HEADERS,
-    EVENT_TYPE_MAX_CHARS,
-    Filter,
-    PlainFilter,
-    Subject,
-    event_type,
-)
-from dispatchd.reading.content import Content
-from dispatchd.reading.document import NotJson
-from dispatchd.reading.reader import read_here
-from dispatchd.receive.decide import ENDPOINT_FILTER, LinkVerdict, decide, link_filter
+from dispatchd.match import EVENT_TYPE_HEADERS, Filter, PlainFilter, Subject
+from dispatchd.receive.answers import Refusal
+from dispatchd.receive.decide import ENDPOINT_FILTER, LinkVerdict, link_filter
+from dispatchd.receive.judge import Judge, Judgement
 from dispatchd.receive.routes import Route
-from dispatchd.verify import Genuine, Rejected, Sender, document_json
+from dispatchd.verify import Sender, document_json
 
 if TYPE_CHECKING:
     from dispatchd.config import Config, LinkConfig
@@ -48,21 +38,18 @@ class Inquiry:
 
 
 async def explain(
-    config: "Config",
-    route: Route,
-    asked: Inquiry,
-    evaluator: Evaluator,
-    certificates: FetchedCertificates,
+    config: "Config", route: Route, asked: Inquiry, judge: Judge, evaluator: Evaluator
 ) -> dict[str, Any]:
     """Return every step's verdict, in the order in which they are taken, ready for JSON.
 
-    `certificates` are those that the route was compiled with: the one that is needed is fetched.
+    They are the receiver's own, by the same judge; here a refusal is told and not the end.
     """
     headers: CIMultiDict[str] = CIMultiDict(asked.headers)
-    url = None if asked.stored else route.verifier.certificate_url(headers)
-    if url is not None:
-        await certificates.ensure(url)
-    told: dict[str, Any] = {"endpoint": route.slug, "verified": _verified(route, headers, asked)}
+    sender = Sender("POST", headers, asked.query, asked.body, asked.now_ms / 1000)
+    told: dict[str, Any] = {
+        "endpoint": route.slug,
+        "verified": await _verified(route, sender, asked, judge),
+    }
     max_bytes = config.server.max_body_bytes
     if len(asked.body) > max_bytes:
         refusal = f"refused, 413: it is over {max_bytes} bytes"
@@ -71,31 +58,25 @@ async def explain(
     if asked.source_ip is not None and route.admission is not None:
         admitted = told["admitted"] = route.admission.lets_in(asked.source_ip)
     try:
-        content = read_here(asked.body, headers.get("Content-Type", ""), route.asked)
-    except NotJson as error:
-        return {**told, "body": f"refused, 400: {error}", "status": "refused", "links": []}
-    if not asked.stored and told["verified"]["ok"]:
-        sender = Sender("POST", headers, asked.query, asked.body, asked.now_ms / 1000)
-        answer = route.verifier.handshake(sender, content.document)
-        if answer is not None:
-            said = f"a handshake, answered {answer.status} at once; nothing is stored"
-            return {**told, "status": said, "links": []}
-    kind, source = _event_type(route, headers, content)
-    notes: list[str] = []
-    if kind is not None and len(kind) > EVENT_TYPE_MAX_CHARS:
-        kind = kind[:EVENT_TYPE_MAX_CHARS]
-        notes.append(EVENT_TYPE_CUT)
-    rule = route.idempotency
-    key = None if rule is None else rule.of(headers, content, route.verifier, 0)
-    subject = Subject(kind, headers, content.document, asked.source_ip, content.json)
-    decision = await decide(route, subject, evaluator)
+        content = await judge.read(route, sender, proven=True)
+    except Refusal as error:
+        said = f"refused, {error.status}: {error.message}"
+        return {**told, "body": said, "status": "refused", "links": []}
+    handshakes = not asked.stored and told["verified"]["ok"]
+    judgement = await judge.judge(route, sender, content, asked.source_ip, handshakes=handshakes)
+    decision, subject = judgement.decision, judgement.subject
+    if decision is None:
+        answered = 0 if judgement.handshake is None else judgement.handshake.status
+        said = f"a handshake, answered {answered} at once; nothing is stored"
+        return {**told, "status": said, "links": []}
+    kind = subject.event_type
     links = {link.to: link for link in config.endpoints[route.slug].destinations}
     document = document_json(asked.body, content.content_type)
     status = "received" if decision.filtered_by is None else "filtered"
     return {
         **told,
-        "event_type": {"value": kind, "from": source},
-        "idempotency_key": None if key is None else key.key,
+        "event_type": {"value": kind, "from": _place_of_type(route, headers, judgement)},
+        "idempotency_key": None if judgement.idempotency is None else judgement.idempotency.key,
         "status": status if told["verified"]["ok"] and admitted else "refused",
         "filtered_by": decision.filtered_by,
         "filter": _filter_said(
@@ -105,7 +86,7 @@ async def explain(
             ENDPOINT_FILTER,
             passed=decision.filtered_by != "filter",
         ),
-        "notes": notes + list(decision.notes),
+        "notes": list(judgement.notes),
         "links": [
             {
                 "destination": verdict.destination,
@@ -121,31 +102,28 @@ async def explain(
     }
 
 
-def _verified(route: Route, headers: CIMultiDict[str], asked: Inquiry) -> dict[str, Any]:
+async def _verified(route: Route, sender: Sender, asked: Inquiry, judge: Judge) -> dict[str, Any]:
     if asked.stored:  # its signature was not kept, but what it proved was
         return {"ok": True, "by": asked.auth, "why": None}
-    sender = Sender("POST", headers, asked.query, asked.body, asked.now_ms / 1000)
-    match route.verifier.verify(sender):
-        case Genuine(by=by):
-            return {"ok": True, "by": by, "why": None}
-        case Rejected(code=code, message=message):
-            return {"ok": False, "by": None, "why": f"{code}: {message}"}
+    try:
+        proof, _ = await judge.prove(route, sender)
+    except Refusal as refusal:
+        if refusal.code == "invalid_json":  # proven: what it says is another step's to judge
+            return {"ok": True, "by": None, "why": None}
+        return {"ok": False, "by": None, "why": f"{refusal.code}: {refusal.message}"}
+    return {"ok": True, "by": proof.by, "why": None}
 
 
-def _event_type(
-    route: Route, headers: Mapping[str, str], content: Content
-) -> tuple[str | None, str | None]:
-    """Return the event type and where it stands."""
-    own = route.verifier.event_type(headers, content.document)  # type: ignore[arg-type]  # a multi-mapping
-    kind = event_type(headers, content.document, route.event_type_path, own)
-    if kind is None:
-        return None, None
+def _place_of_type(route: Route, headers: Mapping[str, str], judgement: Judgement) -> str | None:
+    """Return where the event type stands."""
+    if judgement.subject.event_type is None:
+        return None
     for name in EVENT_TYPE_HEADERS:
         if headers.get(name):
-            return kind, f"header {name}"
-    if own:
-        return kind, f"provider {route.verifier.provider}"
-    return kind, f"path {'.'.join(route.event_type_path)}"
+            return f"header {name}"
+    if judgement.own_type:
+        return f"provider {route.verifier.provider}"
+    return f"path {'.'.join(route.event_type_path)}"
 
 
 def _filter_said(

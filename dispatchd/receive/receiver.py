@@ -4,19 +4,14 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from dispatchd.clock import Clock, new_id
 from dispatchd.errors import StoreUnavailable, WriteRejected
-from dispatchd.evaluate.evaluator import Evaluator
-from dispatchd.log import Log
-from dispatchd.match import EVENT_TYPE_CUT, EVENT_TYPE_MAX_CHARS, Subject, event_type
+from dispatchd.facts import InternalError, Tell, WebhookAnswered
 from dispatchd.model import Delivery, Event, EventStatus
-from dispatchd.reading.content import Content
-from dispatchd.reading.document import NotJson
-from dispatchd.reading.reader import CannotRead, Reader, is_soon_read, read_here
 from dispatchd.receive.answers import (
     HttpAnswer,
     Refusal,
@@ -27,24 +22,16 @@ from dispatchd.receive.answers import (
 )
 from dispatchd.receive.body import TooLarge, read_body
 from dispatchd.receive.client_ip import ClientIp, client_key
-from dispatchd.receive.decide import decide
+from dispatchd.receive.judge import Judge
 from dispatchd.receive.room import NoRoom, Room, Share
 from dispatchd.receive.routes import Route, Routes
-from dispatchd.store.base import Duplicate, Idempotency, Store
+from dispatchd.store.base import Duplicate, Idempotency, Intake
 from dispatchd.store.health import StoreHealth
-from dispatchd.verify import (
-    Answer,
-    Genuine,
-    Rejected,
-    Sender,
-    storable_headers,
-)
+from dispatchd.verify import Answer, Sender, storable_headers
 
 HOOKS: Final = "/hooks/"
 NOSNIFF: Final = {"X-Content-Type-Options": "nosniff"}
-# Hashing more than this keeps the loop for a millisecond or more; it lets the interpreter go.
-RETRY_AFTER_CERTIFICATE_S: Final = 60
-PROVE_HERE_MAX_BYTES: Final = 256 * 1024
+_RECEIVED, _FILTERED = EventStatus.RECEIVED, EventStatus.FILTERED
 
 
 class Takers(Protocol):
@@ -60,13 +47,6 @@ class Takers(Protocol):
         """Hand over a committed event with the deliveries that were claimed."""
 
 
-class CertificateSource(Protocol):
-    """Fetches a provider's certificate so that the verifier finds it."""
-
-    async def ensure(self, url: str) -> bool:
-        """Fetch the certificate behind a pinned URL, unless it is at hand; whether it is now."""
-
-
 class Receiver:
     """Answers the public listener. `routes` may be replaced at any time, as a whole.
 
@@ -78,26 +58,22 @@ class Receiver:
         self,
         routes: Routes,
         *,
-        certificates: CertificateSource,
-        evaluator: Evaluator,
-        store: Store,
+        judge: Judge,
+        store: Intake,
         health: StoreHealth,
         clock: Clock,
-        log: Log,
+        tell: Tell,
         takers: Takers,
-        reader: Reader,
     ) -> None:
         self.routes = routes
         self.draining = False
         self.stopping = False
-        self._certificates = certificates
-        self._evaluator = evaluator
+        self._judge = judge
         self._store = store
         self._health = health
         self._clock = clock
-        self._log = log
+        self._tell = tell
         self._takers = takers
-        self._reader = reader
         self._room = Room()
 
     async def handle(self, request: web.BaseRequest) -> HttpAnswer:
@@ -121,145 +97,62 @@ class Receiver:
         return json_answer(200, {"status": "ok"})
 
     async def _hook(self, request: web.BaseRequest, slug: str) -> HttpAnswer:
-        """Take one webhook, answer it, and write its one wide line."""
+        """Take one webhook, answer it, and tell of it."""
         started_s = time.perf_counter()
-        fields: dict[str, Any] = {"endpoint": slug}
-        write = self._log.info
+        told = WebhookAnswered(slug)
         try:
-            response = await self._take(request, slug, fields)
+            answer = await self._take(request, slug, told)
         except Refusal as refusal:
-            response = refused(refusal)
-            fields["error"] = refusal.code
-            write = self._log.error if refusal.status == 503 else self._log.warning  # noqa: PLR2004
+            answer = refused(refusal)
+            told.error = refusal.code
             if refusal.pause_s and not (self.draining or self.stopping):
                 await asyncio.sleep(refusal.pause_s * random.uniform(1, 2))  # noqa: S311 - no secret
-        write(
-            "event",
-            status=response.status,
-            **fields,
-            latency_ms=round((time.perf_counter() - started_s) * 1000, 3),
-        )
-        return response
+        told.status = answer.status
+        told.latency_ms = round((time.perf_counter() - started_s) * 1000, 3)
+        self._tell(told)
+        return answer
 
-    async def _take(
-        self, request: web.BaseRequest, slug: str, fields: dict[str, Any]
-    ) -> HttpAnswer:
-        """Take one webhook to disk; raise Refusal where the contract says so."""
+    async def _take(self, request: web.BaseRequest, slug: str, told: WebhookAnswered) -> HttpAnswer:
+        """Take one webhook to disk, noting in `told` what is known; else raise its Refusal."""
         routes = self.routes
-        source_ip = fields["source_ip"] = _source_ip(request, routes.client_ip)
+        source_ip = told.source_ip = _source_ip(request, routes.client_ip)
         route = self._admitted(slug, source_ip)
         if request.method != "POST":
-            return self._not_a_post(request, route, fields)
+            return self._not_a_post(request, route, told)
         if self.stopping:
             raise unavailable("closed", "shutting down")
         with Share(self._room, client_key(source_ip) if source_ip else None) as share:
             body = await self._read(request, routes.max_body_bytes, share)
-            fields["body_bytes"] = len(body)
-            return await self._judge(request, route, body, source_ip, fields)
-
-    async def _judge(
-        self,
-        request: web.BaseRequest,
-        route: Route,
-        body: bytes,
-        source_ip: str | None,
-        fields: dict[str, Any],
-    ) -> HttpAnswer:
-        """Prove, read, match and keep a body that is here."""
-        headers = request.headers
-        verifier = route.verifier
-        now_ms = self._clock.now_ms()
-        sender = _sender(request, body, now_ms)
-        proof, content = await self._proven(route, sender)
-        fields["auth"] = proof.by
-        if content is None:
-            content = await self._content(route, sender, proven=True)
-        document = content.document
-        answer = verifier.handshake(sender, document)
-        if answer is not None:
-            return _answered(answer, fields)
-        own = verifier.event_type(headers, document)
-        kind = event_type(headers, document, route.event_type_path, own)
-        if kind is not None and len(kind) > EVENT_TYPE_MAX_CHARS:
-            kind = kind[:EVENT_TYPE_MAX_CHARS]
-            fields["notes"] = [EVENT_TYPE_CUT]
-        rule = route.idempotency
-        idempotency = None if rule is None else rule.of(headers, content, verifier, now_ms)
-        subject = Subject(kind, headers, document, source_ip, content.json)
-        decision = await decide(route, subject, self._evaluator)
-        if decision.notes:
-            fields["notes"] = [*fields.get("notes", ()), *decision.notes]
-        destinations = decision.destinations
-        filtered_by = decision.filtered_by
-        content_type = content.content_type
-        del document, content, subject  # a large one should not wait for the disk with its body
-        event = Event(
-            id=new_id(),
-            endpoint=route.slug,
-            endpoint_id=route.endpoint_id,
-            received_ms=now_ms,
-            event_type=kind,
-            source_ip=source_ip,
-            status=EventStatus.RECEIVED if filtered_by is None else EventStatus.FILTERED,
-            filtered_by=filtered_by,
-            content_type=content_type,
-            headers=storable_headers(headers, verifier.secret_headers),
-            body=body,
-            auth=proof.by,
-        )
-        fields["event_id"] = event.id
-        fields["event_type"] = kind
-        if filtered_by is not None:
-            fields["filtered_by"] = filtered_by
-        fields["destinations"] = len(destinations)
-        return await self._keep(event, destinations, idempotency, route, fields)
-
-    async def _proven(self, route: Route, sender: Sender) -> tuple[Genuine, Content | None]:
-        """Prove the sender; also return what the body says where that had to be read for it."""
-        verifier = route.verifier
-        content: Content | None = None
-        unreadable: Refusal | None = None
-        if verifier.reads_first:
-            try:
-                content = await self._content(route, sender, proven=False)
-            except Refusal as refusal:
-                if refusal.status != 400:  # noqa: PLR2004
-                    raise
-                unreadable = refusal  # for who is proven by other means; it proves nobody itself
-            sender = sender._replace(document=None if content is None else content.document)
-        url = verifier.certificate_url(sender.headers)
-        if url is not None and not await self._certificates.ensure(url):
-            raise Refusal(
-                503,
-                "certificate_unavailable",
-                "the provider's certificate cannot be had; try again",
-                headers={"Retry-After": str(RETRY_AFTER_CERTIFICATE_S)},
+            told.body_bytes = len(body)
+            now_ms = self._clock.now_ms()
+            sender = _sender(request, body, now_ms)
+            proof, content = await self._judge.prove(route, sender)
+            told.auth = proof.by
+            if content is None:
+                content = await self._judge.read(route, sender, proven=True)
+            judgement = await self._judge.judge(route, sender, content, source_ip)
+            decision = judgement.decision
+            if decision is None:
+                return _answered(judgement.handshake, told)
+            event = Event(
+                id=new_id(),
+                endpoint=route.slug,
+                endpoint_id=route.endpoint_id,
+                received_ms=now_ms,
+                event_type=judgement.subject.event_type,
+                source_ip=source_ip,
+                status=_RECEIVED if decision.filtered_by is None else _FILTERED,
+                filtered_by=decision.filtered_by,
+                content_type=content.content_type,
+                headers=storable_headers(request.headers, route.verifier.secret_headers),
+                body=body,
+                auth=proof.by,
             )
-        if url is None and len(sender.body) <= PROVE_HERE_MAX_BYTES:
-            proof = verifier.verify(sender)
-        else:
-            proof = await asyncio.to_thread(verifier.verify, sender)
-        if isinstance(proof, Rejected):
-            raise Refusal(401, proof.code, proof.message)
-        if unreadable is not None:
-            raise unreadable
-        return proof, content
-
-    async def _content(self, route: Route, sender: Sender, *, proven: bool) -> Content:
-        """Read the body: at once where that is soon done, else in a process of its own."""
-        body = sender.body
-        content_type = sender.headers.getall("Content-Type", [""])[0]
-        try:
-            if is_soon_read(body, content_type, route.asked.bodies):
-                return read_here(body, content_type, route.asked)
-            return await self._reader.read(body, content_type, route.asked, proven=proven)
-        except NotJson as error:
-            why = str(error)
-            if sender.headers.getall("Content-Encoding", []):
-                why = "it is compressed, which an endpoint takes only with body: any"
-            raise Refusal(400, "invalid_json", f"the body is not JSON: {why}") from None
-        except CannotRead as error:
-            raise unavailable("overloaded", str(error)) from None
+            told.event, told.notes = event, judgement.notes
+            told.destinations = decision.destinations
+            idempotency = judgement.idempotency
+            del content, judgement  # a large document should not wait for the disk with its body
+            return await self._keep(event, decision.destinations, idempotency, route, told)
 
     def _admitted(self, slug: str, source_ip: str | None) -> Route:
         """Find the route, and whether this client may use it, before any body is read."""
@@ -271,14 +164,14 @@ class Receiver:
         return route
 
     def _not_a_post(
-        self, request: web.BaseRequest, route: Route, fields: dict[str, Any]
+        self, request: web.BaseRequest, route: Route, told: WebhookAnswered
     ) -> HttpAnswer:
         """Answer a handshake that comes as a GET, and nothing else."""
         if request.method == "GET" and route.verifier.gets:
             sender = _sender(request, b"", self._clock.now_ms())
             answer = route.verifier.handshake(sender, None)
             if answer is not None:
-                return _answered(answer, fields)
+                return _answered(answer, told)
         allow = "GET, POST" if route.verifier.gets else "POST"
         raise Refusal(405, "method_not_allowed", "use POST", headers={"Allow": allow})
 
@@ -306,7 +199,7 @@ class Receiver:
         destinations: Sequence[str],
         idempotency: Idempotency | None,
         route: Route,
-        fields: dict[str, Any],
+        told: WebhookAnswered,
     ) -> HttpAnswer:
         """Commit the event, then wake its lanes and say 202."""
         size_bytes = len(event.body)
@@ -318,15 +211,14 @@ class Receiver:
             self._health.failed(error)
             raise unavailable(error.reason, "the event could not be kept") from None
         except WriteRejected as error:
-            self._log.error("internal_error", event_id=event.id, error=str(error))
+            self._tell(InternalError(str(error), event_id=event.id))
             raise Refusal(400, "bad_request", "the request cannot be stored") from None
         finally:
             if added is None or isinstance(added, Duplicate):
                 self._takers.withdraw(offered, size_bytes)
         self._health.worked()
         if isinstance(added, Duplicate):
-            fields["event_id"] = added.event_id
-            fields["duplicate"] = True
+            told.duplicate_of = added.event_id
             if route.idempotency is not None and route.idempotency.on_duplicate == "accept":
                 return accepted(added.event_id)
             raise Refusal(
@@ -353,7 +245,9 @@ def _sender(request: web.BaseRequest, body: bytes, now_ms: int) -> Sender:
     return Sender(request.method, request.headers, query, body, now_ms / 1000)
 
 
-def _answered(answer: Answer, fields: dict[str, Any]) -> HttpAnswer:
+def _answered(answer: Answer | None, told: WebhookAnswered) -> HttpAnswer:
     """Answer a provider's handshake: at once, and nothing is stored."""
-    fields["handshake"] = True
+    if answer is None:
+        raise TypeError("a judgement is a decision or a handshake")
+    told.handshake = True
     return HttpAnswer(answer.status, answer.body, answer.content_type, NOSNIFF)

@@ -12,7 +12,9 @@ from dispatchd.certificates import FAILED_S, KEPT_S, WAITING_MAX, FetchedCertifi
 from dispatchd.config import parse
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.plan.compiling import route_spec
+from dispatchd.reading.reader import Reader
 from dispatchd.receive.explain import Inquiry, explain
+from dispatchd.receive.judge import Judge
 from dispatchd.receive.routes import compile_route
 
 sys.path.append(str(Path(__file__).parents[1] / "vectors"))
@@ -146,7 +148,7 @@ async def test_explain_fetches_it_as_serve_would(there: bool) -> None:
         stored=False,
     )
     evaluator = Evaluator()
-    told = await explain(config, route, asked, evaluator, known)
+    told = await explain(config, route, asked, Judge(known, evaluator, Reader()), evaluator)
     await evaluator.close()
     assert known.asked == [url]
     if there:

@@ -202,7 +202,7 @@ async def test_unproven_bodies_are_never_read_on_the_loop(
         read.append(len(body))
         return read_content(body, content_type, asked.bodies, asked.exact)
 
-    monkeypatch.setattr("dispatchd.receive.receiver.read_here", counted)
+    monkeypatch.setattr("dispatchd.receive.judge.read_here", counted)
     form = b"a=" + b"%41" * 3_000_000
     for slug in ("my-slug", "mailgun", "slack"):
         for body, content_type in ((form, FORM), (DENSE, "application/json")):

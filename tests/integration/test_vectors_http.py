@@ -63,7 +63,7 @@ async def test_vectors_over_http(provider: str, tmp_path: Path) -> None:
     app = App(compile_plan(config), log, clock=clock)
     await app.start()
     assert app.port is not None
-    app._receiver._certificates = AtHand()
+    app._receiver._judge._certificates = AtHand()
     try:
         wrong = []
         for index, (name, document, case) in enumerate(CASES[provider]):

@@ -1,0 +1,144 @@
+"""The one judgement of a webhook: proof, reading, type, filters, destinations.
+
+The receiver acts on it and `explain` spells it out, so that they cannot disagree. A request that
+is not to be taken ends in a Refusal.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from dispatchd.evaluate.evaluator import Evaluator
+from dispatchd.match import EVENT_TYPE_CUT, EVENT_TYPE_MAX_CHARS, Subject, event_type
+from dispatchd.reading.content import Content
+from dispatchd.reading.document import NotJson
+from dispatchd.reading.reader import CannotRead, Reader, is_soon_read, read_here
+from dispatchd.receive.answers import Refusal, unavailable
+from dispatchd.receive.decide import Decision, decide
+from dispatchd.receive.routes import Route
+from dispatchd.store.base import Idempotency
+from dispatchd.verify import Answer, Genuine, Rejected, Sender
+
+RETRY_AFTER_CERTIFICATE_S: Final = 60
+# Hashing more than this keeps the loop for a millisecond or more; it lets the interpreter go.
+PROVE_HERE_MAX_BYTES: Final = 256 * 1024
+
+
+class CertificateSource(Protocol):
+    """Fetches a provider's certificate so that the verifier finds it."""
+
+    async def ensure(self, url: str) -> bool:
+        """Fetch the certificate behind a pinned URL, unless it is at hand; whether it is now."""
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What a webhook is and where it goes.
+
+    `handshake` is the answer to one: then nothing is kept, and the rest is empty. `own_type` is
+    what the provider's own place says of the type, and `notes` are for the log.
+    """
+
+    subject: Subject
+    own_type: str | None = None
+    idempotency: Idempotency | None = None
+    decision: Decision | None = None
+    handshake: Answer | None = None
+    notes: Sequence[str] = ()
+
+
+class Judge:
+    """Judges webhooks, with what that takes."""
+
+    def __init__(
+        self, certificates: CertificateSource, evaluator: Evaluator, reader: Reader
+    ) -> None:
+        self._certificates = certificates
+        self._evaluator = evaluator
+        self._reader = reader
+
+    async def prove(self, route: Route, sender: Sender) -> tuple[Genuine, Content | None]:
+        """Prove the sender; also return what the body says where that had to be read for it.
+
+        Raises Refusal: 401, 400 for a proven body that cannot be read, or 503.
+        """
+        verifier = route.verifier
+        content: Content | None = None
+        unreadable: Refusal | None = None
+        if verifier.reads_first:
+            try:
+                content = await self.read(route, sender, proven=False)
+            except Refusal as refusal:
+                if refusal.status != 400:  # noqa: PLR2004
+                    raise
+                unreadable = refusal  # for who is proven by other means; it proves nobody itself
+            sender = sender._replace(document=None if content is None else content.document)
+        url = verifier.certificate_url(sender.headers)
+        if url is not None and not await self._certificates.ensure(url):
+            raise Refusal(
+                503,
+                "certificate_unavailable",
+                "the provider's certificate cannot be had; try again",
+                headers={"Retry-After": str(RETRY_AFTER_CERTIFICATE_S)},
+            )
+        if url is None and len(sender.body) <= PROVE_HERE_MAX_BYTES:
+            proof = verifier.verify(sender)
+        else:
+            proof = await asyncio.to_thread(verifier.verify, sender)
+        if isinstance(proof, Rejected):
+            raise Refusal(401, proof.code, proof.message)
+        if unreadable is not None:
+            raise unreadable
+        return proof, content
+
+    async def read(self, route: Route, sender: Sender, *, proven: bool) -> Content:
+        """Read the body: at once where that is soon done, else in a process of its own.
+
+        Raises Refusal: 400 where the endpoint does not take such a body, or 503.
+        """
+        body = sender.body
+        content_type = sender.headers.getall("Content-Type", [""])[0]
+        try:
+            if is_soon_read(body, content_type, route.asked.bodies):
+                return read_here(body, content_type, route.asked)
+            return await self._reader.read(body, content_type, route.asked, proven=proven)
+        except NotJson as error:
+            why = str(error)
+            if sender.headers.getall("Content-Encoding", []):
+                why = "it is compressed, which an endpoint takes only with body: any"
+            raise Refusal(400, "invalid_json", f"the body is not JSON: {why}") from None
+        except CannotRead as error:
+            raise unavailable("overloaded", str(error)) from None
+
+    async def judge(
+        self,
+        route: Route,
+        sender: Sender,
+        content: Content,
+        source_ip: str | None,
+        *,
+        handshakes: bool = True,
+    ) -> Judgement:
+        """Judge what a proven sender sent. Waits only where a filter is JSONata."""
+        verifier, document = route.verifier, content.document
+        headers: Any = sender.headers  # both what a verifier and what a filter asks for
+        if handshakes:
+            answer = verifier.handshake(sender, document)
+            if answer is not None:
+                return Judgement(Subject(None, headers, None, source_ip), handshake=answer)
+        own = verifier.event_type(headers, document)
+        kind = event_type(headers, document, route.event_type_path, own)
+        cut = kind is not None and len(kind) > EVENT_TYPE_MAX_CHARS
+        if cut and kind is not None:
+            kind = kind[:EVENT_TYPE_MAX_CHARS]
+        rule = route.idempotency
+        subject = Subject(kind, headers, document, source_ip, content.json)
+        decision = await decide(route, subject, self._evaluator)
+        return Judgement(
+            subject,
+            own,
+            None if rule is None else rule.of(headers, content, verifier, int(sender.now_s * 1000)),
+            decision,
+            notes=[EVENT_TYPE_CUT, *decision.notes] if cut else decision.notes,
+        )
