@@ -13,6 +13,7 @@ from dispatchd.model import (
     Attempt,
     Delivery,
     DeliveryStatus,
+    ErrorClass,
     Event,
     EventStatus,
     Hold,
@@ -129,6 +130,23 @@ class DestinationStats:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneSummary:
+    """One line of `destinations`. Times are Unix ms, None where there was none yet.
+
+    `backlog` counts its open deliveries; the last success and the last error are exact to a
+    second.
+    """
+
+    destination: str
+    state: LaneState
+    backlog: int
+    oldest_due_ms: int | None
+    last_success_ms: int | None
+    last_error_ms: int | None
+    last_error: ErrorClass | None
+
+
+@dataclass(frozen=True, slots=True)
 class Pruned:
     """What a batch of `prune` deleted, and how many it kept because a delivery had failed."""
 
@@ -227,6 +245,9 @@ class Archive(Protocol):
 
     async def stats(self, since_ms: int) -> Stats:
         """Count events and deliveries."""
+
+    async def lanes(self) -> Sequence[LaneSummary]:
+        """List every lane ever seen, by name. Counts the backlog, never the history."""
 
     def replay(self, query: ReplayQuery, now_ms: int) -> AsyncIterator[int]:
         """Start deliveries afresh, in batches of one transaction each; yield each one's count."""

@@ -1,12 +1,23 @@
 """What every backend promises of lanes and what holds them, through the protocol alone."""
 
+from dataclasses import replace
+
 import pytest
 from asking import OpenStore, add, claimed
-from nouns import NOW_MS, an_event
+from nouns import NOW_MS, an_attempt, an_event
 
-from dispatchd.model import DeliveryStatus, Hold, HoldKind, LaneState
+from dispatchd.model import (
+    Dead,
+    Delivered,
+    DeliveryStatus,
+    ErrorClass,
+    Hold,
+    HoldKind,
+    LaneState,
+    RetryAt,
+)
 from dispatchd.store import Store
-from dispatchd.store.base import EventQuery
+from dispatchd.store.base import EventQuery, LaneSummary
 
 PAUSED = Hold(HoldKind.PAUSED, "maintenance", NOW_MS, {})
 BREAKER = Hold(HoldKind.BREAKER, "", NOW_MS + 5, {"probe_ms": NOW_MS + 35_000, "gap_s": 30.0})
@@ -79,3 +90,27 @@ async def test_only_a_gone_lane_that_owes_is_told_of(store: Store, *, owed: bool
     if owed:
         await add(store, an_event(), "crm")
     assert await store.open_lanes(["audit"], NOW_MS) == (["crm"] if owed else [])
+
+
+async def test_a_lane_tells_what_it_owes_and_what_came_of_it_last(store: Store) -> None:
+    deliveries = []
+    for n in range(4):
+        deliveries += await add(store, an_event(received_ms=NOW_MS + n), "crm")
+    assert await store.lanes() == [
+        LaneSummary("audit", LaneState(), 0, None, None, None, None),
+        LaneSummary("crm", LaneState(), 4, NOW_MS, None, None, None),
+    ]
+    ends = [
+        (0, None, Delivered()),
+        (100, None, Delivered()),  # within the second of the first
+        (1200, ErrorClass.TIMEOUT, RetryAt(NOW_MS + 9)),
+        (1300, ErrorClass.HTTP, Dead()),  # another class is told at once
+    ]
+    for delivery, (after_ms, error, verdict) in zip(deliveries, ends, strict=True):
+        attempt = replace(an_attempt(delivery, error=error), started_ms=NOW_MS + after_ms)
+        await store.record(delivery, attempt, verdict)
+    await store.hold_lane("gone", HoldKind.PAUSED, "", NOW_MS)
+    assert [lane.destination for lane in await store.lanes()] == ["audit", "crm", "gone"]
+    assert (await store.lanes())[1] == LaneSummary(
+        "crm", LaneState(), 1, NOW_MS + 9, NOW_MS, NOW_MS + 1300, ErrorClass.HTTP
+    )

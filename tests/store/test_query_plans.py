@@ -22,6 +22,8 @@ HOT = {
     "prune_deliveries": (b"x",),
     "prune_event": (b"x",),
     "open_lane": ("crm", "paused"),
+    "lane_succeeded": (1, "crm"),
+    "lane_failed": (1, "timeout", "crm"),
     "settle": {
         "replays": 0,
         "status": "success",

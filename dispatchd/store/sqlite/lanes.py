@@ -2,14 +2,16 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
 
-from dispatchd.model import Hold, HoldKind, LaneState
-from dispatchd.store.base import hold_words
+from dispatchd.model import ErrorClass, Hold, HoldKind, LaneState
+from dispatchd.store.base import LaneSummary, hold_words
 from dispatchd.store.sqlite.connection import run_steps
 from dispatchd.store.sqlite.database import Database
+from dispatchd.store.sqlite.rows import statements
 
 
 class LaneStates(Database):
@@ -67,6 +69,10 @@ class LaneStates(Database):
         """Return what holds each lane ever seen."""
         return await self._ask(states)
 
+    async def lanes(self) -> Sequence[LaneSummary]:
+        """List every lane ever seen, by name."""
+        return await self._ask(partial(summaries, self._ahead_ms))
+
 
 def states(reader: sqlite3.Connection) -> dict[str, LaneState]:
     """Return the state of every lane."""
@@ -76,6 +82,32 @@ def states(reader: sqlite3.Connection) -> dict[str, LaneState]:
     for destination, hold in _holds(reader):
         found.setdefault(destination, []).append(hold)
     return {name: LaneState(tuple(holds)) for name, holds in found.items()}
+
+
+def summaries(ahead_ms: int, reader: sqlite3.Connection) -> list[LaneSummary]:
+    """List every lane; `ahead_ms` is how far the schedule is ahead of the wall clock."""
+    sql = statements()
+    owed: dict[str, list[tuple[int, int]]] = {}
+    for destination, _, count, due_ms in reader.execute(sql["stats_open"]).fetchall():
+        owed.setdefault(destination, []).append((count, due_ms - ahead_ms))
+    last = {row[0]: row[1:] for row in reader.execute(sql["lanes"]).fetchall()}
+    found = states(reader)
+    summaries = []
+    for name in sorted({*last, *found, *owed}):
+        success_ms, error_ms, error = last.get(name, (None, None, None))
+        mine = owed.get(name, [])
+        summaries.append(
+            LaneSummary(
+                name,
+                found.get(name, LaneState()),
+                sum(count for count, _ in mine),
+                min((due_ms for _, due_ms in mine), default=None),
+                success_ms,
+                error_ms,
+                None if error is None else ErrorClass(error),
+            )
+        )
+    return summaries
 
 
 def why_held(reader: sqlite3.Connection) -> dict[str, str]:

@@ -67,6 +67,15 @@ INSERT OR IGNORE INTO holds (destination, kind, reason, since_ms, detail) VALUES
 -- name: open_lane
 DELETE FROM holds WHERE destination = ? AND kind = ?;
 
+-- name: lane_succeeded
+UPDATE lanes SET last_success_ms = ? WHERE destination = ?;
+
+-- name: lane_failed
+UPDATE lanes SET last_error_ms = ?, last_error = ? WHERE destination = ?;
+
+-- name: lanes
+SELECT destination, last_success_ms, last_error_ms, last_error FROM lanes ORDER BY destination;
+
 -- name: owes
 SELECT 1 FROM deliveries
 WHERE destination = ? AND status IN ('queued', 'retrying') LIMIT 1;

@@ -13,11 +13,13 @@ from dispatchd.model import (
     Delivered,
     Delivery,
     DeliveryStatus,
+    ErrorClass,
     Event,
     RetryAt,
     Verdict,
 )
 from dispatchd.store.base import Claimed
+from dispatchd.store.group_commit import Limits
 from dispatchd.store.sqlite.connection import faults, run, scalar
 from dispatchd.store.sqlite.rows import (
     attempt_to_row,
@@ -28,10 +30,18 @@ from dispatchd.store.sqlite.rows import (
 from dispatchd.store.sqlite.writes import Write, Writes
 
 IDS_PER_QUERY: Final = 64
+MARK_EVERY_MS: Final = 1000  # how exactly the last success and the last error of a lane are kept
 
 
 class Schedule(Writes):
     """Hands deliveries out and keeps their results."""
+
+    def __init__(
+        self, path: str, *, busy_timeout_ms: int = 2000, limits: Limits | None = None
+    ) -> None:
+        super().__init__(path, busy_timeout_ms=busy_timeout_ms, limits=limits)
+        # What of a lane's last success, and its last error of each class, was written when.
+        self._marked: dict[tuple[str, ErrorClass | None], int] = {}
 
     async def claim(self, destination: str, now_ms: int, limit: int, max_bytes: int) -> Claimed:
         """Hand out up to `limit` open deliveries due by `now_ms`, the longest due first."""
@@ -88,7 +98,19 @@ class Schedule(Writes):
             event_id=delivery.event_id,
             claims=(delivery.destination,),
         )
+        self._mark(write, attempt)
         return self._group.submit(write, len(attempt.response_head) + 512, must_queue=True)
+
+    def _mark(self, write: Write, attempt: Attempt) -> None:
+        """Have the lane's last success or error written too, unless it just was."""
+        what, now_ms = (attempt.destination, attempt.error), attempt.started_ms
+        if abs(now_ms - self._marked.get(what, -MARK_EVERY_MS)) < MARK_EVERY_MS:
+            return
+        self._marked[what] = now_ms
+        if attempt.error is None:
+            write.succeeded = (now_ms, attempt.destination)
+        else:
+            write.failed = (now_ms, attempt.error, attempt.destination)
 
     def release(self, delivery: Delivery) -> None:
         """Give back a claimed delivery without an attempt: it is due as it was."""

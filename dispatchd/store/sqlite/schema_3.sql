@@ -20,3 +20,9 @@ INSERT INTO holds (destination, kind, reason, since_ms)
 
 ALTER TABLE lanes DROP COLUMN held;
 ALTER TABLE lanes DROP COLUMN since_ms;
+
+-- What came of a destination last, kept to the second: none of these costs a write for each
+-- delivery. Unix ms; NULL where there was none yet.
+ALTER TABLE lanes ADD COLUMN last_success_ms INTEGER;
+ALTER TABLE lanes ADD COLUMN last_error_ms INTEGER;
+ALTER TABLE lanes ADD COLUMN last_error TEXT;

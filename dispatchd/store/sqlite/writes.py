@@ -24,6 +24,8 @@ class Write:
     deliveries: tuple[tuple[Any, ...], ...] = ()
     attempt: tuple[Any, ...] | None = None
     settle: dict[str, Any] | None = None
+    succeeded: tuple[int, str] | None = None  # when, and which lane
+    failed: tuple[int, str, str] | None = None  # when, why, and which lane
     remember: tuple[bytes, str, bytes, int] | None = None
     duplicate_of: bytes | None = None
     # Whose deliveries this write hands out (an event) or lets go of (a result), once it is durable.
@@ -128,4 +130,6 @@ def _steps(
         (sql["add_delivery"], [row for w in batch for row in w.deliveries]),
         (sql["add_attempt"], [w.attempt for w in batch if w.attempt is not None]),
         (sql["settle"], [w.settle for w in batch if w.settle is not None]),
+        (sql["lane_succeeded"], [w.succeeded for w in batch if w.succeeded is not None]),
+        (sql["lane_failed"], [w.failed for w in batch if w.failed is not None]),
     )
