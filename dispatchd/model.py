@@ -64,12 +64,20 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """What an attempt sent: `body` in place of the event's own, None for that itself."""
+
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One event owed to one destination: the unit of retry.
 
     `attempts` counts every attempt ever made. A replay starts the retry schedule afresh, so
     `attempts_before` of them belong to earlier runs; `replays` tells the runs apart.
-    `due_ms` (Unix ms) is when the next attempt may start.
+    `due_ms` (Unix ms) is when the next attempt may start. `as_sent` is what to send as it was
+    sent before, instead of what the config says, where a replay asked for that.
     """
 
     event_id: str
@@ -79,6 +87,7 @@ class Delivery:
     attempts_before: int
     replays: int
     due_ms: int
+    as_sent: Sent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +133,11 @@ Outcome = Reply | Failure
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at one delivery, as it is kept. Times in Unix ms, latency in ms."""
+    """One try at one delivery, as it is kept. Times in Unix ms, latency in ms.
+
+    `sent` is the body that was sent in place of the event's own: None where that was sent, or
+    nothing. Of all attempts at a delivery the last one's is kept, and it is shown with none.
+    """
 
     event_id: str
     destination: str
@@ -137,6 +150,7 @@ class Attempt:
     response_headers: tuple[tuple[str, str], ...]
     response_head: bytes
     transform: str | None  # None: no transform; "applied"; or why the original was sent
+    sent: bytes | None = None
 
 
 class Whose(StrEnum):

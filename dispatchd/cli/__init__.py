@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "show": "Tell one event's whole story.",
     "explain": "Explain why an event did, or did not, arrive.",
     "replay": "Deliver events again.",
+    "jobs": "List replays, and end them.",
     "send": "Sign and post a test event.",
     "catch": "Run a small local receiver that prints what arrives.",
     "destinations": "List every destination: its state, why, and what waits.",

@@ -21,6 +21,7 @@ from dispatchd.model import (
     LaneState,
     Verdict,
 )
+from dispatchd.store.jobs import Jobs
 
 _HOLD_WORDS: Final = {
     HoldKind.PAUSED: "paused",
@@ -104,19 +105,6 @@ class EventQuery:
     since_ms: int | None = None
     before_id: str | None = None
     limit: int = 50
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayQuery:
-    """Which deliveries to start afresh.
-
-    With `event_ids`, every delivery of those events; else every failed one. Both may be narrowed
-    to one destination and to events received since `since_ms` (Unix ms).
-    """
-
-    event_ids: Sequence[str] = ()
-    destination: str | None = None
-    since_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +223,7 @@ class Schedule(Protocol):
 
 
 class Archive(Protocol):
-    """What people ask: what happened, and again, please."""
+    """What people ask: what happened."""
 
     async def find_events(self, query: EventQuery) -> Sequence[EventSummary]:
         """List events, newest first."""
@@ -249,9 +237,6 @@ class Archive(Protocol):
     async def lanes(self) -> Sequence[LaneSummary]:
         """List every lane ever seen, by name. Counts the backlog, never the history."""
 
-    def replay(self, query: ReplayQuery, now_ms: int) -> AsyncIterator[int]:
-        """Start deliveries afresh, in batches of one transaction each; yield each one's count."""
-
 
 class Upkeep(Protocol):
     """What keeps a store good for years."""
@@ -264,6 +249,9 @@ class Upkeep(Protocol):
 
     def lock(self) -> None:
         """Become the one daemon on this database. Raises AlreadyRunning."""
+
+    def served(self) -> bool:
+        """Whether a daemon, this process's or another's, has this database. Changes nothing."""
 
     def warnings(self) -> Sequence[str]:
         """Return what is worth a sentence to the operator about the open store."""
@@ -289,7 +277,8 @@ class Upkeep(Protocol):
 
         One with a delivery that failed for good stays until it was received before
         `failed_before_ms` too, which is no later. Their deliveries and attempts go with them, and
-        their space goes back to the file system. Batches of one transaction each.
+        their space goes back to the file system. Jobs that ended before `before_ms` go too.
+        Batches of one transaction each.
         """
 
     async def forget(self, now_ms: int) -> int:
@@ -302,5 +291,5 @@ class Upkeep(Protocol):
         """Write a consistent copy of the database to `path` while it is in use."""
 
 
-class Store(Intake, Schedule, Archive, Upkeep, Protocol):
+class Store(Intake, Schedule, Archive, Jobs, Upkeep, Protocol):
     """A durable event store. Ids are canonical UUID strings, times Unix ms."""

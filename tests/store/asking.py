@@ -9,7 +9,7 @@ from dispatchd.model import (
     Event,
 )
 from dispatchd.store import Store
-from dispatchd.store.base import Duplicate, ReplayQuery
+from dispatchd.store.base import Duplicate
 
 OpenStore = Callable[[], Awaitable[Store]]
 FAR_MS = NOW_MS + 10**9
@@ -40,7 +40,3 @@ async def pruned(
     cut_ms = before_ms if failed_before_ms is None else failed_before_ms
     batches = [batch async for batch in store.prune(before_ms, cut_ms)]
     return sum(b.events for b in batches), sum(b.kept_failed for b in batches)
-
-
-async def replayed(store: Store, query: ReplayQuery, now_ms: int = FAR_MS) -> int:
-    return sum([count async for count in store.replay(query, now_ms)])

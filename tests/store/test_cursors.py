@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 from nouns import NOW_MS, an_attempt, an_event
+from replays import FAILED, replayed
 
 from dispatchd.errors import StoreUnavailable, WriteRejected
 from dispatchd.model import Dead, Delivered
-from dispatchd.store.base import Duplicate, EventQuery, Idempotency, ReplayQuery
+from dispatchd.store.base import Duplicate, EventQuery, Idempotency
+from dispatchd.store.jobs import ReplayQuery
 from dispatchd.store.sqlite import SqliteStore, connection
 
 
@@ -53,7 +55,7 @@ async def test_writes_leave_no_cursor(store: SqliteStore) -> None:
     )
     assert sum(isinstance(answer, Duplicate) for answer in answers) == 8
     await store.record(answers[0][0], an_attempt(answers[0][0]), Dead())
-    assert len([batch async for batch in store.replay(ReplayQuery(), NOW_MS)]) == 1
+    assert await replayed(store, ReplayQuery(statuses=FAILED), NOW_MS) == 1
     await store.record(answers[1][0], an_attempt(answers[1][0]), Delivered())
     assert [batch async for batch in store.prune(NOW_MS + 1, NOW_MS + 1)]
     await store.ping()

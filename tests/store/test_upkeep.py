@@ -6,8 +6,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from asking import FAR_MS, OpenStore, add, claimed, pruned, replayed
+from asking import FAR_MS, OpenStore, add, claimed, pruned
 from nouns import NOW_MS, an_attempt, an_event
+from replays import replayed
 
 from dispatchd.errors import AlreadyRunning
 from dispatchd.model import (
@@ -17,7 +18,8 @@ from dispatchd.model import (
     RetryAt,
 )
 from dispatchd.store import Store
-from dispatchd.store.base import Duplicate, EventQuery, Idempotency, ReplayQuery
+from dispatchd.store.base import Duplicate, EventQuery, Idempotency
+from dispatchd.store.jobs import ReplayQuery
 
 
 async def test_prune_goes_through_more_than_one_batch(store: Store) -> None:

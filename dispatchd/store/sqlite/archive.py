@@ -1,9 +1,9 @@
-"""What people ask of SQLite: listings, one event's story, statistics, again please."""
+"""What people ask of SQLite: listings, one event's story, statistics."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from dispatchd.model import DeliveryStatus, EventStatus
 from dispatchd.store.base import (
@@ -11,10 +11,8 @@ from dispatchd.store.base import (
     EventQuery,
     EventStory,
     EventSummary,
-    ReplayQuery,
     Stats,
 )
-from dispatchd.store.sqlite.connection import run_steps
 from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.lanes import why_held
 from dispatchd.store.sqlite.rows import (
@@ -26,8 +24,6 @@ from dispatchd.store.sqlite.rows import (
     to_key,
 )
 
-BATCH_ROWS: Final = 500  # of a replay: keeps each hold of the write lock to milliseconds
-Last = tuple[str, bytes] | int | None  # where a replay goes on
 _OPEN = ("queued", "retrying")
 
 
@@ -45,16 +41,6 @@ class Archive(Database):
     async def stats(self, since_ms: int) -> Stats:
         """Count events and deliveries."""
         return await self._ask(partial(stats, since_ms, self._ahead_ms))
-
-    async def replay(self, query: ReplayQuery, now_ms: int) -> AsyncIterator[int]:
-        """Start deliveries afresh, in batches of one transaction each; yield each one's count."""
-        due_ms = now_ms + self._ahead_ms
-        last: Last = None
-        while (found := await self._ask(partial(replayable, query, last))) is not None:
-            keys, last = found
-            if keys:
-                steps = [(self._sql["replay"], [(due_ms, *key) for key in keys])]
-                yield await self._transaction(partial(run_steps, steps))
 
 
 def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[EventSummary]:
@@ -190,47 +176,3 @@ def stats(since_ms: int, ahead_ms: int, reader: sqlite3.Connection) -> Stats:
         ],
         pages[0][0],
     )
-
-
-def replayable(
-    query: ReplayQuery, last: Last, reader: sqlite3.Connection
-) -> tuple[list[tuple[bytes, str]], Last] | None:
-    """Return the keys of the next deliveries `query` chooses, and where to go on; None at the end.
-
-    Walks by key, so what a batch changed does not come round again: each is chosen once. `last`
-    is what the call before returned, None at first.
-    """
-    if query.event_ids:
-        return _named(query, last if isinstance(last, int) else 0, reader)
-    if query.destination is not None:
-        # By name and key apart: of a row value's comparison SQLite would search the name alone.
-        after_last = "d.destination = ? AND d.event_id > ?"
-        after = last if isinstance(last, tuple) else (query.destination, b"")
-    else:
-        after_last = "(d.destination, d.event_id) > (?, ?)"
-        after = last if isinstance(last, tuple) else ("", b"")
-    keys = reader.execute(
-        "SELECT d.event_id, d.destination FROM deliveries d"  # noqa: S608 - fixed conditions
-        " JOIN events e ON e.id = d.event_id"
-        f" WHERE d.status = 'failed' AND {after_last} AND e.received_ms >= ?"
-        " ORDER BY d.destination, d.event_id LIMIT ?",
-        (*after, query.since_ms or 0, BATCH_ROWS),
-    ).fetchall()
-    return (keys, (keys[-1][1], keys[-1][0])) if keys else None
-
-
-def _named(
-    query: ReplayQuery, start: int, reader: sqlite3.Connection
-) -> tuple[list[tuple[bytes, str]], int] | None:
-    """Return the deliveries of the named events from the one numbered `start` on."""
-    events = list(dict.fromkeys(map(to_key, query.event_ids)))[start : start + BATCH_ROWS]
-    if not events:
-        return None
-    keys = []
-    for key in events:
-        keys += reader.execute(
-            "SELECT d.event_id, d.destination FROM deliveries d JOIN events e ON e.id = d.event_id"
-            " WHERE d.event_id = ? AND e.received_ms >= ? AND (?3 IS NULL OR d.destination = ?3)",
-            (key, query.since_ms or 0, query.destination),
-        ).fetchall()
-    return keys, start + len(events)

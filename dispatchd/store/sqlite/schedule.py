@@ -16,6 +16,7 @@ from dispatchd.model import (
     ErrorClass,
     Event,
     RetryAt,
+    Sent,
     Verdict,
 )
 from dispatchd.store.base import Claimed
@@ -30,6 +31,8 @@ from dispatchd.store.sqlite.rows import (
 from dispatchd.store.sqlite.writes import Write, Writes
 
 IDS_PER_QUERY: Final = 64
+NOTHING_SENT: Final = (ErrorClass.TRANSFORM, ErrorClass.EVALUATOR, ErrorClass.INTERNAL)
+AS_IT_WAS: Final = Sent(None)
 MARK_EVERY_MS: Final = 1000  # how exactly the last success and the last error of a lane are kept
 
 
@@ -53,6 +56,9 @@ class Schedule(Writes):
             def find(reader: sqlite3.Connection) -> Claimed:
                 rows = reader.execute(self._sql["claim"], (*after, asked)).fetchall()
                 chosen, cut, next_bytes = _choose(rows, limit, max_bytes, look.held, ahead_ms)
+                for place, delivery in enumerate(chosen):
+                    if delivery.as_sent is not None:
+                        chosen[place] = self._as_sent(reader, delivery)
                 events = self._events(reader, [delivery.event_id for delivery in chosen])
                 next_rows = reader.execute(self._sql["next_due"], after).fetchall()
                 return Claimed(
@@ -67,6 +73,12 @@ class Schedule(Writes):
         if len(taken) == len(found.ready):
             return found
         return replace(found, ready=taken, more=True)
+
+    def _as_sent(self, reader: sqlite3.Connection, delivery: Delivery) -> Delivery:
+        """Find what the last attempt sent: the event's own body, unless another was kept."""
+        key = (to_key(delivery.event_id), delivery.destination)
+        kept = reader.execute(self._sql["sent"], key).fetchall()
+        return replace(delivery, as_sent=Sent(kept[0][0])) if kept else delivery
 
     def _events(self, reader: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Event]:
         found: dict[str, Event] = {}
@@ -98,8 +110,14 @@ class Schedule(Writes):
             event_id=delivery.event_id,
             claims=(delivery.destination,),
         )
+        size_bytes = len(attempt.response_head) + 512
+        if attempt.sent is not None:
+            write.sent = (key, delivery.destination, attempt.sent)
+            size_bytes += len(attempt.sent)
+        elif delivery.attempts and attempt.error not in NOTHING_SENT:
+            write.not_sent = (key, delivery.destination)
         self._mark(write, attempt)
-        return self._group.submit(write, len(attempt.response_head) + 512, must_queue=True)
+        return self._group.submit(write, size_bytes, must_queue=True)
 
     def _mark(self, write: Write, attempt: Attempt) -> None:
         """Have the lane's last success or error written too, unless it just was."""
@@ -141,7 +159,7 @@ def _choose(
         chosen_bytes += row[7]
         if chosen_bytes > max_bytes:
             return chosen, True, row[7]
-        chosen.append(delivery)
+        chosen.append(replace(delivery, as_sent=AS_IT_WAS) if row[8] else delivery)
     return chosen, False, None
 
 

@@ -26,3 +26,37 @@ ALTER TABLE lanes DROP COLUMN since_ms;
 ALTER TABLE lanes ADD COLUMN last_success_ms INTEGER;
 ALTER TABLE lanes ADD COLUMN last_error_ms INTEGER;
 ALTER TABLE lanes ADD COLUMN last_error TEXT;
+
+-- What the last attempt sent in place of the event's own body, for a replay that sends it again.
+-- One for each delivery that a transform made another, replaced by each attempt.
+CREATE TABLE sent (
+    event_id    BLOB NOT NULL,
+    destination TEXT NOT NULL,
+    body        BLOB NOT NULL,
+    PRIMARY KEY (event_id, destination)
+) STRICT;
+
+-- 1 since a replay that asked for that.
+ALTER TABLE deliveries ADD COLUMN as_sent INTEGER NOT NULL DEFAULT 0;
+
+-- Bulk tasks. What a batch did and how far it came are written in one transaction.
+CREATE TABLE jobs (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind       TEXT    NOT NULL CHECK (kind = 'replay'),
+    state      TEXT    NOT NULL
+        CHECK (state IN ('queued', 'running', 'done', 'cancelled', 'failed')),
+    query      TEXT    NOT NULL,  -- JSON
+    rate       REAL,              -- deliveries a second; NULL: as fast as it goes
+    last_seq   INTEGER NOT NULL,  -- events that came later are none of its business
+    total      INTEGER NOT NULL,  -- how many it has to look at, as counted at its beginning
+    looked     INTEGER NOT NULL DEFAULT 0,
+    replayed   INTEGER NOT NULL DEFAULT 0,
+    undecided  INTEGER NOT NULL DEFAULT 0,
+    cursor     TEXT,              -- JSON: behind what it looked at last
+    created_ms INTEGER NOT NULL,
+    started_ms INTEGER,
+    ended_ms   INTEGER,
+    error      TEXT
+) STRICT;
+
+CREATE INDEX jobs_open ON jobs (id) WHERE state IN ('queued', 'running');

@@ -39,6 +39,10 @@ class Upkeep(Database):
         """Become the one daemon on this database. Raises AlreadyRunning."""
         self._lock = files.lock(self._path)
 
+    def served(self) -> bool:
+        """Whether a daemon, this process's or another's, has this database."""
+        return self._lock is not None or files.locked(self._path)
+
     async def kept_time(self) -> int:
         """Return the wall clock (Unix ms) as it was last kept; 0 where it never was."""
         wall_ms, _ = await self._ask(partial(kept_time, self._sql))
@@ -97,6 +101,8 @@ def prune_batch(
     Returns where the next batch goes on too, None after the end. Events are looked up in the
     transaction that deletes: a replay in between makes one owed.
     """
+    if after == BEFORE_ALL:
+        connection.execute(sql["prune_jobs"], (cuts.before_ms,))
     found = connection.execute(sql["prunable"], (*after, cuts.before_ms, BATCH_ROWS)).fetchall()
     keys = []
     kept_failed = 0
@@ -108,6 +114,7 @@ def prune_batch(
     run_steps(
         [
             (sql["prune_attempts"], keys),
+            (sql["prune_sent"], keys),
             (sql["prune_deliveries"], keys),
             (sql["prune_event"], keys),
         ],

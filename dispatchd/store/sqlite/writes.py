@@ -24,6 +24,8 @@ class Write:
     deliveries: tuple[tuple[Any, ...], ...] = ()
     attempt: tuple[Any, ...] | None = None
     settle: dict[str, Any] | None = None
+    sent: tuple[bytes, str, bytes] | None = None
+    not_sent: tuple[bytes, str] | None = None  # whose earlier `sent` does not count any more
     succeeded: tuple[int, str] | None = None  # when, and which lane
     failed: tuple[int, str, str] | None = None  # when, why, and which lane
     remember: tuple[bytes, str, bytes, int] | None = None
@@ -130,6 +132,8 @@ def _steps(
         (sql["add_delivery"], [row for w in batch for row in w.deliveries]),
         (sql["add_attempt"], [w.attempt for w in batch if w.attempt is not None]),
         (sql["settle"], [w.settle for w in batch if w.settle is not None]),
+        (sql["keep_sent"], [w.sent for w in batch if w.sent is not None]),
+        (sql["drop_sent"], [w.not_sent for w in batch if w.not_sent is not None]),
         (sql["lane_succeeded"], [w.succeeded for w in batch if w.succeeded is not None]),
         (sql["lane_failed"], [w.failed for w in batch if w.failed is not None]),
     )
