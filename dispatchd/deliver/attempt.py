@@ -84,7 +84,9 @@ class Attempts:
         spec = self._spec
         content: bytes | None = None
         note: str | None = None
-        if spec.transforms:
+        if delivery.as_sent is not None:
+            content, note = delivery.as_sent.body, "as it was sent before"
+        elif spec.transforms:
             link = spec.transforms.get(event.endpoint)
             if link is not None:
                 document = await _document(event)
@@ -98,10 +100,10 @@ class Attempts:
                     case Fault(reason=reason):
                         return _not_sent(ErrorClass.EVALUATOR, Whose.OURS, reason)
         outcome = await self._sender.send(spec.courier.compose(event, delivery, content))
-        return _Tried(outcome, spec.courier.judge(outcome, self._clock.now_ms()), note)
+        return _Tried(outcome, spec.courier.judge(outcome, self._clock.now_ms()), note, content)
 
     def _attempt(self, delivery: Delivery, started_ms: int, tried: "_Tried") -> Attempt:
-        outcome, judged, note = tried
+        outcome, judged, note, content = tried
         reply = outcome if isinstance(outcome, Reply) else None
         redactor = self._spec.redactor
         return Attempt(
@@ -116,6 +118,7 @@ class Attempts:
             response_headers=() if reply is None else redactor.headers(reply.headers),
             response_head=b"" if reply is None else redactor.head(reply.head),
             transform=note,
+            sent=content,
         )
 
 
@@ -127,11 +130,15 @@ async def _document(event: Event) -> bytes:
 
 
 class _Tried(NamedTuple):
-    """What came of an exchange, what it means, and what is to be said of the transform."""
+    """What came of an exchange, what it means, and what is to be said of the transform.
+
+    `content` is what was sent in place of the event's body, if anything was.
+    """
 
     outcome: Outcome
     judged: Judged
     note: str | None
+    content: bytes | None = None
 
 
 def _not_sent(error: ErrorClass, whose: Whose, reason: str) -> _Tried:
