@@ -10,6 +10,7 @@ import click
 
 from dispatchd.cli.options import config_option, json_option, parse_event_id, unknown
 from dispatchd.cli.send import header
+from dispatchd.cli.sent import add_header_names
 from dispatchd.cli.storage import load_config, opened
 from dispatchd.cli.text import body_text, bytes_field, clock_time, printable, to_json
 from dispatchd.clock import SystemClock
@@ -121,6 +122,7 @@ async def _stored(config: "Config", event_id: str) -> dict[str, Any]:
             now_ms=event.received_ms,
             stored=True,
             auth=event.auth,
+            forward_headers=event.forward_headers,
         )
         told |= await _explained(config, event.endpoint, asked)
     else:
@@ -151,7 +153,7 @@ async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str,
     from dispatchd.certificates import FetchedCertificates  # noqa: PLC0415 - not for --help
     from dispatchd.evaluate.evaluator import Evaluator  # noqa: PLC0415 - likewise
     from dispatchd.receive import compile_routes  # noqa: PLC0415 - likewise
-    from dispatchd.receive.explain import explain  # noqa: PLC0415 - likewise
+    from dispatchd.receive.explain import event_asked, explain  # noqa: PLC0415 - likewise
 
     active = config.endpoints[slug].model_copy(update={"active": True})
     whole = config.model_copy(update={"endpoints": {**config.endpoints, slug: active}})
@@ -161,6 +163,8 @@ async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str,
         told = await explain(config, route, asked, evaluator)
     finally:
         await evaluator.close()
+    if told["links"]:
+        add_header_names(config, event_asked(route, asked, told), told["links"])
     if not config.endpoints[slug].active:
         told["problem"] = "the endpoint is not active: senders get 404"
     return told
@@ -255,6 +259,8 @@ def _link_lines(link: dict[str, Any]) -> Iterator[str]:
         return
     if link["transform"] is not None:
         yield f"  transform {printable(link['transform'])}"
+    if "headers" in link:
+        yield f"  headers {printable(', '.join(link['headers']))}"
     if link["body"] is not None:
         shown = body_text(link["body"][:SENT_MAX_BYTES])
         if len(link["body"]) > SENT_MAX_BYTES:

@@ -23,8 +23,6 @@ from dispatchd.config.fields import (
     DurationS,
     EventTypes,
     Fraction,
-    HeaderName,
-    HeaderValue,
     ListenAt,
     Name,
     Network,
@@ -33,6 +31,7 @@ from dispatchd.config.fields import (
     Switch,
     Whole,
 )
+from dispatchd.config.outgoing import OutgoingConfig
 from dispatchd.config.part import Part
 from dispatchd.config.sender import PublicBase, SenderConfig
 from dispatchd.config.values import (
@@ -316,16 +315,12 @@ class RetryConfig(Part):
         return RetryPolicy(self.max_attempts, self.backoff_ms, self.jitter)
 
 
-class DestinationConfig(Part):
+class DestinationConfig(OutgoingConfig):
     """Where events go."""
 
     type: Literal["webhook"] = Field("webhook", description="What kind of destination it is.")
-    url: SecretStr = Field(description="The http(s) URL that is posted to.")
     event_types: EventTypes = Field(
         (), description="Globs (* and ?) of the event types it wants; none means all."
-    )
-    headers: Annotated[dict[HeaderName, HeaderValue], EMPTY_MAPPING] = Field(
-        default_factory=dict, description="Headers of your own, e.g. Authorization."
     )
     timeout_s: DurationS = Field(
         30.0,

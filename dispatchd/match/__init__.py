@@ -1,5 +1,6 @@
 """What kind of event is this, and who wants it? Compile once, evaluate often. Pure."""
 
+from dispatchd.match.bindings import bindings_json, wants_bindings
 from dispatchd.match.event_types import (
     EVENT_TYPE_HEADERS,
     EVENT_TYPE_MAX_CHARS,
@@ -29,6 +30,7 @@ __all__ = [
     "PlainFilter",
     "Subject",
     "at_path",
+    "bindings_json",
     "compile_event_types",
     "compile_filter",
     "event_type",
@@ -37,4 +39,5 @@ __all__ = [
     "split_path",
     "subject_json",
     "verdict_of",
+    "wants_bindings",
 ]

@@ -170,6 +170,7 @@ class Receiver:
             headers=storable_headers(headers, verifier.secret_headers),
             body=body,
             auth=proof.by,
+            forward_headers=(route.proofs_to_keep(destinations, headers) if route.proofs else ()),
         )
         fields["event_id"] = event.id
         fields["event_type"] = kind

@@ -16,7 +16,14 @@ from dispatchd.receive.admission import Admission
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.content import Bodies
 from dispatchd.receive.idempotency import IdempotencyRule
-from dispatchd.verify import ApiKey, Certificates, Verifier, compile_verifier
+from dispatchd.verify import (
+    ApiKey,
+    Certificates,
+    Verifier,
+    compile_verifier,
+    headers_named,
+    is_secret_header,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,11 @@ class LinkRoute:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One active endpoint."""
+    """One active endpoint.
+
+    `proofs` are, by destination, the headers (in lower case) that prove the sender and that this
+    destination asks for by name; only destinations that do are in it.
+    """
 
     slug: str
     endpoint_id: str
@@ -41,6 +52,17 @@ class Route:
     filter: Filter | None
     admission: Admission | None
     links: Sequence[LinkRoute]
+    proofs: Mapping[str, frozenset[str]]
+
+    def proofs_to_keep(
+        self, destinations: Sequence[str], headers: Mapping[str, str]
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the headers that are kept to be sent on to `destinations`, and for nothing else.
+
+        They prove the sender, and one of the destinations names them in full.
+        """
+        names = [self.proofs[to] for to in destinations if to in self.proofs]
+        return headers_named(headers, frozenset().union(*names)) if names else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +116,23 @@ def _route(
             )
             for link in endpoint.destinations
         ),
+        proofs=_proofs(config, endpoint, verifier),
     )
+
+
+def _proofs(
+    config: Config, endpoint: EndpointConfig, verifier: Verifier
+) -> dict[str, frozenset[str]]:
+    """Return which proof headers each linked destination names in full."""
+    found = {
+        link.to: frozenset(
+            name
+            for name in config.destinations[link.to].forwarded_in_full
+            if name in verifier.secret_headers or is_secret_header(name)
+        )
+        for link in endpoint.destinations
+    }
+    return {to: names for to, names in found.items() if names}
 
 
 def _admission(endpoint: EndpointConfig) -> Admission | None:

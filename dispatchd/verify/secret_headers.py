@@ -34,3 +34,10 @@ def storable_headers(
         for k, v in headers.items()
         if not is_secret_header(k) and not (besides and k.lower() in besides)
     )
+
+
+def headers_named(
+    headers: Mapping[str, str], names: Collection[str]
+) -> tuple[tuple[str, str], ...]:
+    """Return the headers of these names (in lower case), in order, duplicates included."""
+    return tuple((k, v) for k, v in headers.items() if k.lower() in names)

@@ -26,7 +26,7 @@ def reply(status: int, retry_after: str | None = None) -> Reply:
 
 def composed(content: bytes | None = None, own: dict[str, str] | None = None, **event: object):
     courier = WebhookCourier("http://x/", own or {}, 30.0, "Dispatch")
-    return courier.compose(an_event(**event), DELIVERY, content)
+    return courier.compose(an_event(**event), DELIVERY, content, NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_judgements(outcome: Outcome, judged: Judged) -> None:
 
 def test_what_a_destination_is_told() -> None:
     event = an_event(event_type="issues")
-    request = WebhookCourier("http://x/", {}, 30.0, "Acme-Hooks").compose(event, DELIVERY, None)
+    request = WebhookCourier("http://x/", {}, 30.0, "Acme-Hooks").compose(event, DELIVERY, None, NOW_MS)
     headers = dict(request.headers)
     assert headers["X-Acme-Hooks-Event-ID"] == event.id
     assert headers["X-Acme-Hooks-Endpoint-ID"] == event.endpoint_id
