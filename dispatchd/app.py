@@ -75,7 +75,7 @@ class App:
         await store.open()
         for sentence in store.warnings():
             log.warning("storage", message=sentence)
-        for name in await store.open_lanes(config.destinations):
+        for name in await store.open_lanes(config.destinations, self._clock.now_ms()):
             log.warning("destination_held", destination=name, reason="not in the config")
         watch = ClockWatch(store, self._health, self._clock, log, self._look_again)
         await watch.start()  # before the lanes ask what is due

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class EventStatus(StrEnum):
@@ -184,3 +185,33 @@ class Dead:
 
 
 Verdict = Delivered | RetryAt | Dead
+
+
+class HoldKind(StrEnum):
+    """What may hold a lane; several may at once, and it is open when none does."""
+
+    PAUSED = "paused"  # by hand
+    BREAKER = "breaker"  # open after failures, until a probe succeeds
+    GONE = "gone"  # answered 410
+    CONFIG = "config"  # no such destination in the config
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One reason why nothing is sent to a destination.
+
+    `reason` is for people and may be empty; `since_ms` is Unix ms, None where nobody noted it;
+    `detail` is what its owner needs after a restart, plain JSON.
+    """
+
+    kind: HoldKind
+    reason: str
+    since_ms: int | None
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """What is kept of a lane: it is held while there are `holds`."""
+
+    holds: tuple[Hold, ...] = ()

@@ -5,11 +5,34 @@ are durable. Every method may raise StoreUnavailable (nothing was changed, try l
 """
 
 from asyncio import Future
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Final, Protocol
 
-from dispatchd.model import Attempt, Delivery, DeliveryStatus, Event, EventStatus, Verdict
+from dispatchd.model import (
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Event,
+    EventStatus,
+    Hold,
+    HoldKind,
+    LaneState,
+    Verdict,
+)
+
+_HOLD_WORDS: Final = {
+    HoldKind.PAUSED: "paused",
+    HoldKind.BREAKER: "breaker open",
+    HoldKind.GONE: "gone",
+    HoldKind.CONFIG: "not in the config",
+}
+
+
+def hold_words(hold: Hold) -> str:
+    """Say for people why a lane is held: `paused: maintenance`."""
+    words = _HOLD_WORDS[hold.kind]
+    return f"{words}: {hold.reason}" if hold.reason else words
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +183,34 @@ class Schedule(Protocol):
     def release(self, delivery: Delivery) -> None:
         """Give back a claimed delivery without an attempt: it is due as it was."""
 
-    async def open_lanes(self, destinations: Collection[str]) -> Sequence[str]:
+    async def open_lanes(
+        self, destinations: Collection[str], now_ms: int | None = None
+    ) -> Sequence[str]:
         """Declare which destinations exist; return those that owe deliveries but are gone.
 
-        Their deliveries are held until they are declared again. Costs nothing per delivery.
+        Those are held from `now_ms` (Unix ms) on, kind `config`, until they are declared again.
+        Costs nothing per delivery.
         """
+
+    async def lane_states(self) -> Mapping[str, LaneState]:
+        """Return what holds each lane ever seen, by destination: one small read."""
+
+    async def hold_lane(
+        self,
+        destination: str,
+        kind: HoldKind,
+        reason: str,
+        since_ms: int,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Hold a lane for one more reason, or replace what is kept of that one.
+
+        `detail` is plain JSON. Its open deliveries count as held from here on, whatever is
+        under way is recorded as ever. Costs nothing per delivery.
+        """
+
+    async def open_lane(self, destination: str, *kinds: HoldKind) -> None:
+        """End these reasons to hold a lane, where they are; it is open when none is left."""
 
     async def version(self) -> int:
         """Return a number that moves when another process has changed something."""

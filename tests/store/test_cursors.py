@@ -17,9 +17,8 @@ from nouns import NOW_MS, an_attempt, an_event
 
 from dispatchd.errors import StoreUnavailable, WriteRejected
 from dispatchd.model import Dead, Delivered
-from dispatchd.store import sqlite_connection
 from dispatchd.store.base import Duplicate, EventQuery, Idempotency, ReplayQuery
-from dispatchd.store.sqlite import SqliteStore
+from dispatchd.store.sqlite import SqliteStore, connection
 
 
 @pytest.fixture
@@ -106,8 +105,8 @@ def fail(wrong: str, connection: sqlite3.Connection) -> None:
 @pytest.mark.parametrize("wrong", ["SELECT * FROM nowhere", "SELECT 1; SELECT 2", "ROLLBACK"])
 async def test_an_error_takes_no_cursor_with_it(store: SqliteStore, wrong: str) -> None:
     assert store._writer is not None
-    work = partial(sqlite_connection.transact, work=partial(fail, wrong))
-    (error,) = await all_of([sqlite_connection.run(store._writer, work)])
+    work = partial(connection.transact, work=partial(fail, wrong))
+    (error,) = await all_of([connection.run(store._writer, work)])
     assert isinstance(error, sqlite3.Error | sqlite3.Warning)
     assert cursors() == []
     await store.ping()

@@ -9,8 +9,8 @@ from nouns import an_event
 from dispatchd.model import DeliveryStatus
 from dispatchd.store import store_from_url
 from dispatchd.store.base import EventQuery, ReplayQuery
-from dispatchd.store.rows import statements
 from dispatchd.store.sqlite import SqliteStore
+from dispatchd.store.sqlite.rows import statements
 
 HOT = {
     "claim": ("crm", 1, 10),
@@ -21,7 +21,7 @@ HOT = {
     "prune_attempts": (b"x",),
     "prune_deliveries": (b"x",),
     "prune_event": (b"x",),
-    "hold_lane": ("gone", "crm"),
+    "open_lane": ("crm", "paused"),
     "settle": {
         "replays": 0,
         "status": "success",

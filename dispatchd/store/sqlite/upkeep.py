@@ -1,12 +1,17 @@
 """What keeps a SQLite store in shape, a bounded piece at a time: each is one short transaction."""
 
+import asyncio
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from dispatchd.store.base import Pruned
-from dispatchd.store.sqlite_connection import run_steps, scalar
+from dispatchd.store.sqlite import files
+from dispatchd.store.sqlite.connection import faults, run_steps, scalar
+from dispatchd.store.sqlite.database import Database
 
 BATCH_ROWS: Final = 500  # keeps each hold of the write lock to milliseconds
 # Of 4 KiB. Each is moved through the -wal file, so this is a few milliseconds too.
@@ -20,6 +25,68 @@ class Cuts:
 
     before_ms: int
     failed_before_ms: int
+
+
+class Upkeep(Database):
+    """Looks after the file."""
+
+    def warnings(self) -> Sequence[str]:
+        """Return what is worth a sentence to the operator about the open store."""
+        sentence = files.too_open(self._path)
+        return [] if sentence is None else [sentence]
+
+    def lock(self) -> None:
+        """Become the one daemon on this database. Raises AlreadyRunning."""
+        self._lock = files.lock(self._path)
+
+    async def kept_time(self) -> int:
+        """Return the wall clock (Unix ms) as it was last kept; 0 where it never was."""
+        wall_ms, _ = await self._ask(partial(kept_time, self._sql))
+        return wall_ms
+
+    async def keep_time(self, now_ms: int, set_back_ms: int = 0) -> None:
+        """Keep the wall clock and, in the same transaction, by how much it was set back."""
+        self._ahead_ms = await self._transaction(partial(keep_time, self._sql, now_ms, set_back_ms))
+
+    async def prune(self, before_ms: int, failed_before_ms: int) -> AsyncIterator[Pruned]:
+        """Delete the events received before `before_ms` that owe nothing any more."""
+        cuts = Cuts(before_ms, failed_before_ms)
+        last: tuple[int, int] | None = BEFORE_ALL
+        while last is not None:
+            pruned, last = await self._transaction(partial(prune_batch, self._sql, cuts, last))
+            if last is not None:
+                yield pruned
+            while await self._transaction(give_back):
+                pass
+
+    async def forget(self, now_ms: int) -> int:
+        """Forget idempotency keys whose window ended by `now_ms`: one small batch."""
+        return await self._transaction(partial(forget, self._sql, now_ms))
+
+    async def backup(self, path: str) -> None:
+        """Write a consistent copy of the database to `path` while it is in use."""
+        self._open_reader()
+
+        def copy() -> None:
+            files.create_private(path)
+            with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+                connection.execute("VACUUM INTO ?", (path,))
+
+        with faults():
+            # Not on the reader: it is query_only, and would keep every other read waiting.
+            await asyncio.to_thread(copy)
+
+    async def check(self) -> None:
+        """Prove that the database is the one that was opened: cheap, writes nothing."""
+        if self._files is not None:
+            opened = self._files
+            await self._ask(lambda _reader: opened.check())
+
+    async def ping(self) -> None:
+        """Prove that the store answers reads and can write."""
+        await self.check()
+        await self._ask(lambda reader: reader.execute("SELECT count(*) FROM lanes").fetchall())
+        await self._transaction(partial(run_steps, [(self._sql["probe"], [()])]))
 
 
 def prune_batch(

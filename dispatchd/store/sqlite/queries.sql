@@ -55,12 +55,17 @@ SELECT event_id, expires_ms FROM idempotency WHERE endpoint_id = ? AND key = ?;
 DELETE FROM idempotency WHERE (endpoint_id, key) IN (
     SELECT endpoint_id, key FROM idempotency WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?);
 
--- name: open_lane
-INSERT INTO lanes (destination, held) VALUES (?, NULL)
-ON CONFLICT (destination) DO UPDATE SET held = NULL WHERE held IS NOT NULL;
+-- name: add_lane
+INSERT OR IGNORE INTO lanes (destination) VALUES (?);
 
 -- name: hold_lane
-UPDATE lanes SET held = ? WHERE destination = ? AND held IS NULL;
+INSERT OR REPLACE INTO holds (destination, kind, reason, since_ms, detail) VALUES (?, ?, ?, ?, ?);
+
+-- name: hold_lane_first
+INSERT OR IGNORE INTO holds (destination, kind, reason, since_ms, detail) VALUES (?, ?, ?, ?, ?);
+
+-- name: open_lane
+DELETE FROM holds WHERE destination = ? AND kind = ?;
 
 -- name: owes
 SELECT 1 FROM deliveries

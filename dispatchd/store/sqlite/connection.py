@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, cast
 import aiosqlite
 
 from dispatchd.errors import StoreUnavailable, StoreUnusable, WriteRejected
-from dispatchd.store.rows import schema
+from dispatchd.store.sqlite.rows import schema
 
 SCHEMA_VERSION: Final = 3
 WORK: Final = "-- work"

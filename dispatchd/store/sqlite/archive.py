@@ -1,7 +1,8 @@
-"""The SQLite store's questions that people ask: listings, one event's story, statistics."""
+"""What people ask of SQLite: listings, one event's story, statistics, again please."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 from dispatchd.model import DeliveryStatus, EventStatus
@@ -13,7 +14,10 @@ from dispatchd.store.base import (
     ReplayQuery,
     Stats,
 )
-from dispatchd.store.rows import (
+from dispatchd.store.sqlite.connection import run_steps
+from dispatchd.store.sqlite.database import Database
+from dispatchd.store.sqlite.lanes import why_held
+from dispatchd.store.sqlite.rows import (
     attempt_from_row,
     delivery_from_row,
     event_from_row,
@@ -27,6 +31,32 @@ Last = tuple[str, bytes] | int | None  # where a replay goes on
 _OPEN = ("queued", "retrying")
 
 
+class Archive(Database):
+    """Looks things up."""
+
+    async def find_events(self, query: EventQuery) -> Sequence[EventSummary]:
+        """List events, newest first."""
+        return await self._ask(partial(find_events, query))
+
+    async def get_event(self, event_id: str) -> EventStory | None:
+        """Return one event and everything that happened to it; None where there is none."""
+        return await self._ask(partial(get_event, event_id, self._ahead_ms))
+
+    async def stats(self, since_ms: int) -> Stats:
+        """Count events and deliveries."""
+        return await self._ask(partial(stats, since_ms, self._ahead_ms))
+
+    async def replay(self, query: ReplayQuery, now_ms: int) -> AsyncIterator[int]:
+        """Start deliveries afresh, in batches of one transaction each; yield each one's count."""
+        due_ms = now_ms + self._ahead_ms
+        last: Last = None
+        while (found := await self._ask(partial(replayable, query, last))) is not None:
+            keys, last = found
+            if keys:
+                steps = [(self._sql["replay"], [(due_ms, *key) for key in keys])]
+                yield await self._transaction(partial(run_steps, steps))
+
+
 def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[EventSummary]:
     """List events, newest first."""
     where, values = _event_conditions(query)
@@ -35,7 +65,7 @@ def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[Event
         f" length(e.body) FROM events e {where} ORDER BY e.id DESC LIMIT ?",
         (*values, query.limit),
     ).fetchall()
-    held = _held(reader)
+    held = why_held(reader)
     found = []
     for row in rows:
         counts: dict[DeliveryStatus, int] = {}
@@ -92,17 +122,12 @@ def _event_conditions(query: EventQuery) -> tuple[str, list[Any]]:
 
 def _status_condition(status: DeliveryStatus) -> tuple[str, list[Any]]:
     """`held` is an open delivery whose destination is held; the others are what they say."""
-    in_held = "d.destination IN (SELECT destination FROM lanes WHERE held IS NOT NULL)"
+    in_held = "d.destination IN (SELECT destination FROM holds)"
     if status is DeliveryStatus.HELD:
         return f"d.status IN ('queued', 'retrying') AND {in_held}", []
     if status in _OPEN:
         return f"d.status = ? AND NOT {in_held}", [status]
     return "d.status = ?", [status]
-
-
-def _held(reader: sqlite3.Connection) -> dict[str, str]:
-    rows = reader.execute("SELECT destination, held FROM lanes WHERE held IS NOT NULL").fetchall()
-    return {row[0]: row[1] for row in rows}
 
 
 def _shown(status: str, destination: str, held: dict[str, str]) -> DeliveryStatus:
@@ -118,7 +143,7 @@ def get_event(event_id: str, ahead_ms: int, reader: sqlite3.Connection) -> Event
     events = list(reader.execute(sql["event"], key).fetchall())
     if not events:
         return None
-    held = _held(reader)
+    held = why_held(reader)
     deliveries = []
     for row in reader.execute(sql["story_deliveries"], key).fetchall():
         shown = _shown(row[2], row[1], held)
@@ -139,7 +164,7 @@ def stats(since_ms: int, ahead_ms: int, reader: sqlite3.Connection) -> Stats:
         EventStatus(row[0]): row[1]
         for row in reader.execute(sql["stats_events"], (since_ms,)).fetchall()
     }
-    held = _held(reader)
+    held = why_held(reader)
     counts: dict[str, dict[DeliveryStatus, int]] = {}
     oldest: dict[str, int] = {}
     for (destination,) in reader.execute("SELECT destination FROM lanes").fetchall():
