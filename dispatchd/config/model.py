@@ -31,6 +31,7 @@ from dispatchd.config.fields import (
     Switch,
     Whole,
 )
+from dispatchd.config.forward_advice import forward_advice
 from dispatchd.config.outgoing import OutgoingConfig
 from dispatchd.config.part import Part
 from dispatchd.config.sender import PublicBase, SenderConfig
@@ -421,4 +422,4 @@ class Config(Part):
             for name in self.destinations
             if name not in linked
         ]
-        return found
+        return [*found, *forward_advice(self)]

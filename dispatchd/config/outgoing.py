@@ -147,6 +147,8 @@ class OutgoingConfig(Part):
     @model_validator(mode="after")
     def _can_sign(self) -> Self:
         if not self.signing_secret:
+            if "signing_secret" in self.model_fields_set:
+                raise ValueError("signing_secret holds no secret")
             if "signing" in self.model_fields_set:
                 raise ValueError("signing needs a signing_secret")
             return self
@@ -160,10 +162,13 @@ class OutgoingConfig(Part):
             if problems:
                 raise ValueError("; ".join(problems))
         try:
-            signer = self.signer()
+            names = self.signer().names  # type: ignore[union-attr]  # it has a secret
         except ValueError as error:
             raise ValueError(f"{error}; `dispatchd key signing` makes one") from None
-        for name in signer.names if signer is not None else ():
+        return self._writes_once(names)
+
+    def _writes_once(self, names: tuple[str, ...]) -> Self:
+        for name in names:
             for key in ("headers", "forward_headers"):
                 if name.lower() in {written.lower() for written in getattr(self, key)}:
                     raise ValueError(f"{key} and the signing both write {name}; remove one")

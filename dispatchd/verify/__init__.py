@@ -17,6 +17,7 @@ from dispatchd.verify.endpoint import (
     compile_verifier,
     missing_keys,
     problems,
+    proof_headers,
 )
 from dispatchd.verify.form import document_json, form_document, is_form, parse_form
 from dispatchd.verify.inbound import Answer, ApiKey, Genuine, Headers, Rejected, Sender
@@ -68,6 +69,7 @@ __all__ = [
     "parse_form",
     "private_key_text",
     "problems",
+    "proof_headers",
     "provider_names",
     "public_url_problem",
     "sign",

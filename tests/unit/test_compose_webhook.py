@@ -51,7 +51,9 @@ def test_judgements(outcome: Outcome, judged: Judged) -> None:
 
 def test_what_a_destination_is_told() -> None:
     event = an_event(event_type="issues")
-    request = WebhookCourier("http://x/", {}, 30.0, "Acme-Hooks").compose(event, DELIVERY, None, NOW_MS)
+    request = WebhookCourier("http://x/", {}, 30.0, "Acme-Hooks").compose(
+        event, DELIVERY, None, NOW_MS
+    )
     headers = dict(request.headers)
     assert headers["X-Acme-Hooks-Event-ID"] == event.id
     assert headers["X-Acme-Hooks-Endpoint-ID"] == event.endpoint_id
