@@ -1,6 +1,7 @@
 """Which of a sender's own headers go along to a destination, and how."""
 
-from collections.abc import Callable, Collection, Iterator
+import re
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Final
 
@@ -32,6 +33,9 @@ NEVER: Final = frozenset(
 # They tell of the way to dispatchd, not of the way to the destination; and of who asks.
 IN_FULL_ONLY: Final = frozenset({"forwarded", "user-agent", "via", "x-real-ip"})
 PATH_PREFIX: Final = "x-forwarded-"
+# No sender needs them, and they could not be sent. Bytes that were no UTF-8 are sent as `?`, as
+# which they are kept.
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 NAMES_KEPT: Final = 512  # senders choose the names: what was decided of them is bounded
 
 Matches = Callable[[str], bool]
@@ -68,38 +72,32 @@ class Forwarding:
 
         self._goes = lru_cache(NAMES_KEPT)(goes)
 
-    def headers(self, event: Event) -> Iterator[tuple[str, str]]:
-        """Yield the headers of `event` that go along, as they came.
+    def headers(self, event: Event) -> list[tuple[str, str]]:
+        """Return the headers of `event` that go along, as they came.
 
         Those that prove the sender are kept apart; one goes only where it is named in full, for
         it may be kept for another destination's sake.
         """
+        goes = self._goes
+        lines = [line for line in event.headers if goes(line[0])]
+        if event.forward_headers:
+            named = self._in_full
+            lines += [line for line in event.forward_headers if line[0].lower() in named]
         listed = _listed_by_connection(event.headers)
-        for name, value in event.headers:
-            if self._goes(name) and not (listed and name.lower() in listed):
-                yield from _line(name, value)
-        for name, value in event.forward_headers:
-            low = name.lower()
-            if low in self._in_full and low not in listed:
-                yield from _line(name, value)
+        if listed:
+            lines = [line for line in lines if line[0].lower() not in listed]
+        return [
+            (name, value if value.isascii() else value.encode("utf-8", "replace").decode())
+            for name, value in lines
+            if value.isprintable() or not _CONTROLS.search(value)
+        ]
 
 
 def _listed_by_connection(headers: tuple[tuple[str, str], ...]) -> Collection[str]:
     """Return what a sender's `Connection` says to be of its connection alone."""
-    listed: set[str] = set()
-    for name, value in headers:
-        if name.lower() == "connection":
-            listed.update(option.strip().lower() for option in value.split(","))
-    return listed
-
-
-def _line(name: str, value: str) -> Iterator[tuple[str, str]]:
-    """Yield a header that can be sent.
-
-    Bytes that were no UTF-8 become `?`, as they do when they are kept; a line with control
-    characters, which no sender needs, is left out.
-    """
-    if not value.isascii():
-        value = value.encode("utf-8", "replace").decode()
-    if not any((char < " " and char != "\t") or char == "\x7f" for char in value):
-        yield name, value
+    return {
+        option.strip().lower()
+        for name, value in headers
+        if len(name) == len("connection") and name.lower() == "connection"
+        for option in value.split(",")
+    }

@@ -14,7 +14,7 @@ from dispatchd.verify import keys
 from dispatchd.verify.inbound import Sender
 from dispatchd.verify.providers import standard
 from dispatchd.verify.scheme import Scheme, SignatureSpec, scheme_of, spec_problems, spell
-from dispatchd.verify.template import Signed, compile_template, fill, uses
+from dispatchd.verify.template import Signed, compile_template, fill, is_body, uses
 
 _STANDARD_V1A, _STANDARD_V1 = standard("webhook", "standard-webhooks")
 STANDARD_ID: Final = "webhook-id"
@@ -44,6 +44,7 @@ class Signer:
         self._id_header = id_header
         self._timestamp_header = scheme.timestamp_header
         self._parts = compile_template(scheme.template)
+        self._body_only = is_body(self._parts)
         self._url = url
         self.names: Final = tuple(filter(None, (id_header, self._timestamp_header, self._header)))
 
@@ -57,8 +58,10 @@ class Signer:
             headers[self._id_header] = event_id
         if self._timestamp_header:
             headers[self._timestamp_header] = timestamp
-        sender = Sender("POST", headers, "", body, 0.0)
-        message = fill(self._parts, Signed(sender, self._url, timestamp, None))
+        message = body
+        if not self._body_only:
+            sender = Sender("POST", headers, "", body, 0.0)
+            message = fill(self._parts, Signed(sender, self._url, timestamp, None))
         headers[self._header] = " ".join(
             [spell(scheme, make(message), timestamp) for scheme, make in self._keyed]
         )

@@ -19,6 +19,7 @@ from dispatchd.config import (
     RetryConfig,
     ServerConfig,
     SignatureConfig,
+    SigningConfig,
     StorageConfig,
     json_schema,
     parse,
@@ -40,6 +41,7 @@ SECTIONS = {
     "idempotency": IdempotencyConfig,
     "links": LinkConfig,
     "destinations": DestinationConfig,
+    "signing": SigningConfig,
     "retry": RetryConfig,
 }
 
@@ -94,12 +96,14 @@ def test_the_example_has_the_keys_of_the_models():
         "idempotency": [e["idempotency"] for e in endpoints if e.get("idempotency")],
         "links": links,
         "destinations": destinations,
+        "signing": [d["signing"] for d in destinations if isinstance(d.get("signing"), dict)],
         "retry": [d["retry"] for d in destinations if "retry" in d],
     }
     # Every way to place a key or a timestamp; one line of the example shows one of them.
     alternatives = {
         "signature": {"path", "timestamp_header", "timestamp_path", "template", "tolerance"},
         "idempotency": {"body"},
+        "signing": keys(SigningConfig),  # the example names a scheme that needs none
     }
     for title, model in SECTIONS.items():
         named = {key for part in shown[title] for key in part}
