@@ -33,8 +33,7 @@ NEVER: Final = frozenset(
 # They tell of the way to dispatchd, not of the way to the destination; and of who asks.
 IN_FULL_ONLY: Final = frozenset({"forwarded", "user-agent", "via", "x-real-ip"})
 PATH_PREFIX: Final = "x-forwarded-"
-# No sender needs them, and they could not be sent. Bytes that were no UTF-8 are sent as `?`, as
-# which they are kept.
+# No sender needs them in a header, and they could not be sent on.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 NAMES_KEPT: Final = 512  # senders choose the names: what was decided of them is bounded
 
@@ -86,11 +85,17 @@ class Forwarding:
         listed = _listed_by_connection(event.headers)
         if listed:
             lines = [line for line in lines if line[0].lower() not in listed]
-        return [
-            (name, value if value.isascii() else value.encode("utf-8", "replace").decode())
-            for name, value in lines
-            if value.isprintable() or not _CONTROLS.search(value)
-        ]
+        return [(n, text) for n, value in lines if (text := sendable(value)) is not None]
+
+
+def sendable(value: str) -> str | None:
+    """Return a header's value as it can be sent; None where it cannot.
+
+    Bytes that were no UTF-8 are sent as `?`, as which they are kept too.
+    """
+    if not value.isascii():
+        value = value.encode("utf-8", "replace").decode()
+    return value if value.isprintable() or not _CONTROLS.search(value) else None
 
 
 def _listed_by_connection(headers: tuple[tuple[str, str], ...]) -> Collection[str]:

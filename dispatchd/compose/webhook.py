@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 
 from dispatchd import __version__
 from dispatchd.compose.courier import judge_http
-from dispatchd.compose.forward import Forwarding
+from dispatchd.compose.forward import Forwarding, sendable
 from dispatchd.model import Delivery, Event, Judged, Outcome, Request
 
 USER_AGENT: Final = f"dispatchd/{__version__}"
@@ -76,8 +76,8 @@ class WebhookCourier:
         if content is None and self._content_encoding is not None:
             # Without it, a compressed body is only noise; every line of it, in order.
             for name, value in event.headers:
-                if name.lower() == "content-encoding":
-                    headers.add(self._content_encoding, value)
+                if name.lower() == "content-encoding" and (text := sendable(value)) is not None:
+                    headers.add(self._content_encoding, text)
         if self._event_id is not None:
             headers[self._event_id] = event.id
         if self._event_type is not None and event.event_type is not None:

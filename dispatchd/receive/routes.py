@@ -1,7 +1,7 @@
 """Config to routes: each endpoint compiled to what its requests are checked against."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dispatchd.config import (
     Config,
@@ -52,7 +52,7 @@ class Route:
     filter: Filter | None
     admission: Admission | None
     links: Sequence[LinkRoute]
-    proofs: Mapping[str, frozenset[str]]
+    proofs: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def proofs_to_keep(
         self, destinations: Sequence[str], headers: Mapping[str, str]

@@ -98,3 +98,11 @@ def test_content_is_sent_in_place_of_the_body_as_json() -> None:
     request = composed(b'{"a":1}', content_type="text/plain")
     assert (request.body, request.headers["Content-Type"]) == (b'{"a":1}', "application/json")
     assert composed(content_type="text/plain").headers["Content-Type"] == "text/plain"
+
+
+@pytest.mark.parametrize(("value", "sent"), [("gz\udce9", ["gz?"]), ("gz\x00", []), ("br", ["br"])])
+def test_a_content_encoding_that_cannot_be_sent_stops_no_delivery(
+    value: str, sent: list[str]
+) -> None:
+    headers = composed(headers=(("Content-Encoding", value),)).headers
+    assert [text for name, text in headers.items() if name == "Content-Encoding"] == sent
