@@ -1,7 +1,7 @@
 """The nouns of dispatchd: frozen values without behaviour."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Any
@@ -73,7 +73,8 @@ class Event:
 
     `id` and `endpoint_id` are canonical UUID strings, `received_ms` is Unix time in ms,
     `headers` are the stored ones (nothing that authenticates), `body` the bytes as received,
-    `auth` says what proved the sender: `github[0]` is its first secret.
+    `auth` says what proved the sender: `github[0]` is its first secret. `forward_headers` prove
+    the sender and are kept to be sent on alone: never shown, logged or exported.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Event:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     auth: str | None = None
+    forward_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,13 +27,20 @@ Headers = tuple[tuple[str, str], ...]
 class Redactor:
     """Blacks out each of `secrets`, of those with at least six characters, in any spelling."""
 
-    __slots__ = ("_bytes", "_texts")
+    __slots__ = ("_bytes", "_secrets", "_texts")
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        spelled = {s for secret in secrets if len(secret) >= MIN_CHARS for s in _spellings(secret)}
+        self._secrets = tuple(secrets)
+        spelled = {
+            s for secret in self._secrets if len(secret) >= MIN_CHARS for s in _spellings(secret)
+        }
         # The longest first: a secret within another must not leave the rest of it standing.
         self._texts = tuple(sorted(spelled, key=lambda s: (-len(s), s)))
         self._bytes = tuple(text.encode("utf-8", "surrogatepass") for text in self._texts)
+
+    def also(self, secrets: Iterable[str]) -> "Redactor":
+        """Return one that blacks out these too."""
+        return Redactor([*self._secrets, *secrets])
 
     def text(self, text: str) -> str:
         """Return `text` without secrets, nor the beginning of one at its end."""

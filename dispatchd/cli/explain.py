@@ -11,6 +11,7 @@ from dispatchd.cli.endpoint import endpoint_fields, endpoint_lines
 from dispatchd.cli.ids import find_event_id, parse_event_id
 from dispatchd.cli.options import config_option, json_option, unknown
 from dispatchd.cli.request import header
+from dispatchd.cli.sent import add_header_names
 from dispatchd.cli.storage import load_config, opened
 from dispatchd.cli.story import deliveries_fields
 from dispatchd.cli.text import body_text, bytes_field, say, to_json
@@ -132,6 +133,7 @@ async def _stored(config: "Config", given: str) -> dict[str, Any]:
             now_ms=event.received_ms,
             stored=True,
             auth=event.auth,
+            forward_headers=event.forward_headers,
         )
         told |= await _explained(config, event.endpoint, asked)
     else:
@@ -163,7 +165,7 @@ async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str,
     from dispatchd.evaluate.evaluator import Evaluator  # noqa: PLC0415 - likewise
     from dispatchd.plan.compiling import route_spec  # noqa: PLC0415 - likewise
     from dispatchd.reading.reader import Reader  # noqa: PLC0415 - likewise
-    from dispatchd.receive.explain import explain  # noqa: PLC0415 - likewise
+    from dispatchd.receive.explain import event_asked, explain  # noqa: PLC0415 - likewise
     from dispatchd.receive.judge import Judge  # noqa: PLC0415 - likewise
     from dispatchd.receive.routes import compile_route  # noqa: PLC0415 - likewise
 
@@ -176,6 +178,8 @@ async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str,
     finally:
         await evaluator.close()
         await reader.close()
+    if told["links"]:
+        add_header_names(config, event_asked(route, asked, told), told["links"])
     if not config.endpoints[slug].active:
         told["problem"] = "the endpoint is not active: senders get 404"
     return told
@@ -255,6 +259,8 @@ def _link_lines(link: dict[str, Any]) -> Iterator[str]:
         return
     if link["transform"] is not None:
         yield f"  transform {printable(link['transform'])}"
+    if "headers" in link:
+        yield f"  headers {printable(', '.join(link['headers']))}"
     if link["body"] is not None:
         shown = body_text(link["body"][:SENT_MAX_BYTES])
         if len(link["body"]) > SENT_MAX_BYTES:

@@ -20,8 +20,13 @@ from dispatchd.model import (
 class Courier(Protocol):
     """Carries events to one destination: composes the request, judges what came of it. Pure."""
 
-    def compose(self, event: Event, delivery: Delivery, content: bytes | None) -> Request:
-        """Build the next attempt's request; `content` is a transform's result, if there is one."""
+    def compose(
+        self, event: Event, delivery: Delivery, content: bytes | None, now_ms: int
+    ) -> Request:
+        """Build the request of the attempt that began at `now_ms` (Unix ms).
+
+        `content` is a transform's result, if there is one.
+        """
 
     def judge(self, outcome: Outcome, now_ms: int) -> Judged:
         """Say what an exchange that ended at `now_ms` (Unix ms) means."""

@@ -1,19 +1,27 @@
 """The courier of type `webhook`: the body as it came, with headers that say what it is."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import quote
 
 from multidict import CIMultiDict
 
 from dispatchd import __version__
 from dispatchd.compose.courier import judge_http
+from dispatchd.compose.forward import Forwarding, sendable
 from dispatchd.model import DIRECT, Delivery, Event, Judged, Outcome, Request, Via
 
 USER_AGENT: Final = f"dispatchd/{__version__}"
 JSON: Final = "application/json"
 # Printable ASCII stands in a header as it is; `%` too, so that it reads as it was sent.
 _PLAIN: Final = "".join(map(chr, range(0x20, 0x7F)))
+
+
+class Signs(Protocol):
+    """Signs requests."""
+
+    def sign(self, headers: CIMultiDict[str], event_id: str, now_ms: int, body: bytes) -> None:
+        """Add the signature of `body`, made at `now_ms` (Unix ms), to the other headers."""
 
 
 class WebhookCourier:
@@ -26,10 +34,16 @@ class WebhookCourier:
         timeout_s: float,
         header_prefix: str,
         via: Via = DIRECT,
+        *,
+        forwarding: Forwarding | None = None,
+        signer: Signs | None = None,
     ) -> None:
         self._url = url
         self._timeout_s = timeout_s
         self._via = via
+        self._forwarding = forwarding
+        self._signer = signer
+        self._dressed = forwarding is not None or signer is not None
         # The operator may override any header of ours.
         taken = {name.lower() for name in headers}
         self._always: CIMultiDict[str] = CIMultiDict(
@@ -54,7 +68,9 @@ class WebhookCourier:
         self._endpoint_id = free(f"X-{header_prefix}-Endpoint-ID")
         self._attempt = free(f"X-{header_prefix}-Attempt")
 
-    def compose(self, event: Event, delivery: Delivery, content: bytes | None) -> Request:
+    def compose(  # noqa: C901 - each delivery comes through here, and branches cost less than calls
+        self, event: Event, delivery: Delivery, content: bytes | None, now_ms: int
+    ) -> Request:
         """Build the next attempt's request; `content` is sent in place of the body, as JSON."""
         headers = self._always.copy()
         if self._content_type is not None:
@@ -62,8 +78,8 @@ class WebhookCourier:
         if content is None and self._content_encoding is not None:
             # Without it, a compressed body is only noise; every line of it, in order.
             for name, value in event.headers:
-                if name.lower() == "content-encoding":
-                    headers.add(self._content_encoding, value)
+                if name.lower() == "content-encoding" and (text := sendable(value)) is not None:
+                    headers.add(self._content_encoding, text)
         if self._event_id is not None:
             headers[self._event_id] = event.id
         if self._event_type is not None and event.event_type is not None:
@@ -75,11 +91,32 @@ class WebhookCourier:
         if self._attempt is not None:
             headers[self._attempt] = str(delivery.attempts + 1)
         body = event.body if content is None else content
+        if self._dressed:
+            self._dress(headers, event, body, now_ms)
         return Request("POST", self._url, headers, body, self._timeout_s, self._via)
+
+    def _dress(self, headers: CIMultiDict[str], event: Event, body: bytes, now_ms: int) -> None:
+        """Add what few destinations ask for: the sender's own headers, a signature."""
+        if self._forwarding is not None:
+            for name, value in self._forwarding.headers(event):
+                if name.lower() == "user-agent":  # named in full: it stands in place of ours
+                    headers[name] = value
+                else:
+                    headers.add(name, value)
+        if self._signer is not None:
+            self._signer.sign(headers, event.id, now_ms, body)
 
     def judge(self, outcome: Outcome, now_ms: int) -> Judged:
         """Any 2xx is a success, nothing else is."""
         return judge_http(outcome, now_ms)
+
+
+def own_headers(prefix: str) -> tuple[str, ...]:
+    """Return the names of the headers that say what a delivery is; `prefix` is in header case."""
+    return tuple(
+        f"X-{prefix}-{name}"
+        for name in ("Event-ID", "Event-Type", "Endpoint", "Endpoint-ID", "Attempt")
+    )
 
 
 def header_text(text: str) -> str:

@@ -19,6 +19,7 @@ from dispatchd.config.model import (
     ServerConfig,
     StorageConfig,
 )
+from dispatchd.config.outgoing import SigningConfig
 from dispatchd.config.problems import ConfigProblems, Problem
 from dispatchd.config.schema import json_schema
 from dispatchd.config.sender import IdempotencyConfig, SignatureConfig
@@ -40,6 +41,7 @@ __all__ = [
     "RetryConfig",
     "ServerConfig",
     "SignatureConfig",
+    "SigningConfig",
     "StorageConfig",
     "TlsConfig",
     "check_without_references",

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from dispatchd.config.forward_advice import forward_advice
+
 if TYPE_CHECKING:
     from dispatchd.config.model import Config
 
@@ -27,4 +29,4 @@ def advice(config: "Config") -> list[str]:
         for name in config.destinations
         if name not in linked
     ]
-    return found
+    return [*found, *forward_advice(config)]

@@ -13,11 +13,10 @@ from dispatchd.config.fields import (
     DurationS,
     EventTypes,
     Fraction,
-    HeaderName,
-    HeaderValue,
     Switch,
     Whole,
 )
+from dispatchd.config.outgoing import OutgoingConfig
 from dispatchd.config.part import Part
 from dispatchd.config.values import check_proxy, check_url, private_address, safe_url
 from dispatchd.model import Via
@@ -109,7 +108,7 @@ class TlsConfig(Part):
         return self
 
 
-class DestinationConfig(Part):
+class DestinationConfig(OutgoingConfig):
     """Where events go."""
 
     type: Literal["webhook"] = Field("webhook", description="What kind of destination it is.")
@@ -118,9 +117,6 @@ class DestinationConfig(Part):
     )
     event_types: EventTypes = Field(
         (), description="Globs (* and ?) of the event types it wants; none means all."
-    )
-    headers: Annotated[dict[HeaderName, HeaderValue], EMPTY_MAPPING] = Field(
-        default_factory=dict, description="Headers of your own, e.g. Authorization."
     )
     timeout_s: DurationS = Field(
         30.0,

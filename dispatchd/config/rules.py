@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any, Final
 
+from dispatchd.compose import header_case, own_headers
 from dispatchd.config.document import Document
 from dispatchd.config.model import endpoint_id
 from dispatchd.config.problems import Path, nearest, quoted, spell_path
@@ -15,7 +16,7 @@ from dispatchd.config.proof import check_proof
 from dispatchd.config.sender import needs_public_url
 from dispatchd.config.values import read_listen
 from dispatchd.model import Listen
-from dispatchd.verify import missing_keys, provider_names
+from dispatchd.verify import missing_keys, provider_names, template_headers
 
 _KEYS: Final = ("secret", "public_key", "verify_token", "webhook_id", "url")
 
@@ -39,6 +40,7 @@ def check_rules(document: Document) -> None:
             _authentication(document, ("endpoints", slug), {}, has_api_keys=False)
     for name, destination in destinations.items():
         _header_names(document, ("destinations", name, "headers"), _mapping(destination, "headers"))
+        _signed_headers(document, ("destinations", name), destination)
 
 
 def _mapping(parent: Any, key: str) -> dict[str, Any]:
@@ -191,3 +193,22 @@ def _header_names(document: Document, path: Path, headers: dict[str, Any]) -> No
                 "remove one of them",
             )
         seen.setdefault(name.lower(), name)
+
+
+def _signed_headers(document: Document, path: Path, destination: Any) -> None:
+    """Refuse a template that signs a header which is not in every request."""
+    signing = _mapping(destination, "signing")
+    template, prefix = signing.get("template"), document.value.get("header_prefix", "dispatch")
+    if not isinstance(template, str) or not isinstance(prefix, str):
+        return
+    always = [name for name in own_headers(header_case(prefix)) if not name.endswith("-Type")]
+    always += ["Content-Type", *_mapping(destination, "headers")]
+    if isinstance(signing.get("id_header"), str):
+        always.append(signing["id_header"])
+    known = {name.lower() for name in always}
+    for name in sorted(template_headers(template) - known):
+        document.add(
+            (*path, "signing", "template"),
+            f"signs the header {name}, which is not in every request",
+            f"sign one of {', '.join(always)}",
+        )

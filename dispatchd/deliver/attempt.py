@@ -8,6 +8,7 @@ from dispatchd.clock import Clock
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Value
 from dispatchd.facts import InternalError, Tell
+from dispatchd.match import bindings_json
 from dispatchd.model import (
     Attempt,
     Delivery,
@@ -22,10 +23,14 @@ from dispatchd.model import (
     Verdict,
     Whose,
 )
+from dispatchd.redact import header_secrets
 from dispatchd.retry import decide
 from dispatchd.verify import document_json, is_form
 
 READ_HERE_MAX_BYTES: Final = 64 * 1024
+
+# Signing more than this keeps the loop for a millisecond or more; it lets the interpreter go.
+SIGN_HERE_MAX_BYTES: Final = 256 * 1024
 
 
 class Sends(Protocol):
@@ -61,9 +66,9 @@ class Attempts:
         """Make the next attempt. Whatever goes wrong in here is a failed attempt, told as ours."""
         started_ms = self._clock.now_ms()
         try:
-            tried = await self._exchange(delivery, event)
+            tried = await self._exchange(delivery, event, started_ms)
             judged = tried.judged
-            attempt = self._attempt(delivery, started_ms, tried)
+            attempt = self._attempt(delivery, event, started_ms, tried)
         except Exception as error:  # noqa: BLE001 - our own fault must not strand the delivery
             self._tell(InternalError(repr(error), delivery.destination, delivery.event_id))
             judged = Failed(ErrorClass.INTERNAL, Whose.OURS)
@@ -80,7 +85,7 @@ class Attempts:
         )
         return attempt, judged, verdict
 
-    async def _exchange(self, delivery: Delivery, event: Event) -> "_Tried":
+    async def _exchange(self, delivery: Delivery, event: Event, started_ms: int) -> "_Tried":
         spec = self._spec
         content: bytes | None = None
         note: str | None = None
@@ -90,7 +95,14 @@ class Attempts:
             link = spec.transforms.get(event.endpoint)
             if link is not None:
                 document = await _document(event)
-                match await self._evaluator.evaluate(link.expression, document, owner=link.owner):
+                names = (
+                    bindings_json(event.event_type, event.headers, event.endpoint)
+                    if link.bound
+                    else None
+                )
+                match await self._evaluator.evaluate(
+                    link.expression, document, owner=link.owner, bindings=names
+                ):
                     case Value(json=content):
                         note = "applied"
                     case NoResult(reason=reason) if link.on_error == "fail":
@@ -99,13 +111,22 @@ class Attempts:
                         note = f"failed, original sent: {reason}"
                     case Fault(reason=reason):
                         return _not_sent(ErrorClass.EVALUATOR, Whose.OURS, reason)
-        outcome = await self._sender.send(spec.courier.compose(event, delivery, content))
+        compose = spec.courier.compose
+        if spec.signs and len(event.body if content is None else content) > SIGN_HERE_MAX_BYTES:
+            request = await asyncio.to_thread(compose, event, delivery, content, started_ms)
+        else:
+            request = compose(event, delivery, content, started_ms)
+        outcome = await self._sender.send(request)
         return _Tried(outcome, spec.courier.judge(outcome, self._clock.now_ms()), note, content)
 
-    def _attempt(self, delivery: Delivery, started_ms: int, tried: "_Tried") -> Attempt:
+    def _attempt(
+        self, delivery: Delivery, event: Event, started_ms: int, tried: "_Tried"
+    ) -> Attempt:
         outcome, judged, note, content = tried
         reply = outcome if isinstance(outcome, Reply) else None
         redactor = self._spec.redactor
+        if event.forward_headers:  # what proves the sender is ours to keep, whoever echoes it
+            redactor = redactor.also(header_secrets(event.forward_headers))
         return Attempt(
             event_id=delivery.event_id,
             destination=delivery.destination,

@@ -11,11 +11,15 @@ from dispatchd.retry import RetryPolicy
 
 @dataclass(frozen=True, slots=True)
 class LinkTransform:
-    """A link's JSONata expression and what its failure means; `owner` is whose turns it uses."""
+    """A link's JSONata expression and what its failure means; `owner` is whose turns it uses.
+
+    `bound` says that the expression asks for more than the body.
+    """
 
     expression: str
     on_error: Literal["send", "fail"]
     owner: str
+    bound: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,8 @@ class LaneSpec:
     """A destination, compiled: what its lane needs to know.
 
     `transforms` are by endpoint slug; the `redactor` knows what must not survive in a kept
-    response, should the destination echo it.
+    response, should the destination echo it. `signs` says that the courier does, which takes
+    its time with a large body.
     """
 
     destination: str
@@ -32,3 +37,4 @@ class LaneSpec:
     max_in_flight: int
     transforms: Mapping[str, LinkTransform]
     redactor: Redactor
+    signs: bool = False

@@ -1,5 +1,6 @@
 """What kind of event is this, and who wants it? Compile once, evaluate often. Pure."""
 
+from dispatchd.match.bindings import bindings_json, wants_bindings
 from dispatchd.match.event_types import (
     EVENT_TYPE_CUT,
     EVENT_TYPE_HEADERS,
@@ -8,6 +9,7 @@ from dispatchd.match.event_types import (
     compile_event_types,
     event_type,
     glob_match,
+    matches_any,
 )
 from dispatchd.match.expression import expression_problem
 from dispatchd.match.filters import (
@@ -31,12 +33,15 @@ __all__ = [
     "PlainFilter",
     "Subject",
     "at_path",
+    "bindings_json",
     "compile_event_types",
     "compile_filter",
     "event_type",
     "expression_problem",
     "glob_match",
+    "matches_any",
     "split_path",
     "subject_json",
     "verdict_of",
+    "wants_bindings",
 ]

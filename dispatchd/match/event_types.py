@@ -1,7 +1,7 @@
 """Event types: where they stand, and the globs that choose among them."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -65,6 +65,11 @@ def compile_event_types(patterns: Iterable[str]) -> Matcher:
         return kind in exact or any(glob_match(glob, kind) for glob in globs)
 
     return matches
+
+
+def matches_any(globs: Sequence[str], text: str) -> bool:
+    """Whether one of `globs` matches `text`."""
+    return any(glob_match(glob, text) for glob in globs)
 
 
 def glob_match(pattern: str, text: str) -> bool:

@@ -3,7 +3,7 @@
 A filter sees `{event_type, headers, body, source_ip}`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -117,19 +117,27 @@ def _same(wanted: Any, actual: Any) -> bool:
 def subject_json(subject: Subject) -> bytes:
     """Spell the subject for a JSONata filter, its body as it came where it is JSON.
 
-    Of each header, the first. Names stand as they came and in lower case: they have no case,
-    expressions do.
+    Its headers are a `headers_object`.
     """
-    headers: dict[str, str] = {}  # plain text: a name may come as a subclass of str
-    for name, value in subject.headers.items():
-        text = value.encode("utf-8", "replace").decode()
-        headers.setdefault(str(name), text)
-        headers.setdefault(name.lower(), text)
+    headers = headers_object(subject.headers.items())
     envelope = orjson.dumps(
         {"event_type": subject.event_type, "headers": headers, "source_ip": subject.source_ip}
     )
     body = orjson.dumps(subject.body) if subject.body_json is None else subject.body_json
     return b"".join((envelope[:-1], b',"body":', body, b"}"))
+
+
+def headers_object(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return headers as an expression sees them: of each the first.
+
+    Names stand as they came and in lower case: they have no case, expressions do.
+    """
+    found: dict[str, str] = {}  # plain text: a name may come as a subclass of str
+    for name, value in headers:
+        text = value.encode("utf-8", "replace").decode()
+        found.setdefault(str(name), text)
+        found.setdefault(name.lower(), text)
+    return found
 
 
 def verdict_of(result: bytes) -> bool | None:

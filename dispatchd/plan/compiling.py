@@ -1,14 +1,16 @@
 """Config to Plan: the one place that translates what is written to what is run."""
 
-from dispatchd.compose import WebhookCourier, header_case
-from dispatchd.config import Config, EndpointConfig, IdempotencyConfig
+from functools import partial
+
+from dispatchd.compose import Forwarding, WebhookCourier, header_case, own_headers
+from dispatchd.config import Config, DestinationConfig, EndpointConfig, IdempotencyConfig
 from dispatchd.deliver.spec import LaneSpec, LinkTransform
-from dispatchd.match import compile_filter, split_path
+from dispatchd.match import compile_filter, matches_any, split_path, wants_bindings
 from dispatchd.plan.plan import Plan
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, RouteSpec
 from dispatchd.redact import Redactor, header_secrets, url_secrets
-from dispatchd.verify import ApiKey
+from dispatchd.verify import ApiKey, Signer, is_secret_header
 
 
 def compile_plan(config: Config) -> Plan:
@@ -57,6 +59,7 @@ def _links(config: Config, endpoint: EndpointConfig) -> tuple[LinkSpec, ...]:
             event_types=tuple(link.event_types),
             destination_event_types=tuple(config.destinations[link.to].event_types),
             filter=compile_filter(link.filter),
+            forwarded_in_full=config.destinations[link.to].forwarded_in_full,
         )
         for link in endpoint.destinations
     )
@@ -75,22 +78,48 @@ def lane_spec(config: Config, name: str) -> LaneSpec:
     destination = config.destinations[name]
     headers = {k: v.get_secret_value() for k, v in destination.headers.items()}
     url = destination.url.get_secret_value()
+    prefix = header_case(config.header_prefix)
+    signer = destination.signer()
     return LaneSpec(
         destination=name,
         courier=WebhookCourier(
             url,
             headers,
             destination.timeout_s,
-            header_case(config.header_prefix),
+            prefix,
             destination.via(config.proxy),
+            forwarding=_forwarding(destination, prefix, signer),
+            signer=signer,
         ),
         policy=destination.retry.policy(),
         max_in_flight=destination.max_in_flight,
         transforms={
-            slug: LinkTransform(link.transform, link.on_transform_error, f"{slug} → {name}")
+            slug: LinkTransform(
+                link.transform,
+                link.on_transform_error,
+                f"{slug} → {name}",
+                wants_bindings(link.transform),
+            )
             for slug, endpoint in config.endpoints.items()
             for link in endpoint.destinations
             if link.to == name and link.transform is not None
         },
         redactor=Redactor([*header_secrets(headers.items()), *url_secrets(url)]),
+        signs=signer is not None,
+    )
+
+
+def _forwarding(
+    destination: DestinationConfig, prefix: str, signer: Signer | None
+) -> Forwarding | None:
+    """Compile which of a sender's headers go along; None when none does."""
+    if not destination.forward_headers:
+        return None
+    written = [*destination.headers, *own_headers(prefix), *(signer.names if signer else ())]
+    return Forwarding(
+        destination.forwarded_in_full,
+        partial(matches_any, destination.forwarded_by_glob),
+        is_secret_header,
+        ours={name.lower() for name in written},
+        prefix=f"x-{prefix.lower()}-",
     )

@@ -2,18 +2,27 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from multidict import CIMultiDict
 
 from dispatchd.evaluate.evaluator import Evaluator, Fault, Value
-from dispatchd.match import EVENT_TYPE_HEADERS, Filter, PlainFilter, Subject
+from dispatchd.match import (
+    EVENT_TYPE_HEADERS,
+    Filter,
+    PlainFilter,
+    Subject,
+    bindings_json,
+    wants_bindings,
+)
+from dispatchd.model import Event, EventStatus
 from dispatchd.receive.answers import Refusal
 from dispatchd.receive.decide import ENDPOINT_FILTER, LinkVerdict, link_filter
 from dispatchd.receive.judge import Judge, Judgement
 from dispatchd.receive.routes import Route
-from dispatchd.verify import Sender, document_json
+from dispatchd.verify import Sender, document_json, storable_headers
 
 if TYPE_CHECKING:
     from dispatchd.config import Config, LinkConfig
@@ -35,6 +44,29 @@ class Inquiry:
     stored: bool
     auth: str | None = None
     query: str = ""
+    forward_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+def event_asked(route: Route, asked: Inquiry, told: Mapping[str, Any]) -> Event:
+    """Return the event that `explain` told of, as a destination would be handed it."""
+    headers: CIMultiDict[str] = CIMultiDict(asked.headers)
+    going = [link["destination"] for link in told["links"] if link["goes"]]
+    proofs = asked.forward_headers if asked.stored else route.proofs_to_keep(going, headers)
+    return Event(
+        id=str(UUID(int=0)),
+        endpoint=route.slug,
+        endpoint_id=route.endpoint_id,
+        received_ms=asked.now_ms,
+        event_type=told["event_type"]["value"],
+        source_ip=asked.source_ip,
+        status=EventStatus.RECEIVED,
+        filtered_by=None,
+        content_type=headers.get("Content-Type", ""),
+        headers=storable_headers(headers, route.verifier.secret_headers),
+        body=asked.body,
+        auth=asked.auth,
+        forward_headers=proofs,
+    )
 
 
 async def explain(
@@ -72,6 +104,8 @@ async def explain(
     kind = subject.event_type
     links = {link.to: link for link in config.endpoints[route.slug].destinations}
     document = document_json(asked.body, content.content_type)
+    kept = storable_headers(headers, route.verifier.secret_headers)
+    names = bindings_json(kind, kept, route.slug)
     status = "received" if decision.filtered_by is None else "filtered"
     return {
         **told,
@@ -95,7 +129,7 @@ async def explain(
                 "turned_away_by": verdict.turned_away_by,
                 "event_types": _event_types_said(config, links[verdict.destination], verdict),
                 "filter": _link_filter_said(route, verdict, subject, decision.notes),
-                **await _sent(links[verdict.destination], asked.body, document, evaluator),
+                **await _sent(links[verdict.destination], asked.body, document, names, evaluator),
             }
             for verdict in decision.links
         ],
@@ -169,12 +203,16 @@ def _event_types_said(config: "Config", link: "LinkConfig", verdict: LinkVerdict
 
 
 async def _sent(
-    link: "LinkConfig", body: bytes, document: bytes, evaluator: Evaluator
+    link: "LinkConfig", body: bytes, document: bytes, names: bytes, evaluator: Evaluator
 ) -> dict[str, Any]:
-    """Return what would be sent over a link, and what its transform said."""
+    """Return what would be sent over a link, and what its transform said.
+
+    `document` is its input as JSON, `names` are its variables.
+    """
     if link.transform is None:
         return {"transform": None, "body": body}
-    result = await evaluator.evaluate(link.transform, document, owner=link.to)
+    bound = names if wants_bindings(link.transform) else None
+    result = await evaluator.evaluate(link.transform, document, owner=link.to, bindings=bound)
     if isinstance(result, Value):
         return {"transform": "applied", "body": result.json}
     if isinstance(result, Fault):

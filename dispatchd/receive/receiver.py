@@ -147,6 +147,11 @@ class Receiver:
                 headers=storable_headers(request.headers, route.verifier.secret_headers),
                 body=body,
                 auth=proof.by,
+                forward_headers=(
+                    route.proofs_to_keep(decision.destinations, request.headers)
+                    if route.proofs
+                    else ()
+                ),
             )
             told.event, told.notes = event, judgement.notes
             told.destinations = decision.destinations

@@ -1,7 +1,7 @@
 """Routes: each endpoint compiled to what its requests are checked against."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dispatchd.limits import Limiter
 from dispatchd.match import (
@@ -17,7 +17,13 @@ from dispatchd.receive.admission import Admission
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, RouteSpec
-from dispatchd.verify import Certificates, Verifier, compile_verifier
+from dispatchd.verify import (
+    Certificates,
+    Verifier,
+    compile_verifier,
+    headers_named,
+    is_secret_header,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,11 @@ class LinkRoute:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One active endpoint."""
+    """One active endpoint.
+
+    `proofs` are, by destination, the headers (in lower case) that prove the sender and that this
+    destination asks for by name; only destinations that do are in it.
+    """
 
     slug: str
     endpoint_id: str
@@ -42,6 +52,17 @@ class Route:
     filter: Filter | None
     admission: Admission | None
     links: Sequence[LinkRoute]
+    proofs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def proofs_to_keep(
+        self, destinations: Sequence[str], headers: Mapping[str, str]
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the headers that are kept to be sent on to `destinations`, and for nothing else.
+
+        They prove the sender, and one of the destinations names them in full.
+        """
+        names = [self.proofs[to] for to in destinations if to in self.proofs]
+        return headers_named(headers, frozenset().union(*names)) if names else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +109,21 @@ def compile_route(spec: RouteSpec, certificates: Certificates | None = None) -> 
         filter=spec.filter,
         admission=_admission(spec),
         links=links,
+        proofs=_proofs(spec.links, verifier),
     )
+
+
+def _proofs(links: Iterable[LinkSpec], verifier: Verifier) -> dict[str, frozenset[str]]:
+    """Return which proof headers each linked destination names in full."""
+    found = {
+        link.destination: frozenset(
+            name
+            for name in link.forwarded_in_full
+            if name in verifier.secret_headers or is_secret_header(name)
+        )
+        for link in links
+    }
+    return {to: names for to, names in found.items() if names}
 
 
 def _paths(

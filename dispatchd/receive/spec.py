@@ -12,12 +12,16 @@ from dispatchd.verify import Auth
 
 @dataclass(frozen=True, slots=True)
 class LinkSpec:
-    """A link, as plain data: both lists of event types must let an event through."""
+    """A link, as plain data: both lists of event types must let an event through.
+
+    `forwarded_in_full` are the sender's headers (in lower case) that its destination names.
+    """
 
     destination: str
     event_types: tuple[str, ...]
     destination_event_types: tuple[str, ...]
     filter: Filter | None
+    forwarded_in_full: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

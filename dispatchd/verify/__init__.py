@@ -17,13 +17,23 @@ from dispatchd.verify.endpoint import (
     compile_verifier,
     missing_keys,
     problems,
+    proof_headers,
 )
 from dispatchd.verify.form import document_json, form_document, is_form, parse_form
 from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, Rejected, Sender
+from dispatchd.verify.keys import private_key_text, signing_secret_text
 from dispatchd.verify.paypal import Certificates
 from dispatchd.verify.providers import must_remember, provider_names
 from dispatchd.verify.scheme import SignatureSpec
-from dispatchd.verify.secret_headers import is_secret_header, storable_headers
+from dispatchd.verify.secret_headers import headers_named, is_secret_header, storable_headers
+from dispatchd.verify.signer import (
+    OutgoingSpec,
+    Signer,
+    outgoing_problems,
+    own_signer,
+    standard_signer,
+    template_headers,
+)
 from dispatchd.verify.signing import CannotSign, Draft, SignedRequest, sign_request
 from dispatchd.verify.template import public_url_problem
 
@@ -39,26 +49,36 @@ __all__ = [
     "Draft",
     "Genuine",
     "Headers",
+    "OutgoingSpec",
     "Rejected",
     "Sender",
     "SignatureSpec",
     "SignedRequest",
+    "Signer",
     "Verifier",
     "compile_verifier",
     "document_json",
     "form_document",
     "hash_api_key",
+    "headers_named",
     "is_form",
     "is_secret_header",
     "missing_keys",
     "must_remember",
+    "outgoing_problems",
+    "own_signer",
     "parse_form",
+    "private_key_text",
     "problems",
+    "proof_headers",
     "provider_names",
     "public_url_problem",
     "sign",
     "sign_request",
+    "signing_secret_text",
+    "standard_signer",
     "storable_headers",
+    "template_headers",
     "verify",
 ]
 

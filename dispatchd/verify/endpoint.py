@@ -165,14 +165,7 @@ class Verifier:
         self._row = provider
         self._checks = tuple(checks)
         self._every = provider.every and auth.signature is None
-        schemes = schemes_of(auth, provider)
-        coded = {"twilio": TWILIO_SIGNATURE, "paypal": PAYPAL_SIGNATURE}
-        self._signature_headers = tuple(
-            dict.fromkeys(
-                [scheme.header for scheme in schemes if scheme.header]
-                + [coded[name] for name in provider.coded if name in coded]
-            )
-        )
+        self._signature_headers = signature_headers(auth, provider)
         # Those that no general rule keeps from being stored: of a scheme of one's own.
         self.secret_headers: Final = frozenset(
             name.lower() for name in self._signature_headers if not is_secret_header(name)
@@ -237,6 +230,25 @@ class Verifier:
         own = place.find(headers, document) if place is not None else None
         found = own or COMMON_DELIVERY_ID.find(headers, document)
         return found if found is None or len(found) <= DELIVERY_ID_MAX_CHARS else None
+
+
+def signature_headers(auth: Auth, provider: Provider) -> tuple[str, ...]:
+    """Return the headers in which an endpoint's senders sign."""
+    coded = {"twilio": TWILIO_SIGNATURE, "paypal": PAYPAL_SIGNATURE}
+    return tuple(
+        dict.fromkeys(
+            [scheme.header for scheme in schemes_of(auth, provider) if scheme.header]
+            + [coded[name] for name in provider.coded if name in coded]
+        )
+    )
+
+
+def proof_headers(auth: Auth) -> tuple[str, ...]:
+    """Return the headers that prove an endpoint's senders, beside an API key's."""
+    provider = provider_named(auth.provider)
+    if provider is None or auth.open_to_all:
+        return ()
+    return signature_headers(auth, provider)
 
 
 def compile_verifier(auth: Auth, certificates: Certificates | None = None) -> Verifier:

@@ -4,6 +4,7 @@
 """
 
 import hmac
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -11,11 +12,14 @@ from dispatchd.verify.decode import base64_bytes, hex_bytes
 
 Key = Callable[[bytes, bytes], bool]
 """`key(message, signature)`, in constant time."""
+Maker = Callable[[bytes], bytes]
+"""`maker(message)` returns its signature."""
 
 DIGEST_BYTES: Final = {"sha256": 32, "sha1": 20, "sha512": 64}
 ED25519_KEY_BYTES: Final = 32
 ED25519_SIGNATURE_BYTES: Final = 64
 _WHSEC: Final = b"whsec_"
+_WHSK: Final = b"whsk_"
 _WHPK: Final = "whpk_"
 _WHSEC_BYTES: Final = (24, 64)  # the Standard Webhooks specification
 
@@ -27,6 +31,13 @@ def hmac_key(secret: bytes, algorithm: str) -> Key:
     return lambda message, signature: hmac.compare_digest(
         hmac.digest(secret, message, algorithm), signature
     )
+
+
+def hmac_maker(secret: bytes, algorithm: str) -> Maker:
+    """Return what signs with `secret` as it is."""
+    if not secret:
+        raise ValueError("a secret is empty")
+    return lambda message: hmac.digest(secret, message, algorithm)
 
 
 def token_key(secret: bytes) -> Key:
@@ -86,6 +97,49 @@ def _public_bytes(public_key: str) -> bytes:
     if len(raw) != ED25519_KEY_BYTES:
         raise ValueError("a public_key is neither 64 hex digits nor whpk_ and 32 bytes of base64")
     return raw
+
+
+def is_private_key(secret: bytes) -> bool:
+    """Whether a secret is a Standard Webhooks private key by its looks."""
+    return secret.startswith(_WHSK)
+
+
+def ed25519_maker(private_key: bytes) -> Maker:
+    """Return what signs with an ed25519 key: base64 of its 32 bytes, or of 64, behind `whsk_`.
+
+    64 are the key and its public half, which must be its own (the Standard Webhooks
+    specification).
+    """
+    try:
+        raw = base64_bytes(private_key.removeprefix(_WHSK).decode("ascii"), padding=False)
+    except ValueError:
+        raw = b""
+    if len(raw) not in (ED25519_KEY_BYTES, 2 * ED25519_KEY_BYTES):
+        raise ValueError("a private key is not base64 of 32 or 64 bytes behind its whsk_")
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - memory
+        Ed25519PrivateKey,
+    )
+
+    seed, public = raw[:ED25519_KEY_BYTES], raw[ED25519_KEY_BYTES:]
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    if public and public != key.public_key().public_bytes_raw():
+        raise ValueError("the public half of a whsk_ key is not its own")
+    return key.sign
+
+
+def signing_secret_text(random: bytes) -> str:
+    """Spell random bytes, 24 to 64, as a Standard Webhooks secret."""
+    return _WHSEC.decode() + b64encode(random).decode()
+
+
+def private_key_text(seed: bytes) -> tuple[str, str]:
+    """Spell an ed25519 key of 32 random bytes: itself (`whsk_`), and its public half (`whpk_`)."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - memory
+        Ed25519PrivateKey,
+    )
+
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    return _WHSK.decode() + b64encode(seed + public).decode(), _WHPK + b64encode(public).decode()
 
 
 def matching(keys: Sequence[Key], message: bytes, signatures: Sequence[bytes]) -> int | None:

@@ -50,7 +50,7 @@ _HUB_256: Final = "X-Hub-Signature-256"
 _COMMON_ID: Final = either(header("webhook-id"), header("Idempotency-Key"))
 
 
-def _standard(prefix: str, name: str, key: str = "base64") -> tuple[Scheme, Scheme]:
+def standard(prefix: str, name: str, key: str = "base64") -> tuple[Scheme, Scheme]:
     """Return Standard Webhooks under a header prefix: ed25519 (v1a) first, then HMAC (v1)."""
     template = f"{{header.{prefix}-id}}.{{timestamp}}.{{body}}"
     signature, timestamp = f"{prefix}-signature", f"{prefix}-timestamp"
@@ -94,7 +94,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
     ),
     "gitlab": Provider(
         schemes=(
-            _standard("webhook", "gitlab", key="signing")[1],
+            standard("webhook", "gitlab", key="signing")[1],
             Scheme("gitlab", header="X-Gitlab-Token", encoding="plain", key="token"),
         ),
         event_type=header("X-Gitlab-Event"),
@@ -159,7 +159,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
         delivery_id=header("Linear-Delivery"),
     ),
     "standard-webhooks": Provider(
-        schemes=(*_standard("webhook", "standard-webhooks"), *_standard("svix", "svix")),
+        schemes=(*standard("webhook", "standard-webhooks"), *standard("svix", "svix")),
         needs=frozenset({"secret", "public_key"}),
         event_type=field("type"),
         delivery_id=signed_by("webhook-signature", header("webhook-id"), header("svix-id")),

@@ -1,5 +1,6 @@
 """The signature machinery: a scheme is a row of data, compiled with its keys to one check."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -246,6 +247,18 @@ class SchemeCheck:
         if len(value) != self._size:
             raise ValueError("the signature has the wrong length")
         return value
+
+
+def spell(scheme: Scheme, signature: bytes, timestamp: str) -> str:
+    """Spell a signature as its header holds it: what `check` reads."""
+    text = signature.hex() if scheme.encoding == "hex" else b64encode(signature).decode()
+    listed = scheme.listed
+    if listed is None:
+        return scheme.prefix + text
+    text = f"{listed.version}{listed.assign}{text}"
+    if listed.timestamp:
+        text = f"{listed.timestamp}{listed.assign}{timestamp}{listed.separator}{text}"
+    return text
 
 
 def split_list(listed: Listed, value: str) -> tuple[list[str], str | None]:

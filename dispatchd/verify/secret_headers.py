@@ -47,3 +47,10 @@ def storable_headers(
     if besides:
         kept = [pair for pair in kept if pair[0].lower() not in besides]
     return tuple(kept)
+
+
+def headers_named(
+    headers: Mapping[str, str], names: Collection[str]
+) -> tuple[tuple[str, str], ...]:
+    """Return the headers of these names (in lower case), in order, duplicates included."""
+    return tuple((k, v) for k, v in headers.items() if k.lower() in names)

@@ -1,7 +1,5 @@
 """Signing as a sender would, with the endpoint's own secret: what `dispatchd send` does."""
 
-import hmac
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +13,7 @@ from dispatchd.verify.endpoint import Auth, schemes_of
 from dispatchd.verify.inbound import Sender
 from dispatchd.verify.places import at
 from dispatchd.verify.providers import provider_named
-from dispatchd.verify.scheme import Scheme
+from dispatchd.verify.scheme import Scheme, spell
 from dispatchd.verify.template import Part, Signed, compile_template, fill
 from dispatchd.verify.twilio import sign_twilio
 
@@ -127,15 +125,8 @@ class _Signing:
             timestamp = str(at(document, scheme.timestamp_path))
         sender = Sender("POST", CIMultiDict(headers), "", body, self.now_s)
         message = fill(tuple(parts), Signed(sender, self.url, timestamp, document))
-        digest = hmac.digest(self.secret, message, scheme.algorithm)
-        text = digest.hex() if scheme.encoding == "hex" else b64encode(digest).decode()
-        listed = scheme.listed
-        if listed is None:
-            return scheme.prefix + text
-        text = f"{listed.version}{listed.assign}{text}"
-        if listed.timestamp:
-            text = f"{listed.timestamp}{listed.assign}{timestamp}{listed.separator}{text}"
-        return text
+        signature = keys.hmac_maker(self.secret, scheme.algorithm)(message)
+        return spell(scheme, signature, timestamp)
 
 
 def _put(fields: dict[str, Any], path: str, value: Any) -> None:

@@ -225,3 +225,33 @@ def test_key_new_for_people(run):
     assert out.count("  dsp_") == 1
     assert '- {name: "ci", hash: "sha256:' in out
     assert run("key", "new", "a\nb")[0] == 2
+
+
+SIGNED = "destinations: {{crm: {{url: 'http://x/', signing_secret: {}}}}}"
+
+
+def test_key_signing(run):
+    code, out, _ = run("key", "signing", "--json")
+    assert code == 0
+    made = json.loads(out)
+    assert made["public_key"] is None
+    Path("config.yaml").write_text(SIGNED.format(made["signing_secret"]))
+    assert load(Path("config.yaml")).destinations["crm"].signer() is not None
+    assert (
+        made["signing_secret"] != json.loads(run("key", "signing", "--json")[1])["signing_secret"]
+    )
+
+
+def test_key_signing_with_a_public_half(run):
+    made = json.loads(run("key", "signing", "--ed25519", "--json")[1])
+    assert made["public_key"].startswith("whpk_")
+    assert made["public_key"].removeprefix("whpk_") not in made["signing_secret"]
+    Path("config.yaml").write_text(SIGNED.format(made["signing_secret"]))
+    code, out, err = run("check", "--config", "config.yaml")
+    assert (code, made["signing_secret"] in out + err) == (0, False)
+
+
+def test_key_signing_for_people(run):
+    assert run("key", "signing")[1].count("  whsec_") == 1
+    out = run("key", "signing", "--ed25519")[1]
+    assert (out.count("  whsk_"), out.count("  whpk_")) == (1, 1)

@@ -13,7 +13,7 @@ from dispatchd.compose import WebhookCourier
 from dispatchd.deliver import room
 from dispatchd.errors import WriteRejected
 from dispatchd.evaluate.evaluator import Evaluator, Fault, Result
-from dispatchd.model import Delivery, DeliveryStatus, Event
+from dispatchd.model import DeliveryStatus, Request
 from dispatchd.store.sqlite import SqliteStore
 from dispatchd.store.sqlite.rows import attempt_to_row
 
@@ -60,10 +60,10 @@ async def test_whatever_a_courier_raises_the_delivery_is_tried_again(
     compose = WebhookCourier.compose
     raised: list[Exception] = [RuntimeError("compose"), KeyError("compose")]
 
-    def failing(self: WebhookCourier, event: Event, delivery: Delivery, content: bytes | None):
+    def failing(self: WebhookCourier, *args: Any) -> Request:
         if raised:
             raise raised.pop()
-        return compose(self, event, delivery, content)
+        return compose(self, *args)
 
     monkeypatch.setattr(WebhookCourier, "compose", failing)
     clock = FakeClock()

@@ -17,7 +17,12 @@ from dispatchd.store.base import Duplicate, Idempotency
 
 
 async def test_an_event_comes_back_as_it_was(store: Store) -> None:
-    event = an_event(body=bytes(range(256)), headers=(("A", "1"), ("A", "2")), event_type=None)
+    event = an_event(
+        body=bytes(range(256)),
+        headers=(("A", "1"), ("A", "2")),
+        event_type=None,
+        forward_headers=(("X-Api-Key", "k"), ("X-Api-Key", "é")),
+    )
     deliveries = await add(store, event, "crm", "audit")
     assert [(d.destination, d.status, d.attempts) for d in deliveries] == [
         ("crm", "queued", 0),

@@ -26,7 +26,7 @@ def reply(status: int, retry_after: str | None = None) -> Reply:
 
 def composed(content: bytes | None = None, own: dict[str, str] | None = None, **event: object):
     courier = WebhookCourier("http://x/", own or {}, 30.0, "Dispatch")
-    return courier.compose(an_event(**event), DELIVERY, content)
+    return courier.compose(an_event(**event), DELIVERY, content, NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,9 @@ def test_judgements(outcome: Outcome, judged: Judged) -> None:
 
 def test_what_a_destination_is_told() -> None:
     event = an_event(event_type="issues")
-    request = WebhookCourier("http://x/", {}, 30.0, "Acme-Hooks").compose(event, DELIVERY, None)
+    request = WebhookCourier("http://x/", {}, 30.0, "Acme-Hooks").compose(
+        event, DELIVERY, None, NOW_MS
+    )
     headers = dict(request.headers)
     assert headers["X-Acme-Hooks-Event-ID"] == event.id
     assert headers["X-Acme-Hooks-Endpoint-ID"] == event.endpoint_id
@@ -96,3 +98,11 @@ def test_content_is_sent_in_place_of_the_body_as_json() -> None:
     request = composed(b'{"a":1}', content_type="text/plain")
     assert (request.body, request.headers["Content-Type"]) == (b'{"a":1}', "application/json")
     assert composed(content_type="text/plain").headers["Content-Type"] == "text/plain"
+
+
+@pytest.mark.parametrize(("value", "sent"), [("gz\udce9", ["gz?"]), ("gz\x00", []), ("br", ["br"])])
+def test_a_content_encoding_that_cannot_be_sent_stops_no_delivery(
+    value: str, sent: list[str]
+) -> None:
+    headers = composed(headers=(("Content-Encoding", value),)).headers
+    assert [text for name, text in headers.items() if name == "Content-Encoding"] == sent

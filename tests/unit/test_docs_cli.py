@@ -16,7 +16,7 @@ def documented() -> dict[str, set[str]]:
     sections = re.split(r"^## dispatchd ", TEXT, flags=re.MULTILINE)[1:]
     return {
         section.split("\n", 1)[0].strip(): set(
-            re.findall(r"^\| `(--[a-z-]+)", section, flags=re.MULTILINE)
+            re.findall(r"^\| `(--[a-z0-9-]+)", section, flags=re.MULTILINE)
         )
         for section in sections
     }

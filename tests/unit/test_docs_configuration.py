@@ -19,6 +19,7 @@ from dispatchd.config import (
     RetryConfig,
     ServerConfig,
     SignatureConfig,
+    SigningConfig,
     StorageConfig,
     TlsConfig,
     json_schema,
@@ -42,6 +43,7 @@ SECTIONS = {
     "links": LinkConfig,
     "destinations": DestinationConfig,
     "tls": TlsConfig,
+    "signing": SigningConfig,
     "retry": RetryConfig,
 }
 
@@ -97,6 +99,7 @@ def test_the_example_has_the_keys_of_the_models():
         "links": links,
         "destinations": destinations,
         "tls": [d["tls"] for d in destinations if "tls" in d],
+        "signing": [d["signing"] for d in destinations if isinstance(d.get("signing"), dict)],
         "retry": [d["retry"] for d in destinations if "retry" in d],
     }
     # Every way to place a key or a timestamp; one line of the example shows one of them.
@@ -104,6 +107,7 @@ def test_the_example_has_the_keys_of_the_models():
         "signature": {"path", "timestamp_header", "timestamp_path", "template", "tolerance"},
         "idempotency": {"body"},
         "tls": {"ca", "cert", "key"},  # files, which a test would have to have
+        "signing": keys(SigningConfig),  # the example names a scheme that needs none
     }
     for title, model in SECTIONS.items():
         named = {key for part in shown[title] for key in part}

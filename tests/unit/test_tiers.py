@@ -12,7 +12,8 @@ CI = (ROOT / ".ci" / "run").read_text()
 # What the packages of the extra `vectors` are imported as.
 SDKS = {
     "atlassian_jwt", "gidgethub", "jwt", "nacl", "paypalrestsdk", "slack_sdk", "square",
-    "standardwebhooks", "stripe", "twilio",
+    "standardwebhooks",
+    "svix", "stripe", "twilio",
 }  # fmt: skip
 TIERS = sorted({str(path.parent.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")})
 

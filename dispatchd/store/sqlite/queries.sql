@@ -2,8 +2,8 @@
 
 -- name: add_event
 INSERT INTO events (id, endpoint, endpoint_id, received_ms, event_type, source_ip, status,
-                    filtered_by, content_type, headers, body, auth)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                    filtered_by, content_type, headers, body, auth, forward_headers)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: add_delivery
 INSERT INTO deliveries (event_id, destination, status, due_ms) VALUES (?, ?, 'queued', ?);
@@ -40,7 +40,7 @@ ORDER BY due_ms LIMIT 1;
 
 -- name: event
 SELECT id, endpoint, endpoint_id, received_ms, event_type, source_ip, status, filtered_by,
-       content_type, headers, body, auth
+       content_type, headers, body, auth, forward_headers
 FROM events WHERE id = ?;
 
 -- name: remember

@@ -63,6 +63,7 @@ def event_to_row(event: Event, key: bytes) -> tuple[Any, ...]:
         headers_to_json(event.headers),
         event.body,
         event.auth,
+        headers_to_json(event.forward_headers) if event.forward_headers else None,
     )
 
 
@@ -81,6 +82,7 @@ def event_from_row(row: Any) -> Event:
         headers=headers_from_json(row[9]),
         body=row[10],
         auth=row[11],
+        forward_headers=headers_from_json(row[12]) if row[12] else (),
     )
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import json
 import shlex
 import time
 
@@ -294,3 +295,46 @@ def test_a_fault_of_ours_is_told_from_an_expressions(explaining, monkeypatch):
     links = {link["destination"]: link for link in told["links"]}
     assert links["crm"]["transform"].startswith("not evaluated, to be tried again: no process")
     assert "body" not in links["crm"]
+
+
+FORWARDING = """
+storage: {{url: 'sqlite:///{database}'}}
+endpoints:
+  my-slug:
+    provider: github
+    secret: s3cret-value
+    destinations:
+      - to: crm
+        transform: >-
+          {{"as": $event_type, "at": $endpoint, "id": $headers.`x-github-delivery`,
+          "proof": $headers.`X-Hub-Signature-256`}}
+      - plain
+destinations:
+  crm:
+    url: 'https://crm.example.com/in'
+    headers: {{Authorization: "Bearer hidden-token"}}
+    forward_headers: ["X-GitHub-*", X-Hub-Signature-256]
+    signing_secret: whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=
+  plain: {{url: 'http://127.0.0.1:9/'}}
+"""
+
+
+def test_the_names_of_the_headers_and_no_value(explaining):
+    explaining.config.write_text(FORWARDING.format(database=explaining.database))
+    given = [signed(BODY), "X-GitHub-Event: issues", "X-GitHub-Delivery: d-1"]
+    options = [word for line in given for word in ("--header", line)]
+    ran = dry_run(explaining, BODY, *options, "--json")
+    links = {link["destination"]: link for link in ran.json()["links"]}
+    assert links["crm"]["headers"] == [
+        "User-Agent", "Accept-Encoding", "Authorization", "Content-Type", "X-Dispatch-Event-ID",
+        "X-Dispatch-Event-Type", "X-Dispatch-Endpoint", "X-Dispatch-Endpoint-ID",
+        "X-Dispatch-Attempt", "X-GitHub-Event", "X-GitHub-Delivery", "X-Hub-Signature-256",
+        "webhook-id", "webhook-timestamp", "webhook-signature",
+    ]  # fmt: skip
+    assert "X-GitHub-Event" not in links["plain"]["headers"]
+    assert json.loads(links["crm"]["body"]) == {"as": "issues", "at": "my-slug", "id": "d-1"}
+    text = dry_run(explaining, BODY, *options).out
+    assert "  headers User-Agent, " in text
+    for out in (ran.out, text):
+        assert "hidden-token" not in out
+        assert signed(BODY).partition("=")[2] not in out
