@@ -12,6 +12,7 @@ PRINTS_DATA = (
     "events",
     "show",
     "replay",
+    "jobs",
     "send",
     "catch",
     "destinations",
