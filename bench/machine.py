@@ -46,7 +46,7 @@ def fdatasync_ms(directory: str) -> tuple[float, float]:
 
 def print_facts(directory: str, method: str) -> None:
     versions = " ".join(
-        f"{name} {_version(name)}" for name in ("aiohttp", "uvloop", "aiosqlite", "dispatchd")
+        f"{name} {_version(name)}" for name in ("aiohttp", "uvloop", "dispatchd")
     )
     p50, p99 = fdatasync_ms(directory)
     load_1m = os.getloadavg()[0]

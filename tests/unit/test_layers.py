@@ -35,7 +35,7 @@ LAYERS = {
     "cli": 5,
     "__main__": 6,
 }
-IMPURE = {"asyncio", "aiohttp", "aiosqlite", "sqlite3", "time", "random", "os", "logging"}
+IMPURE = {"asyncio", "aiohttp", "sqlite3", "time", "random", "os", "logging"}
 MODULES = sorted(path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
 
 
