@@ -46,9 +46,7 @@ def fdatasync_ms(directory: str) -> tuple[float, float]:
 
 def print_facts(directory: str, method: str, *, timed: bool = True) -> None:
     """`timed`: the time of a sync is in the figures, so a disk without one is refused."""
-    versions = " ".join(
-        f"{name} {_version(name)}" for name in ("aiohttp", "uvloop", "aiosqlite", "dispatchd")
-    )
+    versions = " ".join(f"{name} {_version(name)}" for name in ("aiohttp", "uvloop", "dispatchd"))
     p50, p99 = fdatasync_ms(directory)
     load_1m = os.getloadavg()[0]
     print(f"machine   {_cpu()}, {os.cpu_count()} CPUs, {_memory_gib():.1f} GiB")

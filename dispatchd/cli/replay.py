@@ -69,7 +69,7 @@ def parse_filter(text: str) -> str | dict[str, Any]:
     multiple=True,
     help="Only such deliveries; failed ones unless told, with event ids any.",
 )
-@click.option("--event-type", metavar="GLOB", help="Only events of this type: issues.*")
+@click.option("--event-type", metavar="GLOB", help="Only events of this type; `*` and `?` work.")
 @click.option(
     "--since",
     "since_ms",

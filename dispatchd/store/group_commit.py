@@ -6,13 +6,15 @@ nothing and a flood shares each fsync. One bad write fails alone.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from dispatchd.errors import StoreUnavailable, WriteRejected
 
 W = TypeVar("W")
+_Batch = list[tuple[W, "asyncio.Future[None]"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +30,24 @@ class Limits:
 class GroupCommit(Generic[W]):
     """Gathers writes and hands them to `commit` in batches, one batch at a time.
 
-    `commit` makes a batch durable as a whole or raises and changes nothing: StoreUnavailable
-    when the store is at fault, WriteRejected when a write in the batch is.
+    `commit` begins to make a batch durable as a whole and returns the future of that. It fails,
+    with nothing changed, with StoreUnavailable when the store is at fault, and with
+    WriteRejected when a write in the batch is.
     """
 
     def __init__(
-        self, commit: Callable[[Sequence[W]], Awaitable[None]], limits: Limits | None = None
+        self,
+        commit: "Callable[[Sequence[W]], asyncio.Future[Any]]",
+        limits: Limits | None = None,
     ) -> None:
         self._commit = commit
         self._limits = limits or Limits()
         self._waiting: deque[tuple[W, int, asyncio.Future[None]]] = deque()
         self._waiting_bytes = 0
+        self._halves: deque[_Batch[W]] = deque()  # of a batch with a bad write: they go first
         self._closed = False
-        self._task: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def submit(
         self, write: W, size_bytes: int, *, must_queue: bool = False
@@ -50,7 +57,8 @@ class GroupCommit(Generic[W]):
         It fails with StoreUnavailable, reason `overloaded`, at once when too much is waiting;
         `must_queue` is for writes whose number is bounded elsewhere (results of attempts).
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
         if self._closed:
             done.set_exception(StoreUnavailable("closed", "the store is closing"))
         elif not must_queue and (
@@ -63,8 +71,9 @@ class GroupCommit(Generic[W]):
         else:
             self._waiting.append((write, size_bytes, done))
             self._waiting_bytes += size_bytes
-            if self._task is None:
-                self._task = asyncio.create_task(self._drain(), name="group-commit")
+            if self._idle.is_set():
+                self._idle.clear()
+                loop.call_soon(self._next)  # what else comes in this turn of the loop joins in
         return done
 
     async def write(self, write: W, size_bytes: int) -> None:
@@ -74,20 +83,38 @@ class GroupCommit(Generic[W]):
     async def close(self) -> None:
         """Refuse further writes and return when those under way are answered."""
         self._closed = True
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        await self._idle.wait()
 
-    async def _drain(self) -> None:
-        """Commit batches until nothing waits. Runs as a task only while there is work."""
+    def _next(self) -> None:
+        """Commit the next batch, until nothing waits."""
+        batch = self._halves.popleft() if self._halves else self._next_batch()
+        if not batch:
+            self._idle.set()
+            return
         try:
-            while self._waiting:
-                batch = self._next_batch()
-                await self._commit_batch(batch)
-        finally:
-            self._task = None
+            committing = self._commit([write for write, _ in batch])
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            _fail(batch, error)
+            asyncio.get_running_loop().call_soon(self._next)
+        else:
+            committing.add_done_callback(partial(self._ended, batch))
 
-    def _next_batch(self) -> list[tuple[W, asyncio.Future[None]]]:
-        batch: list[tuple[W, asyncio.Future[None]]] = []
+    def _ended(self, batch: "_Batch[W]", committing: "asyncio.Future[Any]") -> None:
+        """Tell who waits; where one write was bad, halve the batch until that one stands alone."""
+        error = committing.exception()  # nobody else has it to cancel it
+        if isinstance(error, WriteRejected) and len(batch) > 1:
+            middle = len(batch) // 2
+            self._halves.extendleft((batch[middle:], batch[:middle]))
+        elif error is not None:
+            _fail(batch, error)
+        else:
+            for _, done in batch:
+                if not done.done():  # its caller may have gone
+                    done.set_result(None)
+        self._next()
+
+    def _next_batch(self) -> "_Batch[W]":
+        batch: _Batch[W] = []
         batch_bytes = 0
         while self._waiting and len(batch) < self._limits.batch:
             write, size_bytes, done = self._waiting[0]
@@ -99,26 +126,8 @@ class GroupCommit(Generic[W]):
             batch.append((write, done))
         return batch
 
-    async def _commit_batch(self, batch: list[tuple[W, asyncio.Future[None]]]) -> None:
-        """Commit a batch; where one write in it is bad, halve it until that one stands alone."""
-        try:
-            await self._commit([write for write, _ in batch])
-        except WriteRejected as error:
-            if len(batch) == 1:
-                _fail(batch, error)
-                return
-            middle = len(batch) // 2
-            await self._commit_batch(batch[:middle])
-            await self._commit_batch(batch[middle:])
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-            _fail(batch, error)
-        else:
-            for _, done in batch:
-                if not done.done():  # its caller may have gone
-                    done.set_result(None)
 
-
-def _fail(batch: Sequence[tuple[object, asyncio.Future[None]]], error: Exception) -> None:
+def _fail(batch: Sequence[tuple[object, asyncio.Future[None]]], error: BaseException) -> None:
     for _, done in batch:
         if not done.done():
             done.set_exception(error)

@@ -68,17 +68,17 @@ class World:
         await self.store.open_lanes(DESTINATIONS)
         reader = self.store._reader
         assert reader is not None
-        fetch = reader.execute_fetchall
+        run = reader.run
 
-        async def fetch_slowly(*args: Any) -> Any:
-            rows = await fetch(*args)
+        async def answer_slowly(asked: "asyncio.Future[Any]") -> Any:
+            rows = await asked
             if self.slow:
                 turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self.unread.append(turn)
                 await turn
             return rows
 
-        reader.execute_fetchall = fetch_slowly  # type: ignore[method-assign]
+        reader.run = lambda work: asyncio.create_task(answer_slowly(run(work)))  # type: ignore[method-assign]
         config = load(self.config_path)
         tools = LaneTools(
             store=self.store,

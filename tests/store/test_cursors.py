@@ -108,7 +108,7 @@ def fail(wrong: str, connection: sqlite3.Connection) -> None:
 async def test_an_error_takes_no_cursor_with_it(store: SqliteStore, wrong: str) -> None:
     assert store._writer is not None
     work = partial(connection.transact, work=partial(fail, wrong))
-    (error,) = await all_of([connection.run(store._writer, work)])
-    assert isinstance(error, sqlite3.Error | sqlite3.Warning)
+    (error,) = await all_of([store._writer.run(work)])
+    assert isinstance(error.__cause__, sqlite3.Error | sqlite3.Warning)
     assert cursors() == []
     await store.ping()

@@ -88,7 +88,7 @@ async def statements_of(tmp_path: Path, query: EventQuery | ReplayQuery) -> list
     assert store._reader is not None
     seen: list[str] = []
     await store.add_event(an_event(), ["crm"])
-    await store._reader.set_trace_callback(seen.append)
+    await store._reader.run(lambda reader: reader.set_trace_callback(seen.append))
     if isinstance(query, EventQuery):
         await store.find_events(query)
     else:

@@ -1,6 +1,7 @@
 """The SQLite store's files: private, known again, migrated; seen from the file system."""
 
 import asyncio
+import fcntl
 import os
 import re
 import sqlite3
@@ -14,7 +15,7 @@ from nouns import NOW_MS, an_event
 
 from dispatchd.errors import StoreUnavailable, StoreUnusable
 from dispatchd.store.base import EventQuery
-from dispatchd.store.sqlite import SqliteStore
+from dispatchd.store.sqlite import SqliteStore, files
 from dispatchd.store.sqlite.rows import event_to_row, schema, statements, to_key
 
 
@@ -212,3 +213,29 @@ async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     assert len(connection.execute("PRAGMA table_info(lanes)").fetchall()) == 2
     connection.close()
+
+
+async def test_who_looks_for_a_daemon_keeps_none_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "s.db")
+    os.close(files.lock(path))
+    looker = os.open(f"{path}.lock", os.O_RDONLY)
+    fcntl.flock(looker, fcntl.LOCK_SH)
+    waits: list[float] = []
+
+    def look_is_over(seconds: float) -> None:
+        waits.append(seconds)
+        fcntl.flock(looker, fcntl.LOCK_UN)
+
+    monkeypatch.setattr("dispatchd.store.sqlite.files.time.sleep", look_is_over)
+    os.close(files.lock(path))
+    assert len(waits) == 1
+    os.close(looker)
+
+
+async def test_a_lock_file_that_cannot_be_opened_may_be_a_daemons(tmp_path: Path) -> None:
+    path = str(tmp_path / "s.db")
+    assert not files.locked(path)
+    (tmp_path / "s.db.lock").symlink_to(tmp_path / "elsewhere")
+    assert files.locked(path)

@@ -122,8 +122,12 @@ async def test_space_goes_back_after_a_prune(store: Store) -> None:
 
 async def test_one_daemon_at_a_time(open_store: OpenStore) -> None:
     first, second = await open_store(), await open_store()
+    assert not second.served()
     first.lock()
+    assert first.served()
+    assert second.served()
     with pytest.raises(AlreadyRunning, match=rf"\(pid {os.getpid()}\) already serves"):
         second.lock()
     await first.close()
+    assert not second.served()
     second.lock()

@@ -23,13 +23,13 @@ def documented() -> dict[str, set[str]]:
 
 
 def leaves(group: click.Group, *path: str):
-    """Yield every command that is no group, by its name in full."""
+    """Yield every command that does something by itself, by its name in full."""
     ctx = click.Context(group)
     for name in group.list_commands(ctx):
         command = group.get_command(ctx, name)
         if isinstance(command, click.Group):
             yield from leaves(command, *path, name)
-        else:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             yield " ".join((*path, name)), command
 
 

@@ -19,6 +19,9 @@ class Disk:
         self.begun = asyncio.Event()
         self.broken = False
 
+    def begin(self, batch: Sequence[str]) -> asyncio.Task[None]:
+        return asyncio.create_task(self.commit(batch))
+
     async def commit(self, batch: Sequence[str]) -> None:
         self.begun.set()
         await self.free.wait()
@@ -42,13 +45,13 @@ async def waiting(group: GroupCommit[str], disk: Disk, *writes: str) -> list[asy
 
 async def test_a_lone_write_waits_for_nothing() -> None:
     disk = Disk()
-    await GroupCommit(disk.commit).write("a", 1)
+    await GroupCommit(disk.begin).write("a", 1)
     assert disk.batches == [["a"]]
 
 
 async def test_a_batch_forms_while_the_previous_one_commits() -> None:
     disk = Disk()
-    group = GroupCommit(disk.commit)
+    group = GroupCommit(disk.begin)
     tasks = await waiting(group, disk, "a", "b", "c")
     assert disk.batches == []
     disk.free.set()
@@ -58,7 +61,7 @@ async def test_a_batch_forms_while_the_previous_one_commits() -> None:
 
 async def test_one_bad_write_fails_alone() -> None:
     disk = Disk()
-    group = GroupCommit(disk.commit)
+    group = GroupCommit(disk.begin)
     tasks = await waiting(group, disk, "a", "bad", "b", "bad", "c")
     disk.free.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -68,7 +71,7 @@ async def test_one_bad_write_fails_alone() -> None:
 
 async def test_bounds_of_the_queue() -> None:
     disk = Disk()
-    group = GroupCommit(disk.commit, Limits(waiting=2, waiting_bytes=100))
+    group = GroupCommit(disk.begin, Limits(waiting=2, waiting_bytes=100))
     tasks = await waiting(group, disk, "a", "b")
     with pytest.raises(StoreUnavailable) as caught:
         await group.write("c", 1)
@@ -84,7 +87,7 @@ async def test_bounds_of_the_queue() -> None:
 
 async def test_a_batch_is_bounded_but_a_large_write_still_goes() -> None:
     disk = Disk()
-    group = GroupCommit(disk.commit, Limits(batch=2, batch_bytes=10))
+    group = GroupCommit(disk.begin, Limits(batch=2, batch_bytes=10))
     tasks = await waiting(group, disk, "a", "b", "c")
     large = asyncio.create_task(group.write("large", 50))
     await asyncio.sleep(0)
@@ -95,7 +98,7 @@ async def test_a_batch_is_bounded_but_a_large_write_still_goes() -> None:
 
 async def test_an_unavailable_store_tells_everyone_and_recovers() -> None:
     disk = Disk()
-    group = GroupCommit(disk.commit)
+    group = GroupCommit(disk.begin)
     tasks = await waiting(group, disk, "a", "b")
     disk.broken = True
     disk.free.set()
@@ -108,7 +111,7 @@ async def test_an_unavailable_store_tells_everyone_and_recovers() -> None:
 
 async def test_a_caller_that_left_disturbs_nobody() -> None:
     disk = Disk()
-    group = GroupCommit(disk.commit)
+    group = GroupCommit(disk.begin)
     tasks = await waiting(group, disk, "a", "b")
     tasks[1].cancel()
     await asyncio.sleep(0)
@@ -120,7 +123,7 @@ async def test_a_caller_that_left_disturbs_nobody() -> None:
 
 async def test_close_answers_those_under_way() -> None:
     disk = Disk()
-    group = GroupCommit(disk.commit)
+    group = GroupCommit(disk.begin)
     tasks = await waiting(group, disk, "a")
     closing = asyncio.create_task(group.close())
     await asyncio.sleep(0)

@@ -42,7 +42,7 @@ LAYERS = {
     "cli": 6,
     "__main__": 7,
 }
-IMPURE = {"asyncio", "aiohttp", "aiosqlite", "sqlite3", "time", "random", "os", "logging"}
+IMPURE = {"asyncio", "aiohttp", "sqlite3", "time", "random", "os", "logging"}
 MODULES = sorted(path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
 
 

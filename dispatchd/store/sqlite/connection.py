@@ -1,52 +1,95 @@
 """A connection to one SQLite file: its thread, how it is opened, migrated, and how it fails."""
 
+import asyncio
 import sqlite3
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, TypeVar, cast
-
-import aiosqlite
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Final, TypeVar
 
 from dispatchd.errors import StoreUnavailable, StoreUnusable, WriteRejected
 from dispatchd.store.sqlite.rows import schema
 
 SCHEMA_VERSION: Final = 3
-WORK: Final = "-- work"
-
 Step = tuple[str, Sequence[Any]]
 T = TypeVar("T")
 
 
-class _Answer:
-    """What `execute` of a piece of work returns: `fetchall()` gives its plain result."""
+class Connection:
+    """A connection on a thread of its own: each function that it is given runs there whole.
 
-    __slots__ = ("_result",)
-
-    def __init__(self, result: Any) -> None:
-        self._result = result
-
-    def fetchall(self) -> Any:
-        return self._result
-
-
-class Connection(sqlite3.Connection):
-    """Runs a whole function on the connection's thread: `execute(WORK, function)`.
-
-    aiosqlite makes a hand-over to its thread of every call, and hands cursors back. A cursor
-    that another thread frees marks its statement as unused (Python 3.11), also while the
-    connection's own is between two rows of it. So only plain results leave the thread, and
+    A cursor that another thread frees marks its statement as unused (Python 3.11), also while
+    the connection's own is between two rows of it. So only plain results leave the thread, and
     nothing of an error's frames.
     """
 
-    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        """Run one statement, or with WORK the function given in the parameters' place."""
-        if sql is not WORK:
-            return super().execute(sql, parameters)
-        try:
-            return cast("sqlite3.Cursor", _Answer(parameters(self)))
-        except BaseException as error:
-            _clear_frames(error)
-            raise
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._asked: SimpleQueue[_Asked] = SimpleQueue()
+        # Not waited for by an interpreter that ends: what was not committed did not happen.
+        Thread(target=self._serve, name="sqlite", daemon=True).start()
+        self._closed = False
+
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+        """Have `work` run on the thread, after all that it was given before.
+
+        No cursor may come back. SQLite's errors come as the store's.
+        """
+        if self._closed:
+            raise StoreUnavailable("closed", "the store is closed")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._asked.put((work, answer, loop))
+        return answer
+
+    async def close(self) -> None:
+        """Let the thread end what it was given, then close."""
+        if self._closed:
+            return
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        closed: asyncio.Future[None] = loop.create_future()
+        self._asked.put((None, closed, loop))
+        await closed
+
+    def _serve(self) -> None:
+        connection: sqlite3.Connection | None = None
+        closed = False
+        while not closed:
+            work, answer, loop = self._asked.get()
+            result: Any = None
+            error: BaseException | None = None
+            try:
+                with faults():
+                    if work is None:
+                        closed = True
+                        if connection is not None:
+                            connection.close()
+                    else:
+                        if connection is None:
+                            connection = sqlite3.connect(self._path, isolation_level=None)
+                        result = work(connection)
+            except BaseException as raised:  # noqa: BLE001 - whoever asked must hear of it
+                error = raised
+                _clear_frames(error)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_answer, answer, result, error)
+            del work, answer, loop, result, error  # while waiting, hold nothing
+
+
+_Work = Callable[[sqlite3.Connection], Any]
+_Asked = tuple[_Work | None, "asyncio.Future[Any]", asyncio.AbstractEventLoop]
+
+
+def _answer(answer: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+    if answer.done():  # cancelled
+        return
+    if error is None:
+        answer.set_result(result)
+    else:
+        answer.set_exception(error)
 
 
 def _clear_frames(error: BaseException | None) -> None:
@@ -54,11 +97,6 @@ def _clear_frames(error: BaseException | None) -> None:
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
-
-
-async def run(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    """Run `work` whole on the connection's thread, in one hand-over; no cursor may come back."""
-    return cast("T", await connection.execute_fetchall(WORK, cast("Any", work)))
 
 
 def transact(
@@ -101,11 +139,11 @@ def run_steps(steps: Sequence[Step], connection: sqlite3.Connection) -> int:
     return changed
 
 
-async def connect(path: str, busy_timeout_ms: int) -> aiosqlite.Connection:
+async def connect(path: str, busy_timeout_ms: int) -> Connection:
     """Open the database at `path`, creating an empty one where there is none."""
-    connection = await aiosqlite.connect(path, isolation_level=None, factory=Connection)
+    connection = Connection(path)
     try:
-        await run(connection, lambda opened: _set_up(opened, busy_timeout_ms))
+        await connection.run(lambda opened: _set_up(opened, busy_timeout_ms))
     except BaseException:
         await connection.close()
         raise

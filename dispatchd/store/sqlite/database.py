@@ -1,17 +1,17 @@
 """One SQLite file, opened: its writer, its reader, and the two ways to use them."""
 
-import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import aiosqlite
-
-from dispatchd.errors import StoreUnavailable, StoreUnusable
+from dispatchd.errors import StoreUnavailable, StoreUnusable, WriteRejected
 from dispatchd.store.sqlite import files
-from dispatchd.store.sqlite.connection import connect, faults, migrate, run, snapshot, transact
+from dispatchd.store.sqlite.connection import Connection, connect, migrate, snapshot, transact
 from dispatchd.store.sqlite.rows import statements
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -23,9 +23,8 @@ class Database:
         self._path = path
         self._busy_timeout_ms = busy_timeout_ms
         self._sql = statements()
-        self._write_lock = asyncio.Lock()
-        self._writer: aiosqlite.Connection | None = None
-        self._reader: aiosqlite.Connection | None = None
+        self._writer: Connection | None = None
+        self._reader: Connection | None = None
         self._files: files.OpenFiles | None = None
         self._lock: int | None = None  # a file descriptor
         self._ahead_ms = 0  # how far the schedule, which never goes back, is ahead of the clock
@@ -35,13 +34,13 @@ class Database:
         files.prepare(self._path)
         try:
             self._writer = await connect(self._path, self._busy_timeout_ms)
-            await run(self._writer, lambda writer: migrate(writer, self._path))
+            await self._writer.run(lambda writer: migrate(writer, self._path))
             self._reader = await connect(self._path, self._busy_timeout_ms)
-            self._ahead_ms = await run(self._reader, self._ready_to_read)
+            self._ahead_ms = await self._reader.run(self._ready_to_read)
             self._files = files.OpenFiles(self._path)
-        except sqlite3.Error as error:
+        except (StoreUnavailable, WriteRejected) as error:
             await self.close()
-            raise StoreUnusable(f"cannot open {self._path}: {error}") from error
+            raise StoreUnusable(f"cannot open {self._path}: {error.__cause__}") from error
         except BaseException:
             await self.close()
             raise
@@ -61,31 +60,25 @@ class Database:
             os.close(self._lock)
             self._lock = None
 
-    async def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
         """Run `work` in one transaction, whole on the writer's thread; no cursor may come back.
 
         Raises StoreUnavailable or WriteRejected with nothing changed.
         """
-        async with self._write_lock:
-            if self._writer is None:
-                raise StoreUnavailable("closed", "the store is closed")
-            with faults():
-                return await run(
-                    self._writer, lambda writer: transact(writer, work, self._still_there)
-                )
+        if self._writer is None:
+            raise StoreUnavailable("closed", "the store is closed")
+        return self._writer.run(lambda writer: transact(writer, work, self._still_there))
 
-    async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+    def _ask(self, question: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
         """Answer `question` from one state of the database, whole on the reader's thread."""
-        reader = self._open_reader()
-        with faults():
-            return await run(reader, lambda reader: snapshot(reader, question))
+        return self._open_reader().run(lambda reader: snapshot(reader, question))
 
     def _still_there(self) -> None:
         """Refuse to commit into a file that nobody will find again."""
         if self._files is not None:
             self._files.check(data_only=True)
 
-    def _open_reader(self) -> aiosqlite.Connection:
+    def _open_reader(self) -> Connection:
         if self._reader is None:
             raise StoreUnavailable("closed", "the store is closed")
         return self._reader

@@ -21,7 +21,7 @@ from dispatchd.model import (
 )
 from dispatchd.store.base import Claimed
 from dispatchd.store.group_commit import Limits
-from dispatchd.store.sqlite.connection import faults, run, scalar
+from dispatchd.store.sqlite.connection import scalar
 from dispatchd.store.sqlite.rows import (
     attempt_to_row,
     delivery_from_row,
@@ -140,8 +140,7 @@ class Schedule(Writes):
             raise StoreUnavailable("closed", "the store is closed")
         # On the writer: what this process writes does not move it.
         # https://www.sqlite.org/pragma.html#pragma_data_version
-        with faults():
-            return int(await run(self._writer, lambda w: scalar(w, "PRAGMA data_version")))
+        return int(await self._writer.run(lambda w: scalar(w, "PRAGMA data_version")))
 
 
 def _choose(

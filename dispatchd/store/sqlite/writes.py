@@ -62,7 +62,7 @@ class Writes(Database):
                 self._claims.let_go(write.event_id, write.claims)
             raise
 
-    async def _commit(self, batch: Sequence[Write]) -> None:
+    def _commit(self, batch: Sequence[Write]) -> "asyncio.Future[Any]":
         """Make a batch durable: one statement per table, one COMMIT, one fsync.
 
         What it hands out is marked before it can be seen, what it settles is let go after.
@@ -70,21 +70,31 @@ class Writes(Database):
         for write in batch:
             if write.event is not None and write.claims:
                 self._claims.hold(write.event_id, write.claims)
+        fresh = any(w.remember is not None for w in batch)
         try:
-            if any(w.remember is not None for w in batch):
-                await self._transaction(
-                    lambda writer: run_steps(self._fresh_steps(writer, batch), writer)
-                )
-            else:
-                await self._transaction(partial(run_steps, _steps(self._sql, batch)))
+            committing = self._transaction(
+                (lambda writer: run_steps(self._fresh_steps(writer, batch), writer))
+                if fresh
+                else partial(run_steps, _steps(self._sql, batch))
+            )
         except BaseException:
-            for write in batch:
-                if write.event is not None:  # there is no such event
-                    self._claims.let_go(write.event_id, write.claims)
+            self._not_committed(batch)
             raise
+        committing.add_done_callback(partial(self._committed, batch))
+        return committing
+
+    def _committed(self, batch: Sequence[Write], committing: "asyncio.Future[Any]") -> None:
+        if committing.cancelled() or committing.exception() is not None:
+            self._not_committed(batch)
+            return
         for write in batch:
             write.ended = True
             if write.event is None or write.abandoned or write.duplicate_of is not None:
+                self._claims.let_go(write.event_id, write.claims)
+
+    def _not_committed(self, batch: Sequence[Write]) -> None:
+        for write in batch:
+            if write.event is not None:  # there is no such event
                 self._claims.let_go(write.event_id, write.claims)
 
     def _fresh_steps(
