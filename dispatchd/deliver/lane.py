@@ -186,7 +186,11 @@ class Lane:
         # Before asking, never after: what changes during the look may set them again.
         self._more_in_store = False
         self._look_at_s = now_s + LOOK_EVERY_S
-        claimed = await self._claim(now_ms)
+        try:
+            claimed = await self._claim(now_ms)
+        except BaseException:
+            self._more_in_store = True  # nothing was seen: what was to be found is there still
+            raise
         if claimed is None:
             self._more_in_store = self._no_room = True
             self._room.wait(self._wake.set)

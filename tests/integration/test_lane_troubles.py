@@ -1,0 +1,82 @@
+"""Lanes in trouble: looks that fail, replays in flight, memory that is short, a store that errs."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nouns import an_event
+from rig import Daemon, FakeClock, Sink, StartDaemon, simple_config
+
+from dispatchd.errors import StoreUnavailable
+from dispatchd.store import store_from_url
+from dispatchd.store.base import Claimed
+from dispatchd.store.sqlite import SqliteStore
+
+A_SECOND_OR_SO = 3
+
+
+async def owed_before_the_start(path: Path, clock: FakeClock, events: int, *names: str) -> None:
+    """Keep events, as a daemon that was killed leaves them."""
+    store = store_from_url(f"sqlite:///{path}/dispatchd.db")
+    await store.open()
+    for _ in range(events):
+        await store.add_event(an_event(received_ms=clock.now_ms()), names)
+    await store.close()
+
+
+async def seconds_pass(daemon: Daemon, clock: FakeClock, seconds: int) -> None:
+    """Let time pass a second at a time, and the database's threads have their say."""
+    for _ in range(seconds):
+        for _ in range(5):
+            await daemon.store.stats(0)  # a write would be noticed: that is a look
+        clock.advance(1.0)
+    for _ in range(5):
+        await daemon.store.stats(0)  # a write would be noticed: that is a look
+
+
+async def test_a_look_that_failed_is_made_again_at_once(
+    start_daemon: StartDaemon, sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was to be looked for was forgotten: it waited for the next look, 30 s later."""
+    claim = SqliteStore.claim
+    faults = [StoreUnavailable("io", "disk I/O error")]
+
+    async def faulty(self: SqliteStore, *args: Any) -> Claimed:
+        if faults:
+            raise faults.pop()
+        return await claim(self, *args)
+
+    monkeypatch.setattr(SqliteStore, "claim", faulty)
+    clock = FakeClock()
+    await owed_before_the_start(tmp_path, clock, 1, "crm")
+    daemon = await start_daemon(simple_config(sink), clock=clock)
+    await daemon.log.wait_for("storage_fault")
+    await seconds_pass(daemon, clock, A_SECOND_OR_SO)
+    await sink.wait_for(1)
+
+
+async def test_whatever_the_store_raises_a_result_is_kept_or_its_delivery_released(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was neither of the store's own two errors left the delivery in hand for ever."""
+    record = SqliteStore.record
+    faults: list[Exception] = [MemoryError(), ValueError("no active connection")]
+
+    def faulty(self: SqliteStore, *args: Any) -> "asyncio.Future[None]":
+        if not faults:
+            return record(self, *args)
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        failed.set_exception(faults.pop())
+        return failed
+
+    monkeypatch.setattr(SqliteStore, "record", faulty)
+    clock = FakeClock()
+    daemon = await start_daemon(simple_config(sink), clock=clock)
+    event_id = await daemon.accepted(b"{}")
+    await daemon.log.wait_for("internal_error", count=2)
+    await seconds_pass(daemon, clock, 1)
+    clock.advance(300)
+    await seconds_pass(daemon, clock, A_SECOND_OR_SO)
+    await daemon.log.wait_for("attempt", result="success")
+    assert sink.event_ids() == [event_id, event_id]
