@@ -7,7 +7,7 @@ from typing import Final
 
 from dispatchd.clock import Clock
 from dispatchd.deliver.attempt import bare_attempt
-from dispatchd.errors import StoreUnavailable, WriteRejected
+from dispatchd.errors import StoreUnavailable
 from dispatchd.facts import AttemptEnded, InternalError, Tell
 from dispatchd.model import Attempt, Delivery, ErrorClass, Event, Failure, Verdict
 from dispatchd.store.base import Schedule
@@ -103,7 +103,7 @@ class Recorder:
                 attempt = bare_attempt(delivery, attempt.started_ms, failure)
             try:
                 await self._store.record(delivery, attempt, verdict)
-            except (StoreUnavailable, WriteRejected) as again:
+            except Exception as again:  # noqa: BLE001 - whatever it is, the delivery is in hand
                 error = again
             else:
                 self._health.worked()
