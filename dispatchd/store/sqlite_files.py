@@ -105,7 +105,7 @@ def lock(path: str) -> int:
     The lock file is never a link and never anything but a lock file, or it is refused as it is.
     Raises AlreadyRunning, or StoreUnusable.
     """
-    name = f"{path}.lock"
+    name = f"{os.path.realpath(path)}.lock"  # one database, one lock, whatever link leads to it
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         descriptor = os.open(name, flags, PRIVATE)

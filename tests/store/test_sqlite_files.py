@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from nouns import NOW_MS, an_event
 
-from dispatchd.errors import StoreUnavailable, StoreUnusable
+from dispatchd.errors import AlreadyRunning, StoreUnavailable, StoreUnusable
 from dispatchd.store.base import EventQuery
 from dispatchd.store.rows import event_to_row, schema, statements, to_key
 from dispatchd.store.sqlite import SqliteStore
@@ -205,3 +205,17 @@ async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     assert len(connection.execute("PRAGMA table_info(lanes)").fetchall()) == 2
     connection.close()
+
+
+async def test_a_second_daemon_is_refused_by_whatever_link_it_comes(tmp_path: Path) -> None:
+    """Through a symbolic link it found another lock file, and sent everything a second time."""
+    first = SqliteStore(str(tmp_path / "s.db"))
+    first.lock()
+    await first.open()
+    (tmp_path / "link.db").symlink_to(tmp_path / "s.db")
+    (tmp_path / "elsewhere").symlink_to(tmp_path)
+    for name in ("link.db", "elsewhere/s.db", "elsewhere/link.db"):
+        second = SqliteStore(str(tmp_path / name))
+        with pytest.raises(AlreadyRunning):
+            second.lock()
+    await first.close()
