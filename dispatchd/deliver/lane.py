@@ -82,6 +82,7 @@ class Lane:
         self._more_in_store = True  # what a crash or a restart left is there
         self._look_at_s = 0.0  # monotonic: when to look into the store next
         self._no_room = False
+        self._replayed: set[str] = set()  # event ids: in hand, and owed again after that
         self._stopping = False
         self._surprise: BaseException | None = None
 
@@ -199,6 +200,7 @@ class Lane:
         for delivery, event in claimed.ready:
             self._ready.append((delivery, event))
         self._more_in_store = self._more_in_store or claimed.more
+        self._replayed.update(claimed.replayed)
         if claimed.next_due_ms is not None:  # from when we asked: the answer took its time
             due_s = now_s + (claimed.next_due_ms - now_ms) / 1000
             self._look_at_s = min(self._look_at_s, due_s)
@@ -313,6 +315,9 @@ class Lane:
         """Hear that a result is on disk and its delivery let go."""
         del attempt
         self._let_go(len(event.body) + EACH_BYTES)
+        if self._replayed and event.id in self._replayed:
+            self._replayed.remove(event.id)
+            self._more_in_store = True
         if isinstance(verdict, RetryAt):
             due_s = self._clock.monotonic_s() + (verdict.due_ms - self._clock.now_ms()) / 1000
             if due_s < self._look_at_s:

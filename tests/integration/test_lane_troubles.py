@@ -1,16 +1,18 @@
 """Lanes in trouble: looks that fail, replays in flight, memory that is short, a store that errs."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from nouns import an_event
 from rig import Daemon, FakeClock, Sink, StartDaemon, simple_config
 
 from dispatchd.errors import StoreUnavailable
 from dispatchd.store import store_from_url
-from dispatchd.store.base import Claimed
+from dispatchd.store.base import Claimed, ReplayQuery
 from dispatchd.store.sqlite import SqliteStore
 
 A_SECOND_OR_SO = 3
@@ -35,6 +37,14 @@ async def seconds_pass(daemon: Daemon, clock: FakeClock, seconds: int) -> None:
         await daemon.store.stats(0)  # a write would be noticed: that is a look
 
 
+def holding(answer: asyncio.Event) -> Callable[[web.Request, int], Awaitable[web.Response]]:
+    async def hold(_request: web.Request, _count: int) -> web.Response:
+        await answer.wait()
+        return web.Response()
+
+    return hold
+
+
 async def test_a_look_that_failed_is_made_again_at_once(
     start_daemon: StartDaemon, sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,6 +64,25 @@ async def test_a_look_that_failed_is_made_again_at_once(
     await daemon.log.wait_for("storage_fault")
     await seconds_pass(daemon, clock, A_SECOND_OR_SO)
     await sink.wait_for(1)
+
+
+async def test_a_replay_of_what_is_in_flight_goes_out_once_that_has_ended(
+    start_daemon: StartDaemon, sink: Sink
+) -> None:
+    """The look that it caused passed the delivery over, and the next came 30 s later."""
+    answer = asyncio.Event()
+    sink.answer = holding(answer)
+    clock = FakeClock()
+    daemon = await start_daemon(simple_config(sink), clock=clock)
+    event_id = await daemon.accepted(b"{}")
+    await sink.wait_for(1)
+    async for _ in daemon.store.replay(ReplayQuery([event_id]), clock.now_ms()):
+        pass
+    await seconds_pass(daemon, clock, A_SECOND_OR_SO)
+    answer.set()
+    await daemon.log.wait_for("attempt", number=1)
+    await seconds_pass(daemon, clock, A_SECOND_OR_SO)
+    await daemon.log.wait_for("attempt", number=2, result="success")
 
 
 async def test_whatever_the_store_raises_a_result_is_kept_or_its_delivery_released(
