@@ -207,11 +207,13 @@ class Lane:
 
     async def _claim(self, now_ms: int) -> Claimed | None:
         """Claim within the room there is; None where there is too little for the next one."""
-        limit = 1 if self._pace.slow else CLAIM_MAX
-        allowed = self._room.allowance(self._mine_bytes, failing=self._pace.failing) - EACH_BYTES
-        if allowed <= 0:
+        allowed = self._room.allowance(self._mine_bytes, failing=self._pace.failing)
+        if allowed <= EACH_BYTES:
             return None
-        claimed = await self._claim_within(now_ms, limit, min(allowed, CLAIM_MAX_BYTES))
+        allowed = min(allowed, CLAIM_MAX_BYTES)
+        # At most half of it for what deliveries take beside their bodies.
+        limit = 1 if self._pace.slow else max(1, min(CLAIM_MAX, allowed // (2 * EACH_BYTES)))
+        claimed = await self._claim_within(now_ms, limit, allowed - limit * EACH_BYTES)
         if claimed.ready or claimed.next_bytes is None:
             return claimed
         # A large one: it may go alone.
@@ -222,14 +224,14 @@ class Lane:
 
     async def _claim_within(self, now_ms: int, limit: int, max_bytes: int) -> Claimed:
         """Claim with the bytes counted before: other lanes take room while we wait."""
-        reserved = max_bytes + EACH_BYTES
+        reserved = max_bytes + limit * EACH_BYTES
+        unused = reserved
         self._hold(reserved)
         try:
             claimed = await self._store.claim(self._spec.destination, now_ms, limit, max_bytes)
-            for _, event in claimed.ready:
-                self._hold(len(event.body) + EACH_BYTES)
+            unused -= sum(len(event.body) + EACH_BYTES for _, event in claimed.ready)
         finally:
-            self._let_go(reserved)
+            self._let_go(unused)
         return claimed
 
     def _idle_s(self) -> float:

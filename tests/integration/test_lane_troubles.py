@@ -10,6 +10,7 @@ from aiohttp import web
 from nouns import an_event
 from rig import Daemon, FakeClock, Sink, StartDaemon, simple_config
 
+from dispatchd.deliver import room
 from dispatchd.errors import StoreUnavailable
 from dispatchd.store import store_from_url
 from dispatchd.store.base import Claimed, ReplayQuery
@@ -83,6 +84,43 @@ async def test_a_replay_of_what_is_in_flight_goes_out_once_that_has_ended(
     await daemon.log.wait_for("attempt", number=1)
     await seconds_pass(daemon, clock, A_SECOND_OR_SO)
     await daemon.log.wait_for("attempt", number=2, result="success")
+
+
+def many_lanes(url: str, lanes: int) -> str:
+    names = [f"d{n}" for n in range(lanes)]
+    lines = "\n".join(f"  {name}: {{url: '{url}'}}" for name in names)
+    return (
+        f"endpoints:\n  my-slug: {{auth: none, destinations: [{', '.join(names)}]}}\n"
+        f"destinations:\n{lines}\n"
+    )
+
+
+async def test_the_bound_on_memory_counts_what_a_small_delivery_takes_beside_its_body(
+    start_daemon: StartDaemon, sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look asked for bytes of bodies alone: 256 tiny events took half a megabyte a lane."""
+    monkeypatch.setattr(room, "SOFT_MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(room, "HARD_MAX_BYTES", 2_000_000)
+    most_bytes = 0
+    take = room.Room.take
+
+    def watched(self: room.Room, size_bytes: int) -> None:
+        nonlocal most_bytes
+        take(self, size_bytes)
+        most_bytes = max(most_bytes, self.used_bytes)
+
+    monkeypatch.setattr(room.Room, "take", watched)
+    answer = asyncio.Event()
+    sink.answer = holding(answer)
+    clock = FakeClock()
+    names = [f"d{n}" for n in range(20)]
+    await owed_before_the_start(tmp_path, clock, 150, *names)
+    daemon = await start_daemon(many_lanes(sink.url, 20), clock=clock)
+    await sink.wait_for(20 * 16)
+    await seconds_pass(daemon, clock, A_SECOND_OR_SO)
+    assert most_bytes <= 1_000_000 + 20 * room.SMALL_BYTES
+    answer.set()
+    await daemon.log.wait_for("attempt", count=20 * 150, result="success")
 
 
 async def test_whatever_the_store_raises_a_result_is_kept_or_its_delivery_released(
