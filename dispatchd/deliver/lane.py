@@ -81,7 +81,7 @@ class Lane:
         self._workers: set[asyncio.Task[None]] = set()
         self._more_in_store = True  # what a crash or a restart left is there
         self._look_at_s = 0.0  # monotonic: when to look into the store next
-        self._no_room = False
+        self._no_room = False  # for the next one in the store: not to be asked for until there is
         self._replayed: set[str] = set()  # event ids: in hand, and owed again after that
         self._stopping = False
         self._surprise: BaseException | None = None
@@ -176,7 +176,8 @@ class Lane:
     def _should_look(self) -> bool:
         if not self._may_start():
             return False
-        if self._more_in_store and len(self._ready) < self._spec.max_in_flight:
+        more = self._more_in_store and not self._no_room
+        if more and len(self._ready) < self._spec.max_in_flight:
             return not (self._pace.slow and self._ready)
         # Under a steady stream of new events, retries that fall due must not starve.
         return self._clock.monotonic_s() >= self._look_at_s
@@ -194,9 +195,8 @@ class Lane:
             raise
         if claimed is None:
             self._more_in_store = self._no_room = True
-            self._room.wait(self._wake.set)
+            self._look_at_s = now_s + ROOM_POLL_S
             return
-        self._no_room = False
         for delivery, event in claimed.ready:
             self._ready.append((delivery, event))
         self._more_in_store = self._more_in_store or claimed.more
@@ -209,6 +209,7 @@ class Lane:
         """Claim within the room there is; None where there is too little for the next one."""
         allowed = self._room.allowance(self._mine_bytes, failing=self._pace.failing)
         if allowed <= EACH_BYTES:
+            self._wait_for_room(EACH_BYTES + 1)
             return None
         allowed = min(allowed, CLAIM_MAX_BYTES)
         # At most half of it for what deliveries take beside their bodies.
@@ -219,8 +220,17 @@ class Lane:
         # A large one: it may go alone.
         size_bytes = claimed.next_bytes + EACH_BYTES
         if not self._room.fits(size_bytes, self._mine_bytes, failing=self._pace.failing):
+            self._wait_for_room(size_bytes)
             return None
         return await self._claim_within(now_ms, 1, claimed.next_bytes)
+
+    def _wait_for_room(self, size_bytes: int) -> None:
+        failing = self._pace.failing
+        self._room.wait(self._room_came, size_bytes, self._mine_bytes, failing=failing)
+
+    def _room_came(self) -> None:
+        self._no_room = False
+        self._wake.set()
 
     async def _claim_within(self, now_ms: int, limit: int, max_bytes: int) -> Claimed:
         """Claim with the bytes counted before: other lanes take room while we wait."""
@@ -241,9 +251,7 @@ class Lane:
         now_s = self._clock.monotonic_s()
         if self._ready:  # then only the gates hold them back
             return max(0.0, self._opens_at(now_s) - now_s)
-        if self._no_room:
-            return ROOM_POLL_S
-        if self._more_in_store:
+        if self._more_in_store and not self._no_room:
             return 0.0
         return max(0.0, self._look_at_s - now_s)
 
@@ -341,6 +349,7 @@ class Lane:
 
     def _let_go(self, size_bytes: int) -> None:
         self._mine_bytes -= size_bytes
+        self._no_room = False  # there may be now
         self._room.give_back(size_bytes)
 
     def _give_up(self, delivery: Delivery, event: Event) -> None:

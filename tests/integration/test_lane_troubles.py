@@ -95,6 +95,35 @@ def many_lanes(url: str, lanes: int) -> str:
     )
 
 
+async def test_lanes_that_wait_for_room_do_not_wake_each_other_for_ever(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each gave back the room of a look in vain, which woke the next: 5,700 looks a second."""
+    monkeypatch.setattr(room, "SOFT_MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(room, "HARD_MAX_BYTES", 2_000_000)
+    looks = 0
+    claim = SqliteStore.claim
+
+    async def counted(self: SqliteStore, *args: Any) -> Claimed:
+        nonlocal looks
+        looks += 1
+        return await claim(self, *args)
+
+    answer = asyncio.Event()
+    sink.answer = holding(answer)
+    clock = FakeClock()
+    daemon = await start_daemon(many_lanes(sink.url, 4), clock=clock)
+    for _ in range(10):
+        await daemon.accepted(b'"' + b"x" * 70_000 + b'"', secret=None)
+    await seconds_pass(daemon, clock, 1)
+    monkeypatch.setattr(SqliteStore, "claim", counted)
+    for _ in range(100):
+        await daemon.store.stats(0)  # a write would be noticed: that is a look
+    assert looks <= 8
+    answer.set()
+    await daemon.log.wait_for("attempt", count=40, result="success")
+
+
 async def test_the_bound_on_memory_counts_what_a_small_delivery_takes_beside_its_body(
     start_daemon: StartDaemon, sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
