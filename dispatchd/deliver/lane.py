@@ -246,8 +246,8 @@ class Lane:
 
     def _idle_s(self) -> float:
         """Return how long (s) `run` has nothing to do, unless it is woken."""
-        if not self._may_start():
-            return LOOK_EVERY_S  # the end of an exchange wakes us
+        if not self._may_start():  # the end of an exchange wakes us, or of the store's trouble
+            return ROOM_POLL_S if self._recorder.unwritten else LOOK_EVERY_S
         now_s = self._clock.monotonic_s()
         if self._ready:  # then only the gates hold them back
             return max(0.0, self._opens_at(now_s) - now_s)
@@ -258,11 +258,12 @@ class Lane:
     # Starting
 
     def _may_start(self) -> bool:
-        return (
-            len(self._workers) < self._spec.max_in_flight
-            and self._recorder.waiting < UNRECORDED_MAX
-            and not self._stopping
-        )
+        return len(self._workers) < self._spec.max_in_flight and self._may_go_on()
+
+    def _may_go_on(self) -> bool:
+        """Whether what is sent now could be written soon."""
+        recorder = self._recorder
+        return recorder.waiting < UNRECORDED_MAX and not recorder.unwritten and not self._stopping
 
     def _opens_at(self, now_s: float) -> float:
         return max(gate.opens_at(now_s) for gate in self._gates)
@@ -300,7 +301,7 @@ class Lane:
                 raise
             self._recorder.record(delivery, event, attempt, verdict)
             self._ended(judged)
-            item = self._next() if self._recorder.waiting < UNRECORDED_MAX else None
+            item = self._next() if self._may_go_on() else None
 
     def _worker_ended(self, task: asyncio.Task[None]) -> None:
         self._workers.discard(task)

@@ -176,3 +176,41 @@ async def test_whatever_the_store_raises_a_result_is_kept_or_its_delivery_releas
     await seconds_pass(daemon, clock, A_SECOND_OR_SO)
     await daemon.log.wait_for("attempt", result="success")
     assert sink.event_ids() == [event_id, event_id]
+
+
+async def test_nothing_is_sent_while_results_cannot_be_written_whatever_the_probe_says(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk the probe's one page fits, and each time more was sent into nothing."""
+    record = SqliteStore.record
+    full = True
+
+    async def in_vain(store: SqliteStore) -> None:
+        for _ in range(5):  # a write takes its time to fail, too
+            await store.version()
+        raise StoreUnavailable("full", "the database is on a full disk")
+
+    def recording(self: SqliteStore, *args: Any) -> "asyncio.Future[None]":
+        return asyncio.ensure_future(in_vain(self)) if full else record(self, *args)
+
+    monkeypatch.setattr(SqliteStore, "record", recording)
+    answer = asyncio.Event()
+    sink.answer = holding(answer)
+    clock = FakeClock()
+    daemon = await start_daemon(simple_config(sink, ", max_in_flight: 2"), clock=clock)
+    for n in range(100):
+        await daemon.accepted(b"%d" % n)
+    await sink.wait_for(2)
+    answer.set()
+    await daemon.log.wait_for("storage_fault")
+    sent = len(sink.received)
+    for count in range(1, 8):  # each time a write of the probe's own succeeds
+        await daemon.log.wait_for("storage_fault", count=count)
+        clock.advance(1.0)
+        await daemon.log.wait_for("storage_recovered", count=count)
+    assert len(sink.received) - sent <= 2  # on their way when the first fault was known
+    full = False
+    await daemon.log.wait_for("storage_fault", count=8)
+    clock.advance(1.0)
+    await daemon.log.wait_for("attempt", count=100, result="success")
+    assert len(sink.received) == len(set(sink.event_ids())) == 100
