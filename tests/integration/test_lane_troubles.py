@@ -19,8 +19,8 @@ from dispatchd.store.sqlite import SqliteStore
 A_SECOND_OR_SO = 3
 
 
-async def owed_before_the_start(path: Path, clock: FakeClock, events: int, *names: str) -> None:
-    """Keep events, as a daemon that was killed leaves them."""
+async def owed_by_another(path: Path, clock: FakeClock, events: int, *names: str) -> None:
+    """Keep events from another process, or as a daemon that was killed leaves them."""
     store = store_from_url(f"sqlite:///{path}/dispatchd.db")
     await store.open()
     for _ in range(events):
@@ -60,7 +60,7 @@ async def test_a_look_that_failed_is_made_again_at_once(
 
     monkeypatch.setattr(SqliteStore, "claim", faulty)
     clock = FakeClock()
-    await owed_before_the_start(tmp_path, clock, 1, "crm")
+    await owed_by_another(tmp_path, clock, 1, "crm")
     daemon = await start_daemon(simple_config(sink), clock=clock)
     await daemon.log.wait_for("storage_fault")
     await seconds_pass(daemon, clock, A_SECOND_OR_SO)
@@ -143,7 +143,7 @@ async def test_the_bound_on_memory_counts_what_a_small_delivery_takes_beside_its
     sink.answer = holding(answer)
     clock = FakeClock()
     names = [f"d{n}" for n in range(20)]
-    await owed_before_the_start(tmp_path, clock, 150, *names)
+    await owed_by_another(tmp_path, clock, 150, *names)
     daemon = await start_daemon(many_lanes(sink.url, 20), clock=clock)
     await sink.wait_for(20 * 16)
     await seconds_pass(daemon, clock, A_SECOND_OR_SO)
@@ -214,3 +214,25 @@ async def test_nothing_is_sent_while_results_cannot_be_written_whatever_the_prob
     clock.advance(1.0)
     await daemon.log.wait_for("attempt", count=100, result="success")
     assert len(sink.received) == len(set(sink.event_ids())) == 100
+
+
+async def test_what_another_process_writes_while_the_daemon_starts_is_noticed(
+    start_daemon: StartDaemon, sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came between the lanes' first look and the first version seen waited for 30 s."""
+    version = SqliteStore.version
+    clock = FakeClock()
+    writes = [1]
+    written = asyncio.Event()
+
+    async def just_before(self: SqliteStore) -> int:
+        if writes:
+            await owed_by_another(tmp_path, clock, writes.pop(), "crm")
+            written.set()
+        return await version(self)
+
+    monkeypatch.setattr(SqliteStore, "version", just_before)
+    daemon = await start_daemon(simple_config(sink), clock=clock)
+    await written.wait()
+    await seconds_pass(daemon, clock, A_SECOND_OR_SO)
+    await sink.wait_for(1)
