@@ -244,7 +244,7 @@ class App:
             except StoreUnavailable as error:
                 self._health.failed(error)
             else:
-                if seen is not None and version != seen:
+                if version != seen:  # the first too: the lanes may have looked before it
                     self._lanes.look()
                     jobs.look()
                 seen = version

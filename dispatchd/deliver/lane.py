@@ -81,7 +81,8 @@ class Lane:
         self._workers: set[asyncio.Task[None]] = set()
         self._more_in_store = True  # what a crash or a restart left is there
         self._look_at_s = 0.0  # monotonic: when to look into the store next
-        self._no_room = False
+        self._no_room = False  # for the next one in the store: not to be asked for until there is
+        self._replayed: set[str] = set()  # event ids: in hand, and owed again after that
         self._stopping = False
         self._surprise: BaseException | None = None
 
@@ -175,7 +176,8 @@ class Lane:
     def _should_look(self) -> bool:
         if not self._may_start():
             return False
-        if self._more_in_store and len(self._ready) < self._spec.max_in_flight:
+        more = self._more_in_store and not self._no_room
+        if more and len(self._ready) < self._spec.max_in_flight:
             return not (self._pace.slow and self._ready)
         # Under a steady stream of new events, retries that fall due must not starve.
         return self._clock.monotonic_s() >= self._look_at_s
@@ -186,67 +188,82 @@ class Lane:
         # Before asking, never after: what changes during the look may set them again.
         self._more_in_store = False
         self._look_at_s = now_s + LOOK_EVERY_S
-        claimed = await self._claim(now_ms)
+        try:
+            claimed = await self._claim(now_ms)
+        except BaseException:
+            self._more_in_store = True  # nothing was seen: what was to be found is there still
+            raise
         if claimed is None:
             self._more_in_store = self._no_room = True
-            self._room.wait(self._wake.set)
+            self._look_at_s = now_s + ROOM_POLL_S
             return
-        self._no_room = False
         for delivery, event in claimed.ready:
             self._ready.append((delivery, event))
         self._more_in_store = self._more_in_store or claimed.more
+        self._replayed.update(claimed.replayed)
         if claimed.next_due_ms is not None:  # from when we asked: the answer took its time
             due_s = now_s + (claimed.next_due_ms - now_ms) / 1000
             self._look_at_s = min(self._look_at_s, due_s)
 
     async def _claim(self, now_ms: int) -> Claimed | None:
         """Claim within the room there is; None where there is too little for the next one."""
-        limit = 1 if self._pace.slow else CLAIM_MAX
-        allowed = self._room.allowance(self._mine_bytes, failing=self._pace.failing) - EACH_BYTES
-        if allowed <= 0:
+        allowed = self._room.allowance(self._mine_bytes, failing=self._pace.failing)
+        if allowed <= EACH_BYTES:
+            self._wait_for_room(EACH_BYTES + 1)
             return None
-        claimed = await self._claim_within(now_ms, limit, min(allowed, CLAIM_MAX_BYTES))
+        allowed = min(allowed, CLAIM_MAX_BYTES)
+        # At most half of it for what deliveries take beside their bodies.
+        limit = 1 if self._pace.slow else max(1, min(CLAIM_MAX, allowed // (2 * EACH_BYTES)))
+        claimed = await self._claim_within(now_ms, limit, allowed - limit * EACH_BYTES)
         if claimed.ready or claimed.next_bytes is None:
             return claimed
         # A large one: it may go alone.
         size_bytes = claimed.next_bytes + EACH_BYTES
         if not self._room.fits(size_bytes, self._mine_bytes, failing=self._pace.failing):
+            self._wait_for_room(size_bytes)
             return None
         return await self._claim_within(now_ms, 1, claimed.next_bytes)
 
+    def _wait_for_room(self, size_bytes: int) -> None:
+        failing = self._pace.failing
+        self._room.wait(self._room_came, size_bytes, self._mine_bytes, failing=failing)
+
+    def _room_came(self) -> None:
+        self._no_room = False
+        self._wake.set()
+
     async def _claim_within(self, now_ms: int, limit: int, max_bytes: int) -> Claimed:
         """Claim with the bytes counted before: other lanes take room while we wait."""
-        reserved = max_bytes + EACH_BYTES
+        reserved = max_bytes + limit * EACH_BYTES
+        unused = reserved
         self._hold(reserved)
         try:
             claimed = await self._store.claim(self._spec.destination, now_ms, limit, max_bytes)
-            for _, event in claimed.ready:
-                self._hold(len(event.body) + EACH_BYTES)
+            unused -= sum(len(event.body) + EACH_BYTES for _, event in claimed.ready)
         finally:
-            self._let_go(reserved)
+            self._let_go(unused)
         return claimed
 
     def _idle_s(self) -> float:
         """Return how long (s) `run` has nothing to do, unless it is woken."""
-        if not self._may_start():
-            return LOOK_EVERY_S  # the end of an exchange wakes us
+        if not self._may_start():  # the end of an exchange wakes us, or of the store's trouble
+            return ROOM_POLL_S if self._recorder.unwritten else LOOK_EVERY_S
         now_s = self._clock.monotonic_s()
         if self._ready:  # then only the gates hold them back
             return max(0.0, self._opens_at(now_s) - now_s)
-        if self._no_room:
-            return ROOM_POLL_S
-        if self._more_in_store:
+        if self._more_in_store and not self._no_room:
             return 0.0
         return max(0.0, self._look_at_s - now_s)
 
     # Starting
 
     def _may_start(self) -> bool:
-        return (
-            len(self._workers) < self._spec.max_in_flight
-            and self._recorder.waiting < UNRECORDED_MAX
-            and not self._stopping
-        )
+        return len(self._workers) < self._spec.max_in_flight and self._may_go_on()
+
+    def _may_go_on(self) -> bool:
+        """Whether what is sent now could be written soon."""
+        recorder = self._recorder
+        return recorder.waiting < UNRECORDED_MAX and not recorder.unwritten and not self._stopping
 
     def _opens_at(self, now_s: float) -> float:
         return max(gate.opens_at(now_s) for gate in self._gates)
@@ -284,7 +301,7 @@ class Lane:
                 raise
             self._recorder.record(delivery, event, attempt, verdict)
             self._ended(judged)
-            item = self._next() if self._recorder.waiting < UNRECORDED_MAX else None
+            item = self._next() if self._may_go_on() else None
 
     def _worker_ended(self, task: asyncio.Task[None]) -> None:
         self._workers.discard(task)
@@ -309,6 +326,9 @@ class Lane:
         """Hear that a result is on disk and its delivery let go."""
         del attempt
         self._let_go(len(event.body) + EACH_BYTES)
+        if self._replayed and event.id in self._replayed:
+            self._replayed.remove(event.id)
+            self._more_in_store = True
         if isinstance(verdict, RetryAt):
             due_s = self._clock.monotonic_s() + (verdict.due_ms - self._clock.now_ms()) / 1000
             if due_s < self._look_at_s:
@@ -330,6 +350,7 @@ class Lane:
 
     def _let_go(self, size_bytes: int) -> None:
         self._mine_bytes -= size_bytes
+        self._no_room = False  # there may be now
         self._room.give_back(size_bytes)
 
     def _give_up(self, delivery: Delivery, event: Event) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from dispatchd.clock import Clock
 from dispatchd.deliver.attempt import bare_attempt
-from dispatchd.errors import StoreUnavailable, WriteRejected
+from dispatchd.errors import StoreUnavailable
 from dispatchd.facts import AttemptEnded, InternalError, Tell
 from dispatchd.model import Attempt, Delivery, ErrorClass, Event, Failure, Verdict
 from dispatchd.store.base import Schedule
@@ -23,7 +23,9 @@ Settled = Callable[[Event, Attempt, Verdict], None]
 class Recorder:
     """Writes one lane's results, however long the store is in trouble.
 
-    `settled` is told of each that is on disk (or given up); `waiting` counts the others.
+    `settled` is told of each that is on disk (or given up); `waiting` counts the others, and
+    `unwritten` those of them that the store did not take: until it has, nothing is to be sent,
+    whatever else it takes.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Recorder:
         self._idle = asyncio.Event()
         self._idle.set()
         self.waiting = 0
+        self.unwritten = 0
 
     def record(self, delivery: Delivery, event: Event, attempt: Attempt, verdict: Verdict) -> None:
         """Keep a result; returns at once."""
@@ -72,6 +75,7 @@ class Recorder:
             self._tell(AttemptEnded(event, attempt, verdict))
             self._done(event, attempt, verdict)
             return
+        self.unwritten += 1
         trouble = asyncio.create_task(
             self._in_trouble(error, delivery, event, attempt, verdict), name="record"
         )
@@ -94,6 +98,7 @@ class Recorder:
                     return  # it will be sent again after the restart
                 await self._health.wait_until_good()
             elif attempt.error is ErrorClass.INTERNAL:  # bare already
+                self.unwritten -= 1
                 await self._quarantine(error, delivery)
                 break
             else:
@@ -103,9 +108,10 @@ class Recorder:
                 attempt = bare_attempt(delivery, attempt.started_ms, failure)
             try:
                 await self._store.record(delivery, attempt, verdict)
-            except (StoreUnavailable, WriteRejected) as again:
+            except Exception as again:  # noqa: BLE001 - whatever it is, the delivery is in hand
                 error = again
             else:
+                self.unwritten -= 1
                 self._health.worked()
                 self._tell(AttemptEnded(event, attempt, verdict))
                 break

@@ -3,14 +3,13 @@
 Everything a lane holds counts, waiting or in flight. Nobody may keep the others out:
 
 - a lane that holds nothing may always take one small event, and a large one while all lanes
-  together are under the hard bound;
+  together are under the hard bound, however large it is;
 - beyond that a healthy lane takes what is free under the soft bound, a failing one only its
   share of half of it.
 
 So the worst is the hard bound, plus `SMALL_BYTES` for each lane, plus one event.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -26,7 +25,8 @@ class Room:
 
     def __init__(self, lanes: int) -> None:
         self._share_bytes = SOFT_MAX_BYTES // 2 // max(1, lanes)
-        self._waiting: OrderedDict[Callable[[], None], None] = OrderedDict()
+        # Who waits, the longest waiting first, and at how many bytes used there is room for it.
+        self._waiting: dict[Callable[[], None], int] = {}
         self.used_bytes = 0
 
     def allowance(self, mine_bytes: int, *, failing: bool) -> int:
@@ -41,21 +41,39 @@ class Room:
         """Whether a lane that holds `mine_bytes` may take one more delivery of `size_bytes`."""
         if size_bytes <= self.allowance(mine_bytes, failing=failing):
             return True
-        if mine_bytes:
-            return False
-        bound = FAILING_MAX_BYTES if failing else HARD_MAX_BYTES
-        return self.used_bytes == 0 or self.used_bytes + size_bytes <= bound
+        return not mine_bytes and self.used_bytes <= _alone_bytes(size_bytes, failing=failing)
 
     def take(self, size_bytes: int) -> None:
         """Count what a lane took."""
         self.used_bytes += size_bytes
 
     def give_back(self, size_bytes: int) -> None:
-        """Count what a lane let go of, and tell the longest waiting one."""
+        """Count what a lane let go of, and tell the longest waiting one that it is enough for."""
         self.used_bytes -= size_bytes
-        if self._waiting:
-            self._waiting.popitem(last=False)[0]()
+        for wake, bound in self._waiting.items():
+            if self.used_bytes <= bound:
+                del self._waiting[wake]
+                wake()
+                return
 
-    def wait(self, wake: Callable[[], None]) -> None:
-        """Have `wake` called once some room comes free. Asking again changes nothing."""
-        self._waiting[wake] = None
+    def wait(
+        self, wake: Callable[[], None], size_bytes: int, mine_bytes: int, *, failing: bool
+    ) -> None:
+        """Have `wake` called once others leave room for what did not fit. Keeps one's place.
+
+        Never called for less: lanes that look in vain would wake each other without end. What a
+        lane itself lets go of it knows.
+        """
+        if not mine_bytes:
+            self._waiting[wake] = _alone_bytes(size_bytes, failing=failing)
+        elif not failing or size_bytes <= self._share_bytes - mine_bytes:
+            self._waiting[wake] = SOFT_MAX_BYTES - size_bytes
+
+
+def _alone_bytes(size_bytes: int, *, failing: bool) -> int:
+    """Return how many bytes may be used for a lane that holds nothing to take a large event.
+
+    One of more than a quarter of the hard bound counts as a quarter, or it would never go.
+    """
+    bound = FAILING_MAX_BYTES if failing else HARD_MAX_BYTES
+    return bound - min(size_bytes, HARD_MAX_BYTES // 4)

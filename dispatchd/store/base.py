@@ -44,13 +44,15 @@ class Claimed:
     """What `claim` handed out, and when (Unix ms) to look again if nothing is left to do.
 
     `more` says that a bound was met and further deliveries may be due already; `next_bytes` is
-    the size of the first body that did not fit into the bytes asked for.
+    the size of the first body that did not fit into the bytes asked for. `replayed` are events
+    whose delivery is in hand and was replayed meanwhile: owed again once it is let go.
     """
 
     ready: Sequence[tuple[Delivery, Event]]
     more: bool
     next_due_ms: int | None
     next_bytes: int | None = None
+    replayed: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

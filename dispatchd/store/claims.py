@@ -13,26 +13,26 @@ class Claims:
     """The deliveries in hand, by destination; used on the event loop's thread alone."""
 
     def __init__(self) -> None:
-        self._held: dict[str, set[str]] = {}
+        self._held: dict[str, dict[str, int]] = {}
         self._looks: dict[str, list[Look]] = {}
 
     def hold(self, event_id: str, destinations: Iterable[str]) -> None:
-        """Mark deliveries as handed out."""
+        """Mark deliveries of a new event as handed out."""
         for destination in destinations:
-            self.held(destination).add(event_id)
+            self.held(destination)[event_id] = 0
 
     def let_go(self, event_id: str, destinations: Iterable[str]) -> None:
         """Unmark deliveries, and tell the looks under way."""
         for destination in destinations:
-            self.held(destination).discard(event_id)
+            self.held(destination).pop(event_id, None)
             for look in self._looks.get(destination, ()):
                 look.missed.add(event_id)
 
-    def held(self, destination: str) -> set[str]:
-        """Return the event ids in hand for a destination: the live set."""
+    def held(self, destination: str) -> dict[str, int]:
+        """Return what is in hand for a destination, live: event ids, and how often replayed."""
         held = self._held.get(destination)
         if held is None:
-            held = self._held[destination] = set()
+            held = self._held[destination] = {}
         return held
 
     def look(self, destination: str) -> "Look":
@@ -45,7 +45,7 @@ class Look:
 
     __slots__ = ("_under_way", "held", "missed")
 
-    def __init__(self, held: set[str], under_way: list["Look"]) -> None:
+    def __init__(self, held: dict[str, int], under_way: list["Look"]) -> None:
         self.held = held
         self.missed: set[str] = set()  # let go since the look began
         self._under_way = under_way
@@ -62,9 +62,9 @@ class Look:
     ) -> None:
         self._under_way.remove(self)
 
-    def take(self, event_id: str) -> bool:
+    def take(self, event_id: str, replays: int) -> bool:
         """Mark a delivery that was found as handed out; False where it may not be."""
         if event_id in self.held or event_id in self.missed:
             return False
-        self.held.add(event_id)
+        self.held[event_id] = replays
         return True

@@ -58,3 +58,16 @@ async def test_what_comes_while_the_store_closes_is_told_so(store: SqliteStore) 
     store._reader.close = asked_meanwhile  # type: ignore[method-assign]
     await store.close()
     assert reasons == ["closed", "closed"]
+
+
+async def test_without_memory_the_store_is_unavailable_and_nothing_dies_of_it(
+    store: SqliteStore,
+) -> None:
+    def starved(_connection: Any) -> None:
+        raise MemoryError
+
+    for ask in (store._ask, store._transaction):
+        with pytest.raises(StoreUnavailable) as caught:
+            await ask(starved)
+        assert caught.value.reason == "io"
+    await store.ping()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from nouns import NOW_MS, an_event
 
-from dispatchd.errors import StoreUnavailable, StoreUnusable
+from dispatchd.errors import AlreadyRunning, StoreUnavailable, StoreUnusable
 from dispatchd.store.base import EventQuery
 from dispatchd.store.sqlite import SqliteStore, files
 from dispatchd.store.sqlite.rows import event_to_row, schema, statements, to_key
@@ -239,3 +239,17 @@ async def test_a_lock_file_that_cannot_be_opened_may_be_a_daemons(tmp_path: Path
     assert not files.locked(path)
     (tmp_path / "s.db.lock").symlink_to(tmp_path / "elsewhere")
     assert files.locked(path)
+
+
+async def test_a_second_daemon_is_refused_by_whatever_link_it_comes(tmp_path: Path) -> None:
+    """Through a symbolic link it found another lock file, and sent everything a second time."""
+    first = SqliteStore(str(tmp_path / "s.db"))
+    first.lock()
+    await first.open()
+    (tmp_path / "link.db").symlink_to(tmp_path / "s.db")
+    (tmp_path / "elsewhere").symlink_to(tmp_path)
+    for name in ("link.db", "elsewhere/s.db", "elsewhere/link.db"):
+        second = SqliteStore(str(tmp_path / name))
+        with pytest.raises(AlreadyRunning):
+            second.lock()
+    await first.close()

@@ -240,6 +240,8 @@ class faults:  # noqa: N801 - reads as a statement: `with faults():`
             | UnicodeError,
         ):
             raise WriteRejected(str(error)) from error
+        if isinstance(error, MemoryError):  # SQLite's own words for it become this one
+            raise StoreUnavailable("io", "the database is not usable: out of memory") from error
         if isinstance(error, sqlite3.Error):
             code = getattr(error, "sqlite_errorcode", None)
             if code is None:  # a misuse from our side, not the database speaking

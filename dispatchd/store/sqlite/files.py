@@ -102,6 +102,11 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _lock_name(path: str) -> str:
+    """One database, one lock, whatever link leads to it."""
+    return f"{os.path.realpath(path)}.lock"
+
+
 def _lock_soon(descriptor: int) -> None:
     """Lock, past whoever only looks whether it is locked. Raises OSError where a daemon has it."""
     for _ in range(LOCK_TRIES - 1):
@@ -120,7 +125,7 @@ def lock(path: str) -> int:
     The lock file is never a link and never anything but a lock file, or it is refused as it is.
     Raises AlreadyRunning, or StoreUnusable.
     """
-    name = f"{path}.lock"
+    name = _lock_name(path)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         descriptor = os.open(name, flags, PRIVATE)
@@ -153,7 +158,7 @@ def locked(path: str) -> bool:
     Looking takes a shared lock for a moment, which `lock` waits out.
     """
     try:
-        descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(_lock_name(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     except OSError:

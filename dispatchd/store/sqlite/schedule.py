@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -55,7 +55,9 @@ class Schedule(Writes):
 
             def find(reader: sqlite3.Connection) -> Claimed:
                 rows = reader.execute(self._sql["claim"], (*after, asked)).fetchall()
-                chosen, cut, next_bytes = _choose(rows, limit, max_bytes, look.held, ahead_ms)
+                chosen, cut, next_bytes, replayed = _choose(
+                    rows, limit, max_bytes, look.held, ahead_ms
+                )
                 for place, delivery in enumerate(chosen):
                     if delivery.as_sent is not None:
                         chosen[place] = self._as_sent(reader, delivery)
@@ -66,13 +68,13 @@ class Schedule(Writes):
                     cut or len(rows) == asked,
                     next((row[0] - ahead_ms for row in next_rows), None),
                     next_bytes,
+                    replayed,
                 )
 
             found = await self._ask(find)
-            taken = [one for one in found.ready if look.take(one[0].event_id)]
-        if len(taken) == len(found.ready):
-            return found
-        return replace(found, ready=taken, more=True)
+            taken = [one for one in found.ready if look.take(one[0].event_id, one[0].replays)]
+            missed = len(taken) < len(found.ready) or not look.missed.isdisjoint(found.replayed)
+        return replace(found, ready=taken, more=True) if missed else found
 
     def _as_sent(self, reader: sqlite3.Connection, delivery: Delivery) -> Delivery:
         """Find what the last attempt sent: the event's own body, unless another was kept."""
@@ -144,22 +146,29 @@ class Schedule(Writes):
 
 
 def _choose(
-    rows: Iterable[Any], limit: int, max_bytes: int, held: Collection[str], ahead_ms: int
-) -> tuple[list[Delivery], bool, int | None]:
-    """Pick from `claim` rows what fits both bounds; say whether, and what, a bound cut off."""
+    rows: Iterable[Any], limit: int, max_bytes: int, held: Mapping[str, int], ahead_ms: int
+) -> tuple[list[Delivery], bool, int | None, list[str]]:
+    """Pick from `claim` rows what fits both bounds; say whether, and what, a bound cut off.
+
+    Last come those in hand that were replayed since they were handed out.
+    """
     chosen: list[Delivery] = []
     chosen_bytes = 0
+    replayed: list[str] = []
     for row in rows:
         delivery = delivery_from_row(row, ahead_ms)
-        if delivery.event_id in held:
+        replays = held.get(delivery.event_id)
+        if replays is not None:
+            if replays != delivery.replays:
+                replayed.append(delivery.event_id)
             continue
         if len(chosen) == limit:
-            return chosen, True, None
+            return chosen, True, None, replayed
         chosen_bytes += row[7]
         if chosen_bytes > max_bytes:
-            return chosen, True, row[7]
+            return chosen, True, row[7], replayed
         chosen.append(replace(delivery, as_sent=AS_IT_WAS) if row[8] else delivery)
-    return chosen, False, None
+    return chosen, False, None, replayed
 
 
 def _settled(verdict: Verdict, due_ms: int) -> tuple[DeliveryStatus, int, int]:
