@@ -18,6 +18,8 @@ from rig import StartDaemon
 
 from dispatchd.model import ErrorClass, Failure, Outcome, Reply, Request, Via
 from dispatchd.send import HttpSender
+from dispatchd.send.classify import FilesUnusable
+from dispatchd.send.tls import TlsContexts
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -363,3 +365,28 @@ async def test_the_config_says_how(start_daemon: StartDaemon, serve: Start, file
     await daemon.log.wait_for("attempt", error="blocked_ip", destination="blocked")
     paths = {head.split(b" ")[1] for head, _ in server.requests}
     assert paths == {b"/through", b"/straight"}
+
+
+async def test_a_crowd_waits_for_one_context(files: Files) -> None:
+    """Each takes tens of milliseconds to make: hundreds of first connections must share one."""
+    contexts = TlsContexts()
+    via = Via(ca=files.ca)
+    first = asyncio.create_task(contexts.of(via))
+    await asyncio.sleep(0)
+    crowd = [asyncio.create_task(contexts.of(via)) for _ in range(20)]
+    await asyncio.sleep(0)
+    first.cancel()  # who asked first may give up
+    assert len({id(context) for context in await asyncio.gather(*crowd)}) == 1
+    assert await contexts.of(via) is crowd[0].result()
+
+
+async def test_files_that_were_broken_are_read_again(files: Files, tmp_path: Path) -> None:
+    contexts = TlsContexts()
+    broken = tmp_path / "ca.pem"
+    broken.write_text("nothing")
+    via = Via(ca=str(broken))
+    for _ in range(2):
+        with pytest.raises(FilesUnusable):
+            await contexts.of(via)
+    broken.write_bytes(Path(files.ca).read_bytes())
+    assert await contexts.of(via)
