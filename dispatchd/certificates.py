@@ -37,6 +37,7 @@ class FetchedCertificates:
         self._failed: OrderedDict[str, float] = OrderedDict()  # apart: made-up names displace none
         self._fetches = asyncio.Semaphore(FETCHES_AT_ONCE)
         self._roots: bytes | None = None
+        self._context: ssl.SSLContext | None = None
 
     def get(self, url: str) -> bytes | None:
         """Return the PEM bundle behind `url`, or None when it is not at hand."""
@@ -75,16 +76,28 @@ class FetchedCertificates:
         return self.get(url) is not None or self._failed.get(url, 0.0) > now_s
 
     async def _fetch(self, url: str) -> bytes | None:
-        context = ssl.create_default_context(cafile=self._cafile)
         try:
-            async with (
-                asyncio.timeout(FETCH_TIMEOUT_S),
-                aiohttp.ClientSession(trust_env=False) as session,
-                session.get(url, allow_redirects=False, ssl=context) as response,
-            ):
-                if response.status != 200:  # noqa: PLR2004 - anything else is no certificate
-                    return None
-                pem = await response.content.read(CERTIFICATE_MAX_BYTES)
+            async with asyncio.timeout(FETCH_TIMEOUT_S):
+                if self._context is None:
+                    # Reading the roots takes tens of milliseconds; senders cause it.
+                    self._context = await asyncio.to_thread(
+                        ssl.create_default_context, cafile=self._cafile
+                    )
+                async with (
+                    aiohttp.ClientSession(trust_env=False) as session,
+                    session.get(url, allow_redirects=False, ssl=self._context) as response,
+                ):
+                    if response.status != 200:  # noqa: PLR2004 - anything else is no certificate
+                        return None
+                    pem = await _whole(response.content)
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
-        return pem if b"-----BEGIN CERTIFICATE-----" in pem else None
+        return pem if pem is not None and b"-----BEGIN CERTIFICATE-----" in pem else None
+
+
+async def _whole(body: aiohttp.StreamReader) -> bytes | None:
+    """Read a body to its end; None where it is too large. A `read` alone may return a part."""
+    pem = b""
+    while part := await body.read(CERTIFICATE_MAX_BYTES + 1 - len(pem)):
+        pem += part
+    return pem if len(pem) <= CERTIFICATE_MAX_BYTES else None
