@@ -151,7 +151,9 @@ class Connection(asyncio.Protocol):
         return not self._poll.poll(0)
 
     def abort(self) -> None:
-        """Close at once; what is unsent is lost."""
+        """Close at once; what is unsent is lost, and an exchange under way fails."""
+        if self._answer is not None:  # before the transport says so: our end completes no answer
+            self._end(HungUp())
         self._unsent = None
         if self._transport is not None:
             self._transport.abort()

@@ -407,9 +407,10 @@ async def test_a_request_that_arrived_is_not_sent_twice_by_a_hang_up(
         sender.send(post(closing.url)), asyncio.to_thread(hang_up, accepted)
     )
     assert failed(second).error is ErrorClass.RESET
-    closing.listener.setblocking(False)
-    with pytest.raises(BlockingIOError):  # nobody came again
+    closing.listener.settimeout(0.0)
+    with contextlib.suppress(BlockingIOError):
         closing.listener.accept()
+        pytest.fail("the request was sent again")
 
 
 async def test_a_fresh_connection_that_closes_is_a_failed_attempt(
@@ -482,3 +483,53 @@ async def test_a_body_without_end_is_read_to_the_bound(sender: HttpSender, start
 
     reply = ok(await sender.send(post(await start(serve))))
     assert reply.head == b"x" * 2048
+
+
+async def test_an_answer_cut_by_our_own_end_is_no_success(start: Start) -> None:
+    """Only the other side's end completes an answer without a length."""
+    begun = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await one_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\npart")
+        await writer.drain()
+        begun.set()
+        await reader.read()
+
+    url = await start(serve)
+    async with HttpSender() as sender:
+        sending = asyncio.create_task(sender.send(post(url)))
+        await begun.wait()
+        (connection,) = sender._open
+        while connection._answer is not None and not connection._answer.status:
+            await asyncio.sleep(0)
+    assert failed(await sending).error is ErrorClass.RESET
+
+
+async def test_a_service_that_speaks_no_http_is_told_at_once(
+    sender: HttpSender, start: Start
+) -> None:
+    """A greeting without an empty line held its place until the timeout, and was called one."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await one_request(reader)
+        writer.write(b"220 mail.example ESMTP\r\n")
+        await reader.read()
+
+    url = await start(serve)
+    assert failed(await sender.send(post(url, timeout_s=60.0))).error is ErrorClass.PROTOCOL
+
+
+async def test_what_a_sender_opens_while_it_closes_is_closed(start: Start) -> None:
+    url = await start(answering(Connections(), OK))
+    faults: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: faults.append(context))
+    for steps in range(12):
+        async with HttpSender() as sender:
+            sending = [asyncio.create_task(sender.send(post(url))) for _ in range(3)]
+            for _ in range(steps):
+                await asyncio.sleep(0)
+        await asyncio.gather(*sending)
+    await asyncio.sleep(0)
+    assert not faults
