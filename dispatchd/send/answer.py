@@ -30,7 +30,8 @@ _CONTROL: Final = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")  # but for tabs
 _KEEP_ALIVE_TIMEOUT: Final = re.compile(r"timeout\s*=\s*\"?([0-9]{1,9})")
 _SWITCHING: Final = 101
 _FIRST_FINAL: Final = 200
-_BODYLESS: Final = frozenset({204, 304})
+_NO_CONTENT: Final = 204
+_BODYLESS: Final = frozenset({_NO_CONTENT, 304})  # 304 may say how long the body would be
 _LENGTH_DIGITS: Final = 18  # more is no length that anybody sends
 
 
@@ -170,7 +171,9 @@ class Answer:
             self.reusable = True
             self._read = Answer._read_length
         elif status in _BODYLESS:
-            if codings or length:  # a body that there cannot be may come all the same
+            if codings or (
+                length and status == _NO_CONTENT
+            ):  # a body that there cannot be may come all the same
                 self.reusable = False
             self._read = Answer._read_length
         elif codings and codings[-1] == "chunked" and codings.count("chunked") == 1:

@@ -116,15 +116,15 @@ def test_no_connection_is_kept_that_another_reader_would_not_keep(data: bytes) -
         assert theirs(data) == read
 
 
-@given(streams(), st.lists(st.integers(1, 150), max_size=6), st.booleans())
+@given(data=streams(), cuts=st.lists(st.integers(1, 150), max_size=6), ended=st.booleans())
 @settings(max_examples=400)
-@example(b"HTTP/1.1 204 No\r\n\n\r\nhello", [18], False)
+@example(data=b"HTTP/1.1 204 No\r\n\n\r\nhello", cuts=[18], ended=False)
 def test_the_same_is_read_however_it_is_cut(data: bytes, cuts: list[int], ended: bool) -> None:
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     parts = [data[a:b] for a, b in pairwise(places)]
     read, whole = ours(parts, ended), ours([data], ended)
     # What stands behind the end comes too late to be seen, but not to close the connection.
-    assert read and read[:2] == (whole and whole[:2]) or read is whole is None
+    assert (read and read[:2] == (whole and whole[:2])) or read is whole is None
 
 
 def test_a_body_behind_an_answer_that_has_none_is_not_the_next_answer() -> None:
