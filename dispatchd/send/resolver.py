@@ -145,9 +145,13 @@ class Resolver:
                 return
             self._threads += 1
             self._suspects += suspect
-            threading.Thread(
+            thread = threading.Thread(
                 target=self._run, args=(host, name, suspect), name="lookup", daemon=True
-            ).start()
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives none; it may soon
+                self._settle(name, suspect, None, "no thread can be started", gone=False)
 
     def _run(self, host: str, name: _Name, suspect: bool) -> None:
         """Look a name up, in a thread of its own."""
@@ -166,6 +170,12 @@ class Resolver:
     def _found(
         self, name: _Name, suspect: bool, result: Addresses | None, error: str | None, gone: bool
     ) -> None:
+        self._settle(name, suspect, result, error, gone)
+        self._start()
+
+    def _settle(
+        self, name: _Name, suspect: bool, result: Addresses | None, error: str | None, gone: bool
+    ) -> None:
         now_s = self._now_s()
         self._threads -= 1
         self._suspects -= suspect
@@ -178,4 +188,3 @@ class Resolver:
         if name.pending is not None:
             name.pending.set_result(None)
             name.pending = None
-        self._start()
