@@ -51,8 +51,9 @@ def literal(host: str) -> str | None:
     """Return the address that `host` spells, None for a name.
 
     The spellings of inet_aton(3) count (`127.1`, `0x7f000001`, `2130706433`): the system's
-    resolver takes them for addresses too.
+    resolver takes them for addresses too. So does a last dot, which a proxy may take off.
     """
+    host = host.removesuffix(".")
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
