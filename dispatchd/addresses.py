@@ -48,9 +48,11 @@ _PRIVATE: Final = tuple(
 )
 _GLOBAL: Final = ip_network("2000::/3")  # of IPv6, all that is global unicast
 _NAT64: Final = ip_network("64:ff9b::/96")
+_NAT64_LOCAL: Final = ip_network("64:ff9b:1::/48")  # RFC 8215
 _MAPPED: Final = ip_network("::ffff:0:0/96")
 _TRANSLATED: Final = ip_network("::ffff:0:0:0/96")  # RFC 7915's IPv4-translated
 _COMPATIBLE: Final = ip_network("::/96")
+_EMBEDDING: Final = (_NAT64, _NAT64_LOCAL, _MAPPED, _TRANSLATED, _COMPATIBLE)
 _ISATAP: Final = 0x5EFE  # RFC 5214: the interface identifier, but for its "universal" bit
 _LOW32: Final = 0xFFFFFFFF
 
@@ -78,7 +80,7 @@ def _within(ip: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
     if isinstance(ip, IPv4Address):
         return
     low = IPv4Address(int(ip) & _LOW32)
-    if any(ip in network for network in (_NAT64, _MAPPED, _TRANSLATED, _COMPATIBLE)):
+    if any(ip in network for network in _EMBEDDING):
         yield low
     if int(ip) >> 32 & 0xFDFFFFFF == _ISATAP:
         yield low

@@ -105,18 +105,27 @@ class FetchedCertificates:
 
     async def _fetch(self, url: str) -> bytes | None:
         try:
-            if self._context is None:  # reading the roots takes a while: not on the loop
-                self._context = await asyncio.to_thread(
-                    ssl.create_default_context, cafile=self._cafile
-                )
-            async with (
-                asyncio.timeout(FETCH_TIMEOUT_S),
-                aiohttp.ClientSession(trust_env=False) as session,
-                session.get(url, allow_redirects=False, ssl=self._context) as response,
-            ):
-                if response.status != 200:  # noqa: PLR2004 - anything else is no certificate
-                    return None
-                pem = await response.content.read(CERTIFICATE_MAX_BYTES)
+            async with asyncio.timeout(FETCH_TIMEOUT_S):
+                if self._context is None:
+                    # Reading the roots takes tens of milliseconds; senders cause it.
+                    self._context = await asyncio.to_thread(
+                        ssl.create_default_context, cafile=self._cafile
+                    )
+                async with (
+                    aiohttp.ClientSession(trust_env=False) as session,
+                    session.get(url, allow_redirects=False, ssl=self._context) as response,
+                ):
+                    if response.status != 200:  # noqa: PLR2004 - anything else is no certificate
+                        return None
+                    pem = await _whole(response.content)
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
-        return pem if b"-----BEGIN CERTIFICATE-----" in pem else None
+        return pem if pem is not None and b"-----BEGIN CERTIFICATE-----" in pem else None
+
+
+async def _whole(body: aiohttp.StreamReader) -> bytes | None:
+    """Read a body to its end; None where it is too large. A `read` alone may return a part."""
+    pem = b""
+    while part := await body.read(CERTIFICATE_MAX_BYTES + 1 - len(pem)):
+        pem += part
+    return pem if len(pem) <= CERTIFICATE_MAX_BYTES else None

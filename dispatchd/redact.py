@@ -25,18 +25,19 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Redactor:
-    """Blacks out each of `secrets`, of those with at least six characters, in any spelling."""
+    """Blacks out each of `secrets`, of those with at least six characters, in any spelling.
+
+    Most answers hold no secret: one look for each beginning of one tells.
+    """
 
     __slots__ = ("_bytes", "_secrets", "_texts")
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = tuple(secrets)
-        spelled = {
-            s for secret in self._secrets if len(secret) >= MIN_CHARS for s in _spellings(secret)
-        }
-        # The longest first: a secret within another must not leave the rest of it standing.
-        self._texts = tuple(sorted(spelled, key=lambda s: (-len(s), s)))
-        self._bytes = tuple(text.encode("utf-8", "surrogatepass") for text in self._texts)
+        long = [secret for secret in self._secrets if len(secret) >= MIN_CHARS]
+        spelled = {s for secret in long for s in _spellings(secret)}
+        self._texts = _by_start(spelled)
+        self._bytes = _by_start({text.encode("utf-8", "surrogatepass") for text in spelled})
 
     def also(self, secrets: Iterable[str]) -> "Redactor":
         """Return one that blacks out these too."""
@@ -44,25 +45,47 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return `text` without secrets, nor the beginning of one at its end."""
-        for secret in self._texts:
-            if secret in text:
-                text = text.replace(secret, BLACK)
-        cut = min((c for s in self._texts if (c := _cut_at(text, s)) >= 0), default=-1)
-        return text if cut < 0 else text[:cut] + BLACK
+        return _without(text, _present(self._texts, text), BLACK)
 
     def head(self, head: bytes) -> bytes:
         """Return the first bytes of a body without secrets, nor the beginning of one at its end."""
-        for secret in self._bytes:
-            if secret in head:
-                head = head.replace(secret, BLACK.encode())
-        cut = min((c for s in self._bytes if (c := _cut_at(head, s)) >= 0), default=-1)
-        return head if cut < 0 else head[:cut] + BLACK.encode()
+        return _without(head, _present(self._bytes, head), BLACK.encode())
 
     def headers(self, headers: Headers) -> Headers:
         """Return headers without secrets in their names or values."""
         if not self._texts:
             return headers
-        return tuple((self.text(name), self.text(value)) for name, value in headers)
+        # NUL stands in no header: what is found in the whole is found in one of them.
+        secrets = _present(self._texts, "\0".join([part for pair in headers for part in pair]))
+        if not secrets:
+            return headers
+        return tuple(
+            (_without(name, secrets, BLACK), _without(value, secrets, BLACK))
+            for name, value in headers
+        )
+
+
+def _by_start(spelled: set[_Text]) -> dict[_Text, list[_Text]]:
+    starts: dict[_Text, list[_Text]] = {}
+    for secret in sorted(spelled):
+        starts.setdefault(secret[:CUT_MIN_CHARS], []).append(secret)
+    return starts
+
+
+def _present(starts: dict[_Text, list[_Text]], text: _Text) -> list[_Text]:
+    """Return the secrets of which `text` holds at least the beginning, the longest first."""
+    found = [secret for start, secrets in starts.items() if start in text for secret in secrets]
+    # A secret within another must not leave the rest of it standing.
+    found.sort(key=len, reverse=True)
+    return found
+
+
+def _without(text: _Text, secrets: list[_Text], black: _Text) -> _Text:
+    for secret in secrets:
+        if secret in text:
+            text = text.replace(secret, black)
+    cut = min((c for secret in secrets if (c := _cut_at(text, secret)) >= 0), default=-1)
+    return text if cut < 0 else text[:cut] + black
 
 
 def _cut_at(text: _Text, secret: _Text) -> int:

@@ -21,13 +21,17 @@ TRAILER_MAX_BYTES: Final = 8 * 1024
 # A chunk costs as much time as kilobytes of body: past this many, hanging up is cheaper.
 CHUNKS_MAX: Final = 2048
 
+_START: Final = b"HTTP/1."
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: [^\r\0]*)?")
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]*)?\r\n")
+_FIELD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\0-\x08\n-\x1f\x7f]*")
+_CONTROL: Final = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")  # but for tabs and line ends
 _KEEP_ALIVE_TIMEOUT: Final = re.compile(r"timeout\s*=\s*\"?([0-9]{1,9})")
 _SWITCHING: Final = 101
 _FIRST_FINAL: Final = 200
-_BODYLESS: Final = frozenset({204, 304})
+_NO_CONTENT: Final = 204
+_BODYLESS: Final = frozenset({_NO_CONTENT, 304})  # 304 may say how long the body would be
 _LENGTH_DIGITS: Final = 18  # more is no length that anybody sends
 
 
@@ -104,6 +108,8 @@ class Answer:
             if end < 0:
                 if self._head_bytes + len(data) > HEAD_MAX_BYTES:
                     raise BadAnswer("the answer's headers are longer than 64 KiB")
+                if not data.startswith(_START[: len(data)]):  # a greeting may never end
+                    raise BadAnswer("the answer was not HTTP/1.1")
                 self._buffer = data
                 self._scanned = max(0, len(data) - 3)
                 return False
@@ -134,8 +140,9 @@ class Answer:
         match = _STATUS_LINE.fullmatch(first[:-1] if first.endswith(b"\r") else first)
         if match is None:
             raise BadAnswer("the answer was not HTTP/1.1")
-        if head.count(b"\r\n") != len(lines) + 1 or head.count(b"\r") != len(lines) + 1:
-            self.reusable = False  # other line ends than the protocol's
+        ends = len(lines) + 1
+        if not head.count(b"\r\n") == head.count(b"\r") == ends or _CONTROL.search(head):
+            self.reusable = False  # other line ends than the protocol's, or what is no text
         headers: list[tuple[str, str]] = []
         for raw in lines[1:]:
             line = raw[:-1] if raw.endswith(b"\r") else raw
@@ -164,6 +171,10 @@ class Answer:
             self.reusable = True
             self._read = Answer._read_length
         elif status in _BODYLESS:
+            if codings or (
+                length and status == _NO_CONTENT
+            ):  # a body that there cannot be may come all the same
+                self.reusable = False
             self._read = Answer._read_length
         elif codings and codings[-1] == "chunked" and codings.count("chunked") == 1:
             self._read = Answer._read_chunk_line
@@ -183,7 +194,7 @@ class Answer:
                 case "content-length":
                     lengths += value.split(",")
                 case "transfer-encoding":
-                    codings += [coding.strip().lower() for coding in value.split(",")]
+                    codings += [_coding(written) for written in value.split(",")]
                 case "connection":
                     if "close" in value.lower():
                         self.reusable = False
@@ -284,7 +295,8 @@ class Answer:
             self._buffer = data
             self._scanned = max(0, len(data) - 3)
             return False
-        if len(data) > end + 4:
+        fields = data[:end].split(b"\r\n")
+        if len(data) > end + 4 or not all(_FIELD.fullmatch(field) for field in fields):
             self.reusable = False
         return True
 
@@ -292,7 +304,7 @@ class Answer:
 def _head_end(data: bytes, start: int) -> int:
     """Return where the first empty line ends, -1 where there is none yet."""
     end = data.find(b"\n\r\n", start)
-    bare = data.find(b"\n\n", start, end if end >= 0 else len(data))
+    bare = data.find(b"\n\n", start, end + 1 if end >= 0 else len(data))
     if bare >= 0:
         return bare + 2
     return end + 3 if end >= 0 else -1
@@ -300,13 +312,18 @@ def _head_end(data: bytes, start: int) -> int:
 
 def _agreed_length(written: list[str]) -> int:
     """Return the length that every `Content-Length` names. Raises BadAnswer."""
-    texts = [text.strip() for text in written]
+    texts = [text.strip(" \t") for text in written]
     if not all(t.isascii() and t.isdigit() and len(t) <= _LENGTH_DIGITS for t in texts):
         raise BadAnswer("the answer's Content-Length is no number")
     lengths = {int(text) for text in texts}
     if len(lengths) > 1:
         raise BadAnswer("the answer has two different lengths")
     return lengths.pop()
+
+
+def _coding(written: str) -> str:
+    """Return a coding's name in lower case; what is not ASCII is none, whatever it resembles."""
+    return written.strip(" \t").lower() if written.isascii() else written
 
 
 def _text(raw: bytes) -> str:

@@ -6,7 +6,11 @@ for the answer to a request that was never received.
 """
 
 import asyncio
+import fcntl
 import select
+import socket
+import struct
+import termios
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -14,11 +18,20 @@ from dispatchd.send.answer import Answer, BadAnswer
 
 JOINED_MAX_BYTES: Final = 64 * 1024  # a body up to here goes out in one write with its headers
 SLICE_BYTES: Final = 256 * 1024  # of a larger one at a time: encrypting it takes the loop's time
+_INT: Final = struct.Struct("i")
 READABLE: Final = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
 class HungUp(ConnectionError):  # noqa: N818 - it says what happened
-    """The other side closed the connection before its answer was complete."""
+    """The other side closed the connection before its answer was complete.
+
+    `unread_bytes` is how much of what was written it has not acknowledged, the latest written
+    last: no less than a whole request where no byte of that can have been read; 0 in doubt.
+    """
+
+    def __init__(self, unread_bytes: int = 0) -> None:
+        super().__init__()
+        self.unread_bytes = unread_bytes
 
 
 class Connection(asyncio.Protocol):
@@ -138,7 +151,9 @@ class Connection(asyncio.Protocol):
         return not self._poll.poll(0)
 
     def abort(self) -> None:
-        """Close at once; what is unsent is lost."""
+        """Close at once; what is unsent is lost, and an exchange under way fails."""
+        if self._answer is not None:  # before the transport says so: our end completes no answer
+            self._end(HungUp())
         self._unsent = None
         if self._transport is not None:
             self._transport.abort()
@@ -172,20 +187,41 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Take the other side's end; the transport closes itself then."""
-        self._ended(None)
+        self._ended(None, self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what was under way."""
-        self._transport = None
+        transport, self._transport = self._transport, None
+        self._ended(exc, transport)
         self._unsent = None
-        self._ended(exc)
         if self._on_lost is not None:
             self._on_lost(self)
 
-    def _ended(self, exc: Exception | None) -> None:
-        if self._answer is not None:
-            complete = exc is None and self._answer.eof()
-            self._end(None if complete else exc or HungUp())
+    def _ended(self, exc: Exception | None, transport: asyncio.Transport | None) -> None:
+        answer = self._answer
+        if answer is None:
+            return
+        if exc is None and answer.eof():
+            self._end(None)
+        else:
+            self._end(exc or HungUp(self._unread_bytes(transport) if transport is not None else 0))
+
+    def _unread_bytes(self, transport: asyncio.Transport) -> int:
+        """Return how much of what was written the other side had not got when it closed.
+
+        The end of a TCP stream acknowledges what had arrived by then (RFC 9293 section 3.4), and
+        nothing that arrives later at a closed socket is: so what is unacknowledged is unread.
+        Only in an orderly close: a reset acknowledges nothing, whatever has been read.
+        """
+        queued = transport.get_write_buffer_size() + len(self._unsent or b"")
+        sock = transport.get_extra_info("socket")
+        try:
+            if sock.family == socket.AF_UNIX:
+                return 0  # it counts its own way
+            found = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(_INT.size))
+        except (OSError, ValueError):
+            return 0
+        return queued + int(_INT.unpack(found)[0])
 
     def pause_writing(self) -> None:
         """Wait: the other side reads slower than we write."""

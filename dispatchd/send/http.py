@@ -13,7 +13,7 @@ from dispatchd.model import Failure, Outcome, Reply, Request, Via
 from dispatchd.send.answer import Answer
 from dispatchd.send.classify import classify
 from dispatchd.send.connect import Connector
-from dispatchd.send.connection import Connection
+from dispatchd.send.connection import Connection, HungUp
 from dispatchd.send.resolver import Lookup, Resolver, system_lookup
 from dispatchd.url import Origin, read_url
 from dispatchd.verify import is_secret_header
@@ -22,9 +22,6 @@ HEADERS_MAX_CHARS: Final = 4096  # of response headers that are kept
 # Below the 5 s after which common servers drop an idle connection: a request that meets its
 # server hanging up looks like a failed attempt.
 KEEPALIVE_S: Final = 4.0
-# A server that hung up as a request was on its way to it had not read it. One that takes longer
-# may have been at work: sending again at once might do that work twice.
-RACE_S: Final = 1.0
 ROUTES_MAX: Final = 4096  # URLs remembered; a config has fewer
 
 # What belongs to the connection, whoever set it: no header of an event may move the borders of
@@ -123,11 +120,10 @@ class _Route:
 class HttpSender:
     """Sends requests over kept-alive connections. An async context manager.
 
-    `race_s` bounds what counts as a keep-alive race; `lookup` finds a name's addresses.
+    `lookup` finds a name's addresses.
     """
 
-    def __init__(self, *, race_s: float = RACE_S, lookup: Lookup = system_lookup) -> None:
-        self._race_s = race_s
+    def __init__(self, *, lookup: Lookup = system_lookup) -> None:
         self._lookup = lookup
         self._routes: dict[tuple[str, Via], _Route] = {}
         self._pools: dict[tuple[Origin, Via], _Pool] = {}
@@ -172,11 +168,12 @@ class HttpSender:
                 try:
                     await connection.exchange(head, request.body, answer, deadline_s)
                     return _reply(answer, started_s)
-                except ConnectionError:
+                except HungUp as fault:
                     # The race of HTTP/1.1's kept connections: the server closed this one as the
-                    # request was on its way (RFC 9112 section 9.3.1). Not the destination's
-                    # fault, so it is no attempt; once, and on a connection of its own.
-                    if answer.touched or self._loop.time() - begun_s >= self._race_s:
+                    # request was on its way (RFC 9112 section 9.3.1). It cannot have read any of
+                    # it, so this is no attempt; once, and on a connection of its own. In doubt
+                    # it is a failed attempt, which is counted, told and spaced.
+                    if answer.touched or fault.unread_bytes < len(head) + len(request.body):
                         raise
             connection = await self._opened(route.pool, deadline_s)
             await connection.exchange(head, request.body, answer, deadline_s)

@@ -51,8 +51,9 @@ def literal(host: str) -> str | None:
     """Return the address that `host` spells, None for a name.
 
     The spellings of inet_aton(3) count (`127.1`, `0x7f000001`, `2130706433`): the system's
-    resolver takes them for addresses too.
+    resolver takes them for addresses too. So does a last dot, which a proxy may take off.
     """
+    host = host.removesuffix(".")
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
@@ -145,9 +146,13 @@ class Resolver:
                 return
             self._threads += 1
             self._suspects += suspect
-            threading.Thread(
+            thread = threading.Thread(
                 target=self._run, args=(host, name, suspect), name="lookup", daemon=True
-            ).start()
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives none; it may soon
+                self._settle(name, suspect, None, "no thread can be started", gone=False)
 
     def _run(self, host: str, name: _Name, suspect: bool) -> None:
         """Look a name up, in a thread of its own."""
@@ -166,6 +171,12 @@ class Resolver:
     def _found(
         self, name: _Name, suspect: bool, result: Addresses | None, error: str | None, gone: bool
     ) -> None:
+        self._settle(name, suspect, result, error, gone)
+        self._start()
+
+    def _settle(
+        self, name: _Name, suspect: bool, result: Addresses | None, error: str | None, gone: bool
+    ) -> None:
         now_s = self._now_s()
         self._threads -= 1
         self._suspects -= suspect
@@ -178,4 +189,3 @@ class Resolver:
         if name.pending is not None:
             name.pending.set_result(None)
             name.pending = None
-        self._start()

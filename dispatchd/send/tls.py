@@ -15,7 +15,7 @@ class TlsContexts:
     """Makes contexts when they are first asked for: each holds the system's authorities."""
 
     def __init__(self) -> None:
-        self._made: dict[_Files, tuple[_Stamps, ssl.SSLContext]] = {}
+        self._made: dict[_Files, tuple[_Stamps, asyncio.Future[ssl.SSLContext]]] = {}
 
     async def of(self, via: Via) -> ssl.SSLContext:
         """Return the context for `via`. Raises FilesUnusable."""
@@ -23,12 +23,18 @@ class TlsContexts:
         try:
             stamps = tuple(_stamp(file) for file in files[:3] if file is not None)
             made = self._made.get(files)
-            if made is None or made[0] != stamps:
-                # Reading the system's authorities takes tens of milliseconds.
-                made = self._made[files] = (stamps, await asyncio.to_thread(_make, via))
+            if made is None or made[0] != stamps or _failed(made[1]):
+                # Reading the system's authorities takes tens of milliseconds: off the loop, and
+                # once for all who wait, of whom any may give up.
+                making = asyncio.get_running_loop().run_in_executor(None, _make, via)
+                made = self._made[files] = (stamps, making)
+            return made[1].result() if made[1].done() else await asyncio.shield(made[1])
         except OSError as error:  # ssl.SSLError is one
             raise FilesUnusable(error.strerror or type(error).__name__) from None
-        return made[1]
+
+
+def _failed(making: asyncio.Future[ssl.SSLContext]) -> bool:
+    return making.done() and (making.cancelled() or making.exception() is not None)
 
 
 def _stamp(file: str) -> tuple[int, int, int]:

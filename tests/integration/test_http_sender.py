@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
 from dispatchd.model import ErrorClass, Failure, Outcome, Reply, Request
 from dispatchd.send import HttpSender
+from dispatchd.send.connection import Connection
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Start = Callable[[Serve], Awaitable[str]]
@@ -325,60 +328,103 @@ async def test_framing_is_the_connections_own(sender: HttpSender, start: Start) 
     assert b"expect" not in head
 
 
-async def test_a_keep_alive_race_is_run_again_at_once(sender: HttpSender, start: Start) -> None:
-    """A server that hangs up as the request arrives has not seen it: no attempt is lost."""
-    seen = Connections()
+class Closing:
+    """A server of which the test holds the sockets: it closes one at an exact moment."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.opened += 1
-        seen.requests.append((seen.opened, *await one_request(reader)))
-        writer.write(OK)
-        await reader.read(1)  # hang up with the next request unread
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/in"
 
-    url = await start(serve)
-    assert ok(await sender.send(post(url, b"first"))).status == 200
-    assert ok(await sender.send(post(url, b"second"))).status == 200
-    assert [body for _, _, body in seen.requests] == [b"first", b"second"]
+    def accept(self) -> socket.socket:
+        """Accept a connection and answer its first request; blocks, so it runs in a thread."""
+        accepted, _ = self.listener.accept()
+        self.read_request(accepted)
+        accepted.sendall(OK)
+        return accepted
+
+    def read_request(self, accepted: socket.socket) -> bytes:
+        data = b""
+        while not data.endswith(b"}"):
+            data += accepted.recv(65536)
+        return data
 
 
-async def test_a_race_is_run_again_once_only_and_only_on_a_used_connection(
+@pytest.fixture
+def closing() -> Iterator[Closing]:
+    server = Closing()
+    yield server
+    server.listener.close()
+
+
+@pytest.mark.parametrize("body", [b"{}", b"x" * 60_000 + b"}"])
+async def test_a_request_that_met_a_close_is_sent_again_at_once(
+    sender: HttpSender, closing: Closing, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    """The other side had closed before the first byte came: it cannot have read anything."""
+    first, accepted = await asyncio.gather(
+        sender.send(post(closing.url)), asyncio.to_thread(closing.accept)
+    )
+    ok(first)
+    is_fit = Connection.is_fit
+
+    def close_behind(connection: Connection) -> bool:
+        fit = is_fit(connection)
+        accepted.close()
+        return fit
+
+    monkeypatch.setattr(Connection, "is_fit", close_behind)
+    second, again = await asyncio.gather(
+        sender.send(post(closing.url, body)), asyncio.to_thread(closing.accept)
+    )
+    again.close()
+    assert ok(second).status == 200
+
+
+@pytest.mark.parametrize("read", ["whole", "in part", "not at all", "then reset"])
+async def test_a_request_that_arrived_is_not_sent_twice_by_a_hang_up(
+    sender: HttpSender, closing: Closing, read: str
+) -> None:
+    """It may have been acted upon, however soon the hang-up comes: it is a failed attempt."""
+
+    def hang_up(accepted: socket.socket) -> None:
+        match read:
+            case "whole":
+                closing.read_request(accepted)
+            case "in part":
+                accepted.recv(10)
+            case "not at all":
+                assert accepted.recv(10, socket.MSG_PEEK)
+            case _:
+                closing.read_request(accepted)
+                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()
+
+    first, accepted = await asyncio.gather(
+        sender.send(post(closing.url)), asyncio.to_thread(closing.accept)
+    )
+    ok(first)
+    second, _ = await asyncio.gather(
+        sender.send(post(closing.url)), asyncio.to_thread(hang_up, accepted)
+    )
+    assert failed(second).error is ErrorClass.RESET
+    closing.listener.settimeout(0.0)
+    with contextlib.suppress(BlockingIOError):
+        closing.listener.accept()
+        pytest.fail("the request was sent again")
+
+
+async def test_a_fresh_connection_that_closes_is_a_failed_attempt(
     sender: HttpSender, start: Start
 ) -> None:
-    requests = 0
+    opened = 0
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal requests
-        await one_request(reader)
-        requests += 1
-        if requests == 2:
-            writer.write(OK)
-            await one_request(reader)
-            requests += 1
+    async def serve(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
 
     url = await start(serve)
     assert failed(await sender.send(post(url))).error is ErrorClass.RESET
-    assert requests == 1  # a fresh connection: the request may have been read
-    assert ok(await sender.send(post(url))).status == 200
-    assert failed(await sender.send(post(url))).error is ErrorClass.RESET
-    assert requests == 4
-
-
-async def test_a_hang_up_after_a_while_is_no_race(start: Start) -> None:
-    """A server that had time to work on a request may have done so: it is not sent again."""
-    requests = 0
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal requests
-        await one_request(reader)
-        writer.write(OK)
-        await one_request(reader)
-        requests += 1
-
-    url = await start(serve)
-    async with HttpSender(race_s=0.0) as sender:
-        ok(await sender.send(post(url)))
-        assert failed(await sender.send(post(url))).error is ErrorClass.RESET
-    assert requests == 1
+    assert opened == 1
 
 
 async def test_no_race_once_an_answer_had_begun(sender: HttpSender, start: Start) -> None:
@@ -437,3 +483,53 @@ async def test_a_body_without_end_is_read_to_the_bound(sender: HttpSender, start
 
     reply = ok(await sender.send(post(await start(serve))))
     assert reply.head == b"x" * 2048
+
+
+async def test_an_answer_cut_by_our_own_end_is_no_success(start: Start) -> None:
+    """Only the other side's end completes an answer without a length."""
+    begun = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await one_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\npart")
+        await writer.drain()
+        begun.set()
+        await reader.read()
+
+    url = await start(serve)
+    async with HttpSender() as sender:
+        sending = asyncio.create_task(sender.send(post(url)))
+        await begun.wait()
+        (connection,) = sender._open
+        while connection._answer is not None and not connection._answer.status:
+            await asyncio.sleep(0)
+    assert failed(await sending).error is ErrorClass.RESET
+
+
+async def test_a_service_that_speaks_no_http_is_told_at_once(
+    sender: HttpSender, start: Start
+) -> None:
+    """A greeting without an empty line held its place until the timeout, and was called one."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await one_request(reader)
+        writer.write(b"220 mail.example ESMTP\r\n")
+        await reader.read()
+
+    url = await start(serve)
+    assert failed(await sender.send(post(url, timeout_s=60.0))).error is ErrorClass.PROTOCOL
+
+
+async def test_what_a_sender_opens_while_it_closes_is_closed(start: Start) -> None:
+    url = await start(answering(Connections(), OK))
+    faults: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: faults.append(context))
+    for steps in range(12):
+        async with HttpSender() as sender:
+            sending = [asyncio.create_task(sender.send(post(url))) for _ in range(3)]
+            for _ in range(steps):
+                await asyncio.sleep(0)
+        await asyncio.gather(*sending)
+    await asyncio.sleep(0)
+    assert not faults

@@ -2,77 +2,22 @@
 
 import asyncio
 import contextlib
-import datetime as dt
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from rig import StartDaemon
+from rig_tls import Files, make_files, tls_server
 
 from dispatchd.model import ErrorClass, Failure, Outcome, Reply, Request, Via
 from dispatchd.send import HttpSender
+from dispatchd.send.classify import FilesUnusable
+from dispatchd.send.tls import TlsContexts
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-@dataclass(frozen=True)
-class Files:
-    ca: str
-    cert: str
-    key: str
-
-
-def make_files(folder: Path, *names: str) -> Files:
-    """Make an authority and a certificate for `names` and 127.0.0.1."""
-    now = dt.datetime.now(dt.UTC)
-
-    def certificate(name: str, by: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None):
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        issuer, signer = by or (subject, key)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName(
-                    [
-                        *(x509.DNSName(dns) for dns in names),
-                        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-                    ]
-                ),
-                critical=False,
-            )
-        )
-        return builder.sign(signer, hashes.SHA256()), key, subject
-
-    authority, authority_key, issuer = certificate("authority", None)
-    leaf, leaf_key, _ = certificate("leaf", (issuer, authority_key))
-    pem = serialization.Encoding.PEM
-    written = {
-        "ca.pem": authority.public_bytes(pem),
-        "cert.pem": leaf.public_bytes(pem),
-        "key.pem": leaf_key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
-    }
-    folder.mkdir(exist_ok=True)
-    for name, content in written.items():
-        (folder / name).write_bytes(content)
-    return Files(*(str(folder / name) for name in written))
 
 
 @pytest.fixture(scope="module")
@@ -131,15 +76,6 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
     for task in handling:
         task.cancel()
     await asyncio.gather(*handling, return_exceptions=True)
-
-
-def tls_server(files: Files, *, client_ca: str | None = None) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(files.cert, files.key)
-    if client_ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(client_ca)
-    return context
 
 
 @dataclass
@@ -363,3 +299,28 @@ async def test_the_config_says_how(start_daemon: StartDaemon, serve: Start, file
     await daemon.log.wait_for("attempt", error="blocked_ip", destination="blocked")
     paths = {head.split(b" ")[1] for head, _ in server.requests}
     assert paths == {b"/through", b"/straight"}
+
+
+async def test_a_crowd_waits_for_one_context(files: Files) -> None:
+    """Each takes tens of milliseconds to make: hundreds of first connections must share one."""
+    contexts = TlsContexts()
+    via = Via(ca=files.ca)
+    first = asyncio.create_task(contexts.of(via))
+    await asyncio.sleep(0)
+    crowd = [asyncio.create_task(contexts.of(via)) for _ in range(20)]
+    await asyncio.sleep(0)
+    first.cancel()  # who asked first may give up
+    assert len({id(context) for context in await asyncio.gather(*crowd)}) == 1
+    assert await contexts.of(via) is crowd[0].result()
+
+
+async def test_files_that_were_broken_are_read_again(files: Files, tmp_path: Path) -> None:
+    contexts = TlsContexts()
+    broken = tmp_path / "ca.pem"
+    broken.write_text("nothing")
+    via = Via(ca=str(broken))
+    for _ in range(2):
+        with pytest.raises(FilesUnusable):
+            await contexts.of(via)
+    broken.write_bytes(Path(files.ca).read_bytes())
+    assert await contexts.of(via)

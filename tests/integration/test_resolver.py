@@ -178,6 +178,28 @@ async def test_whatever_a_lookup_raises_reaches_who_waits(
         await resolver.resolve("h")
 
 
+async def test_a_system_without_threads_kills_no_name(
+    zones: Zones, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lookup that could not begin was waited for until the daemon's end."""
+    zones.answers["h"] = ("192.0.2.1",)
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "lookup":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for host in ("h", "other"):
+            with pytest.raises(Unresolved, match="thread"):
+                await resolver.resolve(host)
+    zones.time_s += NEGATIVE_S
+    async with asyncio.timeout(10):
+        assert await resolver.resolve("h") == ("192.0.2.1",)
+
+
 async def test_addresses_and_localhost_need_no_lookup(zones: Zones, resolver: Resolver) -> None:
     assert await resolver.resolve("192.0.2.7") == ("192.0.2.7",)
     assert await resolver.resolve("2001:db8::1") == ("2001:db8::1",)
@@ -195,6 +217,9 @@ async def test_addresses_and_localhost_need_no_lookup(zones: Zones, resolver: Re
         ("2130706433", "127.0.0.1"),
         ("0x7f000001", "127.0.0.1"),
         ("0", "0.0.0.0"),
+        ("127.0.0.1.", "127.0.0.1"),
+        ("0xa9fea9fe.", "169.254.169.254"),
+        ("a.", None),
         ("1.example", None),
         ("a.b", None),
         ("4294967296", None),

@@ -26,3 +26,14 @@ def test_no_secret_is_left(secret, before, behind):
     assert secret not in redactor.text(before + secret + behind) or secret in "***"
     text = (before + secret + behind).encode("utf-8", "surrogatepass")
     assert secret.encode() not in redactor.head(text)
+
+
+PART = st.sampled_from(["abcdef", "abcdefg", "bcdefghi", "ghi/<&", "abc", "def", "*", "\n", "é"])
+PARTS = st.lists(PART, max_size=5).map("".join)
+
+
+@given(st.lists(PARTS, max_size=4), st.lists(st.tuples(PARTS, PARTS), max_size=4))
+def test_headers_together_are_as_each_alone(secrets, headers):
+    redactor = Redactor(secrets)
+    alone = tuple((redactor.text(name), redactor.text(value)) for name, value in headers)
+    assert redactor.headers(tuple(headers)) == alone

@@ -21,6 +21,7 @@ METADATA = [
     "::169.254.169.254",  # IPv4-compatible
     "::ffff:0:169.254.169.254",  # IPv4-translated
     "64:ff9b::169.254.169.254",  # NAT64
+    "64:ff9b:1::169.254.169.254",  # NAT64 of one's own network
     "2002:a9fe:a9fe::1",  # 6to4
     "2001:0:a9fe:a9fe::1",  # Teredo's server
     "2001:0:808:808:0:0:5601:5601",  # Teredo's client, inverted

@@ -78,3 +78,10 @@ def test_what_of_a_header_is_secret(header, expected):
     assert expected <= found
     assert bool(found) == bool(expected)
     assert "Bearer" not in found
+
+
+def test_headers_without_a_trace_of_a_secret_are_not_gone_through():
+    """256 of them against a few secrets in all spellings held the loop for 30 ms."""
+    headers = tuple((f"X-{number}", "some value") for number in range(256))
+    redactor = Redactor([f"secret-{number}/&<é" for number in range(50)])
+    assert redactor.headers(headers) is headers
