@@ -7,7 +7,8 @@ from typing import Any, Final, NoReturn
 import orjson
 
 # What the standard allows and orjson refuses: a lone surrogate, a number beyond a float.
-_ODD: Final = re.compile(rb"\\u[dD][89a-fA-F]|[eE]\+?[0-9]{3}|[0-9]{309}")
+# Digits are looked at from the first of a run alone: not once more from each of them.
+_ODD: Final = re.compile(rb"\\u[dD][89a-fA-F]|[eE]\+?[0-9]{3}|(?<![0-9])[0-9]{309}")
 
 
 class NotJson(ValueError):  # noqa: N818 - a verdict on the body
