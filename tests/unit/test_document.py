@@ -24,13 +24,13 @@ def cpu_s(body: bytes) -> float:
 def test_runs_of_digits_cost_no_more_than_other_bytes() -> None:
     """A MiB of numbers of 308 digits kept the loop for 450 ms, before any proof."""
     runs = ((b"1" * 308 + b" ") * (MIB // 300))[:MIB]
-    assert cpu_s(runs) < 20 * cpu_s(b"1 " * (MIB // 2))
+    assert cpu_s(runs) < 10 * cpu_s(b"a" * MIB) + 0.005
 
 
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        (b"1" * 309, int("1" * 309)),
+        (b"1" * 310, int("1" * 310)),
         (b"[-" + b"9" * 400 + b"]", [-int("9" * 400)]),
         (b'"\\ud800"', "\ud800"),
         (b"1e999", float("inf")),
