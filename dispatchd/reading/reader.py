@@ -85,7 +85,7 @@ class Reader:
 
 def read_here(body: bytes, content_type: str, asked: Asked) -> Content:
     """Read a body at once. Raises NotJson."""
-    return read_content(body, content_type, asked.bodies, asked.exact)
+    return read_content(body, content_type, asked.bodies, asked.exact, json=asked.json)
 
 
 class _Process:

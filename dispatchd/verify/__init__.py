@@ -18,7 +18,14 @@ from dispatchd.verify.endpoint import (
     missing_keys,
     problems,
 )
-from dispatchd.verify.form import document_json, form_document, is_form, parse_form
+from dispatchd.verify.form import (
+    document_json,
+    fields_document,
+    fields_json,
+    form_document,
+    is_form,
+    parse_form,
+)
 from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, Rejected, Sender
 from dispatchd.verify.paypal import Certificates
 from dispatchd.verify.providers import must_remember, provider_names
@@ -46,6 +53,8 @@ __all__ = [
     "Verifier",
     "compile_verifier",
     "document_json",
+    "fields_document",
+    "fields_json",
     "form_document",
     "hash_api_key",
     "is_form",
