@@ -10,6 +10,7 @@ is the message where the body is not JSON.
 
 import gc
 import json
+import signal
 import struct
 import sys
 from typing import Any, BinaryIO, Final
@@ -62,7 +63,9 @@ def _spelled(told: dict[str, Any]) -> bytes:
 
 
 def main(requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer until stdin ends."""
+    """Answer until stdin ends, and not before: a Ctrl-C or a stop is for the daemon."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     gc.disable()  # documents have no cycles, and a collection in the midst of one is for nothing
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
         question_bytes, body_bytes = REQUEST.unpack(head)

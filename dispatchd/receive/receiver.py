@@ -170,10 +170,11 @@ class Receiver:
         verifier = route.verifier
         now_ms = self._clock.now_ms()
         sender = _sender(request, body, now_ms)
-        proof, content = await self._proven(route, sender)
+        stranger = client_key(source_ip or "")
+        proof, content = await self._proven(route, sender, stranger)
         fields["auth"] = proof.by
         if content is None:
-            content = await self._content(route, sender, proven=True)
+            content = await self._content(route, sender, stranger, proven=not verifier.open_to_all)
         document = content.document
         answer = verifier.handshake(sender, document)
         if answer is not None:
@@ -214,14 +215,16 @@ class Receiver:
         fields["destinations"] = len(destinations)
         return await self._keep(event, destinations, idempotency, route, fields)
 
-    async def _proven(self, route: Route, sender: Sender) -> tuple[Genuine, Content | None]:
+    async def _proven(
+        self, route: Route, sender: Sender, stranger: str
+    ) -> tuple[Genuine, Content | None]:
         """Prove the sender; also return what the body says where that had to be read for it."""
         verifier = route.verifier
         content: Content | None = None
         unreadable: Refusal | None = None
         if verifier.reads_first:
             try:
-                content = await self._content(route, sender, proven=False)
+                content = await self._content(route, sender, stranger, proven=False)
             except Refusal as refusal:
                 if refusal.status != 400:  # noqa: PLR2004
                     raise
@@ -245,14 +248,19 @@ class Receiver:
             raise unreadable
         return proof, content
 
-    async def _content(self, route: Route, sender: Sender, *, proven: bool) -> Content:
+    async def _content(
+        self, route: Route, sender: Sender, stranger: str, *, proven: bool
+    ) -> Content:
         """Read the body: at once where that is soon done, else in a process of its own."""
         body = sender.body
         content_type = sender.headers.getall("Content-Type", [""])[0]
         try:
             if is_soon_read(body, content_type, route.asked.bodies):
                 return read_here(body, content_type, route.asked)
-            return await self._reader.read(body, content_type, route.asked, proven=proven)
+            owner = route.slug if proven else stranger
+            return await self._reader.read(
+                body, content_type, route.asked, proven=proven, owner=owner
+            )
         except NotJson as error:
             why = str(error)
             if sender.headers.getall("Content-Encoding", []):
