@@ -19,8 +19,8 @@ ROOTS: Final = ("event_type", "headers", "body", "source_ip")
 class Subject:
     """What a filter judges. `headers` is a case-insensitive mapping.
 
-    `body_json` is the whole body as JSON where that stands already; `body` may then be no more
-    of it than what plain filters ask for.
+    `body_json` is the whole body as JSON, for JSONata filters; None where it has no reading.
+    `body` may be no more of it than what plain filters ask for.
     """
 
     event_type: str | None
@@ -123,7 +123,7 @@ def subject_json(subject: Subject) -> bytes:
     envelope = orjson.dumps(
         {"event_type": subject.event_type, "headers": headers, "source_ip": subject.source_ip}
     )
-    body = orjson.dumps(subject.body) if subject.body_json is None else subject.body_json
+    body = b"null" if subject.body_json is None else subject.body_json
     return b"".join((envelope[:-1], b',"body":', body, b"}"))
 
 

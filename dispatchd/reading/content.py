@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import orjson
-
 from dispatchd.paths import at_path
 from dispatchd.reading.document import NotJson, exact_json, parse_json
-from dispatchd.verify import form_document, is_form
+from dispatchd.verify import fields_document, fields_json, is_form, parse_form
 
 JSON: Final = "application/json"
 UNKNOWN: Final = "application/octet-stream"
@@ -22,8 +20,8 @@ class Content:
     """A body's reading, and the Content-Type it is forwarded with.
 
     `document` is None where the body has no reading; event types and filters find nothing there.
-    Of a large body it holds no more than what was asked for. `json` is the whole of it as JSON,
-    where that stands already: the body itself, or what a form says. `exact` is what stands at
+    Of a large body it holds no more than what was asked for. `json` is the whole of it as JSON:
+    the body itself, or, where that is wanted, what a form says. `exact` is what stands at
     the path that was asked for exactly.
     """
 
@@ -34,19 +32,28 @@ class Content:
 
 
 def read_content(
-    body: bytes, content_type: str, bodies: Bodies, exact: tuple[str, ...] = ()
+    body: bytes,
+    content_type: str,
+    bodies: Bodies,
+    exact: tuple[str, ...] = (),
+    *,
+    json: bool = False,
 ) -> Content:
     """Read `body`. Raises NotJson where the endpoint takes JSON and this is none.
 
     With `form`, a form is read as one and everything else must be JSON; with `any`, whatever is
-    neither is taken as it is. `exact` is a path whose number is wanted digit by digit.
+    neither is taken as it is. `exact` is a path whose number is wanted digit by digit, `json` says
+    that the whole is wanted as JSON.
     """
     if bodies == "json":
         document = parse_json(body)
         return Content(document, JSON, body, exactly(document, body, exact))
     if is_form(content_type):
-        document = form_document(body, content_type)
-        return Content(document, _forwardable(content_type), None, exactly(document, b"", exact))
+        form = parse_form(body, content_type)
+        document = fields_document(form)
+        # As its payload came: not every document can be spelled again, some are too deep.
+        whole = fields_json(form) if json else None
+        return Content(document, _forwardable(content_type), whole, exactly(document, b"", exact))
     try:
         document = parse_json(body)
     except NotJson:
@@ -69,14 +76,6 @@ def exactly(document: Any, body: bytes, path: tuple[str, ...]) -> Any:
         # Perhaps an integer beyond 64 bits, whose neighbours are the same float.
         return at_path(exact_json(body), path)
     return value
-
-
-def json_of(content: Content) -> bytes | None:
-    """Spell the document as JSON; None where it holds what JSON cannot carry on."""
-    try:
-        return orjson.dumps(content.document)
-    except TypeError:
-        return None
 
 
 def _forwardable(content_type: str) -> str:

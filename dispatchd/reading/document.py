@@ -1,13 +1,9 @@
 """Is this body a JSON document, as RFC 8259 has it."""
 
 import json
-import re
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import orjson
-
-# What the standard allows and orjson refuses: a lone surrogate, a number beyond a float.
-_ODD: Final = re.compile(rb"\\u[dD][89a-fA-F]|[eE]\+?[0-9]{3}|[0-9]{309}")
 
 
 class NotJson(ValueError):  # noqa: N818 - a verdict on the body
@@ -21,9 +17,7 @@ def parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if _ODD.search(body):  # rare enough for a second, slower opinion
-            return _parse_by_the_letter(body)
-        raise NotJson(str(error)) from None
+        return _parse_by_the_letter(body, str(error))
 
 
 def exact_json(body: bytes) -> Any:
@@ -34,13 +28,17 @@ def exact_json(body: bytes) -> Any:
         return None
 
 
-def _parse_by_the_letter(body: bytes) -> Any:
-    def no_constant(name: str) -> NoReturn:
-        raise NotJson(f"{name} is not JSON")
+def _parse_by_the_letter(body: bytes, refusal: str) -> Any:
+    """Read what the standard allows and orjson refuses.
+
+    That is a lone surrogate, or a number beyond a float. Whether there is one is not looked for:
+    a search for it took longer than this. Raises NotJson with `refusal`, orjson's own.
+    """
+
+    def no_constant(_: str) -> NoReturn:
+        raise NotJson(refusal)
 
     try:
         return json.loads(body.decode("utf-8"), parse_constant=no_constant)
-    except RecursionError:
-        raise NotJson("nested too deeply") from None
-    except ValueError as error:
-        raise NotJson(str(error)) from None
+    except (ValueError, RecursionError):
+        raise NotJson(refusal) from None

@@ -1,12 +1,13 @@
 """Reads bodies: small ones at once, large ones in a process of its own, one at a time.
 
 Whoever is not proven yet has a process apart: no flood of theirs delays what a sender has signed.
+In each, owners take turns: strangers' clients in one, endpoints in the other.
 """
 
 import asyncio
 import os
 import sys
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import orjson
 from dispatchd.reading.content import JSON, Bodies, Content, read_content
 from dispatchd.reading.document import NotJson, parse_json
 from dispatchd.reading.prune import Paths
+from dispatchd.reading.turns import Turns
 from dispatchd.reading.worker import READ, REPLY, REQUEST
 from dispatchd.verify import is_form
 
@@ -69,13 +71,16 @@ class Reader:
         self._proven = _Process()
         self._unproven = _Process()
 
-    async def read(self, body: bytes, content_type: str, asked: Asked, *, proven: bool) -> Content:
+    async def read(
+        self, body: bytes, content_type: str, asked: Asked, *, proven: bool, owner: str = ""
+    ) -> Content:
         """Read a large body elsewhere. Raises NotJson or CannotRead.
 
+        `owner` is whose it is, for turns: of whoever is proven the endpoint, else the client.
         For any body; one that `is_soon_read` is cheaper to read in place, with `read_here`.
         """
         process = self._proven if proven else self._unproven
-        return await process.read(body, content_type, asked)
+        return await process.read(body, content_type, asked, owner)
 
     async def close(self) -> None:
         """End the processes."""
@@ -85,27 +90,24 @@ class Reader:
 
 def read_here(body: bytes, content_type: str, asked: Asked) -> Content:
     """Read a body at once. Raises NotJson."""
-    return read_content(body, content_type, asked.bodies, asked.exact)
+    return read_content(body, content_type, asked.bodies, asked.exact, json=asked.json)
 
 
 class _Process:
     """One process, started on demand, ended when idle; its readings take turns."""
 
     def __init__(self) -> None:
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
         self._child: asyncio.subprocess.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
 
-    async def read(self, body: bytes, content_type: str, asked: Asked) -> Content:
-        try:
-            async with asyncio.timeout(TURN_S):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise CannotRead("too many large bodies wait to be read") from None
-        try:
+    async def read(self, body: bytes, content_type: str, asked: Asked, owner: str) -> Content:
+        async with AsyncExitStack() as held:
+            try:
+                await held.enter_async_context(self._turns.turn(owner, TURN_S))
+            except TimeoutError:
+                raise CannotRead("too many large bodies wait to be read") from None
             return await self._in_turn(body, content_type, asked)
-        finally:
-            self._turn.release()
 
     async def _in_turn(self, body: bytes, content_type: str, asked: Asked) -> Content:
         question = orjson.dumps(
@@ -154,7 +156,7 @@ class _Process:
 
     def _end(self) -> None:
         """Let the idle process go: it ends when its stdin does."""
-        if self._child is not None and self._child.stdin is not None and not self._turn.locked():
+        if self._child is not None and self._child.stdin is not None and not self._turns.taken:
             self._child.stdin.close()
             self._child = None
 

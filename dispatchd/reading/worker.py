@@ -10,13 +10,14 @@ is the message where the body is not JSON.
 
 import gc
 import json
+import signal
 import struct
 import sys
 from typing import Any, BinaryIO, Final
 
 import orjson
 
-from dispatchd.reading.content import Content, json_of, read_content
+from dispatchd.reading.content import read_content
 from dispatchd.reading.document import NotJson
 from dispatchd.reading.prune import Wanted, prune
 
@@ -29,7 +30,11 @@ def answer(question: dict[str, Any], body: bytes) -> tuple[int, bytes, bytes]:
     """Read one body; return a status, the document or a message, and a form's JSON if wanted."""
     try:
         content = read_content(
-            body, question["content_type"], question["bodies"], tuple(question["exact"])
+            body,
+            question["content_type"],
+            question["bodies"],
+            tuple(question["exact"]),
+            json=question["json"],
         )
     except NotJson as error:
         return NOT_JSON, str(error).encode("utf-8", "replace"), b""
@@ -37,13 +42,9 @@ def answer(question: dict[str, Any], body: bytes) -> tuple[int, bytes, bytes]:
         "document": prune(content.document, Wanted(question["paths"])),
         "content_type": content.content_type,
         "exact": _plain(content.exact),
-        "is_body": content.json is not None,
+        "is_body": content.json is body,
     }
-    return READ, _spelled(told), _form_json(content) if question["json"] else b""
-
-
-def _form_json(content: Content) -> bytes:
-    return b"" if content.json is not None else json_of(content) or b""
+    return READ, _spelled(told), b"" if content.json is body else content.json or b""
 
 
 def _plain(exact: Any) -> Any:
@@ -62,7 +63,9 @@ def _spelled(told: dict[str, Any]) -> bytes:
 
 
 def main(requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer until stdin ends."""
+    """Answer until stdin ends, and not before: a Ctrl-C or a stop is for the daemon."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     gc.disable()  # documents have no cycles, and a collection in the midst of one is for nothing
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
         question_bytes, body_bytes = REQUEST.unpack(head)

@@ -10,9 +10,11 @@ HOPS_MAX: Final = 32  # believed; a longer way is somebody's invention
 HOPS_MAX_CHARS: Final = 8192  # of all the lines that name them, the last ones
 
 Networks = Sequence[IPv4Network | IPv6Network]
-# One `for=` of RFC 7239: a token, or a quoted string.
-_FOR: Final = re.compile(r'(?:^|;)\s*for=(?:"([^"]*)"|([^;,\s"]+))', re.IGNORECASE)
-_ELEMENT: Final = re.compile(r'(?:[^,"]|"[^"]*")+')
+# RFC 7239. A quoted string stands behind a `=` and ends its pair: where one does not, what a
+# client wrote has a quote open, and what a proxy appended stands inside it.
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+_ELEMENT: Final = re.compile(rf'(?:[^,"]|(?<==){_QUOTED}(?=[ \t]*(?:[;,]|$)))*', re.DOTALL)
+_PAIR: Final = re.compile(rf'(?:[^;"]|{_QUOTED})+', re.DOTALL)
 
 
 def in_networks(address: str | None, networks: Networks) -> bool:
@@ -103,13 +105,28 @@ def _x_forwarded_for(values: Sequence[str]) -> list[str]:
 
 
 def _forwarded(values: Sequence[str]) -> list[str]:
-    """Return the `for=` of each element, empty where it has none or more than one."""
-    hops = []
+    """Return the `for=` of each element, empty where it has none or more than one.
+
+    A line that can be read in two ways names nobody, nor do those before it.
+    """
+    hops: list[str] = []
     for value in values:
-        for element in _ELEMENT.findall(value):
-            found = _FOR.findall(element.strip())
-            hops.append(found[0][0] or found[0][1] if len(found) == 1 else "")
+        at = 0
+        while match := _ELEMENT.match(value, at):
+            hops.append(_for(match[0]))
+            at = match.end() + 1
+            if match.end() == len(value):
+                break
+            if value[match.end()] != ",":
+                hops = [""]
+                break
     return hops
+
+
+def _for(element: str) -> str:
+    pairs = [pair.partition("=") for pair in _PAIR.findall(element)]
+    found = [value for name, _, value in pairs if name.strip().lower() == "for"]
+    return found[0] if len(found) == 1 else ""
 
 
 def _address(hop: str) -> str | None:
@@ -119,7 +136,7 @@ def _address(hop: str) -> str | None:
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
-    try:
-        return str(ip_address(text))
+    try:  # a zone is one of another machine's links, and any text
+        return str(ip_address(text.partition("%")[0]))
     except ValueError:
         return None

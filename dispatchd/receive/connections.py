@@ -23,8 +23,8 @@ class Connections:
         """Count a connection of `client`; False, and not counted, where it is one too many."""
         if self.open >= self._most:
             return False
-        if client and not in_networks(client, self._exempt):
-            key = client_key(client)
+        key = self._key(client)
+        if key is not None:
             if self._clients[key] >= self._most_per_client:
                 return False
             self._clients[key] += 1
@@ -34,8 +34,13 @@ class Connections:
     def leave(self, client: str | None) -> None:
         """Forget a connection that had entered."""
         self.open -= 1
-        key = client_key(client or "")
-        if key in self._clients:
+        key = self._key(client)
+        if key is not None:
             self._clients[key] -= 1
             if not self._clients[key]:
                 del self._clients[key]
+
+    def _key(self, client: str | None) -> str | None:
+        """Return whom a connection counts as; None where it counts in all only."""
+        exempt = not client or in_networks(client, self._exempt)
+        return None if exempt else client_key(client or "")

@@ -58,17 +58,20 @@ class Judge:
         self._evaluator = evaluator
         self._reader = reader
 
-    async def prove(self, route: Route, sender: Sender) -> tuple[Genuine, Content | None]:
+    async def prove(
+        self, route: Route, sender: Sender, stranger: str = ""
+    ) -> tuple[Genuine, Content | None]:
         """Prove the sender; also return what the body says where that had to be read for it.
 
-        Raises Refusal: 401, 400 for a proven body that cannot be read, or 503.
+        `stranger` is whose turns an unproven body is read in. Raises Refusal: 401, 400 for a
+        proven body that cannot be read, or 503.
         """
         verifier = route.verifier
         content: Content | None = None
         unreadable: Refusal | None = None
         if verifier.reads_first:
             try:
-                content = await self.read(route, sender, proven=False)
+                content = await self.read(route, sender, stranger, proven=False)
             except Refusal as refusal:
                 if refusal.status != 400:  # noqa: PLR2004
                     raise
@@ -92,7 +95,9 @@ class Judge:
             raise unreadable
         return proof, content
 
-    async def read(self, route: Route, sender: Sender, *, proven: bool) -> Content:
+    async def read(
+        self, route: Route, sender: Sender, stranger: str = "", *, proven: bool
+    ) -> Content:
         """Read the body: at once where that is soon done, else in a process of its own.
 
         Raises Refusal: 400 where the endpoint does not take such a body, or 503.
@@ -102,7 +107,10 @@ class Judge:
         try:
             if is_soon_read(body, content_type, route.asked.bodies):
                 return read_here(body, content_type, route.asked)
-            return await self._reader.read(body, content_type, route.asked, proven=proven)
+            owner = route.slug if proven else stranger
+            return await self._reader.read(
+                body, content_type, route.asked, proven=proven, owner=owner
+            )
         except NotJson as error:
             why = str(error)
             if sender.headers.getall("Content-Encoding", []):

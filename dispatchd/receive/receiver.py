@@ -121,15 +121,17 @@ class Receiver:
             return self._not_a_post(request, route, told)
         if self.stopping:
             raise unavailable("closed", "shutting down")
-        with Share(self._room, client_key(source_ip) if source_ip else None) as share:
+        stranger = client_key(source_ip or "")
+        with Share(self._room, stranger if source_ip else None) as share:
             body = await self._read(request, routes.max_body_bytes, share)
             told.body_bytes = len(body)
             now_ms = self._clock.now_ms()
             sender = _sender(request, body, now_ms)
-            proof, content = await self._judge.prove(route, sender)
+            proof, content = await self._judge.prove(route, sender, stranger)
             told.auth = proof.by
             if content is None:
-                content = await self._judge.read(route, sender, proven=True)
+                proven = not route.verifier.open_to_all
+                content = await self._judge.read(route, sender, stranger, proven=proven)
             judgement = await self._judge.judge(route, sender, content, source_ip)
             decision = judgement.decision
             if decision is None:

@@ -1,6 +1,7 @@
 """Room for bodies in memory, and the pace at which they must come. Pure: time is handed in.
 
-Large bodies leave room for small ones, and one client leaves room for others.
+Large bodies leave room for small ones, those that are held back for those that are here, and one
+client for others.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,13 @@ class Bounds:
     large_bytes: int = 96 * MIB
     small_bytes: int = MIB // 4
     client_bytes: int = 32 * MIB  # of one client's, except a single body
+    # Such a body may take the last eighth too: were there one on each connection, all would fit.
+    tiny_bytes: int = 4 * 1024
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes there may be where more than tiny bodies come piece by piece."""
+        return self.all_bytes - self.all_bytes // 8
 
 
 class Room:
@@ -42,16 +50,17 @@ class Share:
     `client` is whom it counts as; None counts as nobody, where that cannot be told.
     """
 
-    __slots__ = ("_bytes", "_client", "_counted_bytes", "_room")
+    __slots__ = ("_bytes", "_client", "_counted_bytes", "_large_bytes", "_room")
 
     def __init__(self, room: Room, client: str | None = None) -> None:
         self._room = room
         self._client = client
         self._bytes = 0
-        self._counted_bytes = 0  # of the client
+        self._counted_bytes = 0  # of the client's
+        self._large_bytes = 0  # of large bodies'
 
     def whole(self, size_bytes: int) -> None:
-        """Take room for a small body that is here at once: no client can hold it back."""
+        """Take room for a body that is here at once: no client can hold it back."""
         room = self._room
         if room.all_bytes + size_bytes > room.bounds.all_bytes:
             raise NoRoom
@@ -62,14 +71,13 @@ class Share:
         """Take more room, for what has come. Raises NoRoom."""
         room, bounds = self._room, self._room.bounds
         total = self._bytes + size_bytes
-        was_large = self._bytes if self._bytes > bounds.small_bytes else 0
-        large = (
-            total if total > bounds.small_bytes else 0
-        )  # all of it, from the byte that makes it so
-        others = room.large_bytes - was_large
+        # All of it, from the byte that makes it so.
+        large = total if total > bounds.small_bytes else 0
+        others = room.large_bytes - self._large_bytes
         if large and others and others + large > bounds.large_bytes:
             raise NoRoom
-        if room.all_bytes + size_bytes > bounds.all_bytes:
+        most_bytes = bounds.all_bytes if total <= bounds.tiny_bytes else bounds.held_bytes
+        if room.all_bytes + size_bytes > most_bytes:
             raise NoRoom
         if self._client is not None:
             others = room.clients.get(self._client, 0) - self._counted_bytes
@@ -77,7 +85,8 @@ class Share:
                 raise NoRoom
             room.clients[self._client] = others + total
             self._counted_bytes = total
-        room.large_bytes += large - was_large
+        room.large_bytes += large - self._large_bytes
+        self._large_bytes = large
         room.all_bytes += size_bytes
         self._bytes = total
 
@@ -87,8 +96,7 @@ class Share:
     def __exit__(self, *_: object) -> None:
         room = self._room
         room.all_bytes -= self._bytes
-        if self._bytes > room.bounds.small_bytes:
-            room.large_bytes -= self._bytes
+        room.large_bytes -= self._large_bytes
         if self._client is not None:
             left = room.clients.get(self._client, 0) - self._counted_bytes
             if left:

@@ -39,13 +39,23 @@ class _Protocol(RequestHandler):
     the connection's start or its first byte.
     """
 
-    __slots__ = ("_client", "_ended", "_entered", "_head_bytes", "_head_timer", "_server", "_unfed")
+    __slots__ = (
+        "_client",
+        "_ended",
+        "_entered",
+        "_head_bytes",
+        "_head_timer",
+        "_server",
+        "_slice_is_due",
+        "_unfed",
+    )
     _server: "_Server"
     _client: str | None
     _ended: bool
     _entered: bool
     _head_bytes: int
     _head_timer: asyncio.TimerHandle | None
+    _slice_is_due: bool
     _unfed: bytearray
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -53,6 +63,7 @@ class _Protocol(RequestHandler):
         self._head_timer = None
         self._head_bytes = 0
         self._ended = False
+        self._slice_is_due = False
         self._unfed = bytearray()
         peer = transport.get_extra_info("peername")
         self._client = peer[0] if isinstance(peer, tuple) and peer else None
@@ -79,28 +90,42 @@ class _Protocol(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, in slices where a read is all lines: each chunk of a body costs it."""
-        if self._unfed:
-            self._unfed += data  # aiohttp has resumed what we paused
-        elif len(data) > SLICE_BYTES and data.count(b"\r\n") > LINES_AT_ONCE:
+        if not data:  # aiohttp lets its parser go on with what it has
+            self._feed(data)
+        elif self._unfed or (len(data) > SLICE_BYTES and data.count(b"\r\n") > LINES_AT_ONCE):
             self._unfed += data
-            self._loop.call_soon(self._feed_slice)
+            self._pause_transport_reading()
+            self._slice_soon()
         else:
             self._feed(data)
-            return
-        if self.transport is not None:
-            self.transport.pause_reading()
+
+    def _slice_soon(self) -> None:
+        if not self._slice_is_due:
+            self._slice_is_due = True
+            self._loop.call_soon(self._feed_slice)
 
     def _feed_slice(self) -> None:
         """Feed a part, then let the loop have its turn."""
+        self._slice_is_due = False
+        if self.transport is None or self._reading_paused or self._buffer_paused:
+            return  # who holds it back says when to go on
         data = bytes(self._unfed[:SLICE_BYTES])
         del self._unfed[:SLICE_BYTES]
-        if self.transport is None:
-            return
         self._feed(data)
+        if not (self._reading_paused or self._buffer_paused):
+            self._resume_transport_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on where that was paused; aiohttp asks for each chunk of a body that is taken."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    def _resume_transport_reading(self) -> None:
+        """Read on, but not before what has been read is fed: aiohttp resumes by this alone."""
         if self._unfed:
-            self._loop.call_soon(self._feed_slice)
-        elif not self._reading_paused and not getattr(self, "_buffer_paused", False):
-            self.transport.resume_reading()
+            self._slice_soon()
+        else:
+            super()._resume_transport_reading()
 
     def _feed(self, data: bytes) -> None:
         """Feed the parser, and watch a head that does not end."""

@@ -19,7 +19,14 @@ from dispatchd.verify.endpoint import (
     problems,
     proof_headers,
 )
-from dispatchd.verify.form import document_json, form_document, is_form, parse_form
+from dispatchd.verify.form import (
+    document_json,
+    fields_document,
+    fields_json,
+    form_document,
+    is_form,
+    parse_form,
+)
 from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, Rejected, Sender
 from dispatchd.verify.keys import private_key_text, signing_secret_text
 from dispatchd.verify.paypal import Certificates
@@ -58,6 +65,8 @@ __all__ = [
     "Verifier",
     "compile_verifier",
     "document_json",
+    "fields_document",
+    "fields_json",
     "form_document",
     "hash_api_key",
     "headers_named",

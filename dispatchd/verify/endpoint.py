@@ -161,6 +161,7 @@ class Verifier:
         self.provider: Final = ALIASES.get(auth.provider, auth.provider)
         self.forms: Final = provider.forms
         self.gets: Final = provider.gets
+        self.open_to_all: Final = auth.open_to_all
         self._auth = auth
         self._row = provider
         self._checks = tuple(checks)
@@ -188,7 +189,7 @@ class Verifier:
         The strongest signature that is present decides, whatever else is; only without any
         signature may an API key prove the sender.
         """
-        if self._auth.open_to_all:
+        if self.open_to_all:
             return Genuine("none")
         proof: Genuine | None = None
         for check in self._checks:

@@ -71,14 +71,23 @@ def parse_form(body: bytes, content_type: str) -> Form:
 
 
 def form_document(body: bytes, content_type: str) -> Any:
-    """Return what paths and filters see of a form.
+    """Return what paths and filters see of a form: `fields_document` of its fields."""
+    return fields_document(parse_form(body, content_type))
+
+
+def fields_document(form: Form) -> Any:
+    """Return a form's fields as a document.
 
     A form whose only field is `payload` with a JSON object in it (GitHub's form mode, Slack's
     interactions) is that object, so that a path works whichever content type was chosen.
     """
-    form = parse_form(body, content_type)
     document = _payload(form)
     return form if document is None else document
+
+
+def fields_json(form: Form) -> bytes:
+    """Return the same as JSON: a payload as it came, with its numbers and its depth."""
+    return orjson.dumps(form) if _payload(form) is None else str(form["payload"]).encode()
 
 
 def document_json(body: bytes, content_type: str) -> bytes:
@@ -88,12 +97,7 @@ def document_json(body: bytes, content_type: str) -> bytes:
     `application/json`, whatever the sender said. A body that is neither a form nor JSON comes
     back as it is: no expression yields anything over it.
     """
-    if not is_form(content_type):
-        return body
-    form = parse_form(body, content_type)
-    if _payload(form) is not None:
-        return str(form["payload"]).encode()  # as it came: its numbers and its depth
-    return orjson.dumps(form)
+    return fields_json(parse_form(body, content_type)) if is_form(content_type) else body
 
 
 def _payload(form: Form) -> dict[str, Any] | None:

@@ -10,8 +10,8 @@ from typing import Final
 
 from dispatchd.verify.decode import base64_bytes, hex_bytes
 
-Key = Callable[[bytes, bytes], bool]
-"""`key(message, signature)`, in constant time."""
+Key = Callable[[bytes, Sequence[bytes]], bool]
+"""`key(message, signatures)`: whether it made one of them, in constant time."""
 Maker = Callable[[bytes], bytes]
 """`maker(message)` returns its signature."""
 
@@ -28,8 +28,9 @@ def hmac_key(secret: bytes, algorithm: str) -> Key:
     """Return the key for an HMAC with `secret` as it is."""
     if not secret:
         raise ValueError("a secret is empty")
-    return lambda message, signature: hmac.compare_digest(
-        hmac.digest(secret, message, algorithm), signature
+    # The message is hashed once: a stranger chooses how many signatures there are.
+    return lambda message, signatures: _is_among(
+        hmac.digest(secret, message, algorithm), signatures
     )
 
 
@@ -44,7 +45,12 @@ def token_key(secret: bytes) -> Key:
     """Return the key for a scheme that sends the secret itself."""
     if not secret:
         raise ValueError("a secret is empty")
-    return lambda _, signature: hmac.compare_digest(secret, signature)
+    return lambda _, signatures: _is_among(secret, signatures)
+
+
+def _is_among(right: bytes, signatures: Sequence[bytes]) -> bool:
+    """Whether one is right. All are compared, so that time does not tell which one is."""
+    return sum([hmac.compare_digest(right, signature) for signature in signatures]) > 0
 
 
 def is_signing_secret(secret: bytes) -> bool:
@@ -83,7 +89,7 @@ def ed25519_key(public_key: str) -> Key:
             return False
         return True
 
-    return check
+    return lambda message, signatures: any(check(message, s) for s in signatures)
 
 
 def _public_bytes(public_key: str) -> bytes:
@@ -149,7 +155,6 @@ def matching(keys: Sequence[Key], message: bytes, signatures: Sequence[bytes]) -
     """
     found: int | None = None
     for index, key in enumerate(keys):
-        for signature in signatures:
-            if key(message, signature) and found is None:
-                found = index
+        if key(message, signatures) and found is None:
+            found = index
     return found

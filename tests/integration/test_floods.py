@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+import uvloop
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from rig import SECRET, Daemon, FakeClock, RecordingLog, StartDaemon, signature
@@ -211,25 +213,31 @@ async def test_bodies_held_back_leave_room(
 Serve = Callable[[Timeouts], Awaitable[int]]
 
 
-@pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
-    """Start our HTTP server over a handler that reads the body and says how long it was."""
-    runners: list[web.ServerRunner] = []
+@asynccontextmanager
+async def server(timeouts: Timeouts) -> AsyncIterator[int]:
+    """Run our HTTP server over a handler that reads the body and says how long it was."""
 
     async def handle(request: web.BaseRequest) -> HttpAnswer:
         return HttpAnswer(200, str(len(await request.read())).encode())
 
-    async def start(timeouts: Timeouts) -> int:
-        server = http_server(handle, RecordingLog(), Connections(100, 100), timeouts)
-        runner = web.ServerRunner(server, shutdown_timeout=1.0)
-        await runner.setup()
+    made = http_server(handle, RecordingLog(), Connections(100, 100), timeouts)
+    runner = web.ServerRunner(made, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        runners.append(runner)
-        return int(runner.addresses[0][1])
-
-    yield start
-    for runner in runners:
+        yield int(runner.addresses[0][1])
+    finally:
         await runner.cleanup()
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    async with AsyncExitStack() as running:
+
+        async def start(timeouts: Timeouts) -> int:
+            return await running.enter_async_context(server(timeouts))
+
+        yield start
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST", b"POST / HTTP/1.1\r\nHost: x\r\nX-A: b\r\n"])
@@ -308,6 +316,66 @@ async def test_a_body_in_tiny_chunks_is_parsed_in_slices(
     assert (status, raw[-6:]) == (200, b"100000")
     assert max(fed) <= max(SLICE_BYTES, 2 * LINES_AT_ONCE * 6)
     writer.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "answers"),
+    [
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"1\r\nx\r\n" * 200_000
+            + b"0\r\n\r\n",
+            1,
+        ),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 10_000, 10_000),
+    ],
+    ids=["chunks", "requests"],
+)
+async def test_what_is_sent_in_tiny_parts_waits_with_its_sender(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, sent: bytes, answers: int
+) -> None:
+    """More was read while what had been read was not fed yet: 60 MB a connection, uncounted."""
+    read_ahead: list[bool] = []
+    feed = RequestHandler.data_received
+
+    def watched(self: RequestHandler, data: bytes) -> None:
+        transport = self.transport
+        assert isinstance(transport, asyncio.Transport)
+        read_ahead.append(bool(self._unfed) and transport.is_reading())  # type: ignore[attr-defined]
+        feed(self, data)
+
+    monkeypatch.setattr(RequestHandler, "data_received", watched)
+    port = await serve(Timeouts())
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    _, raw = await answer(reader)
+    assert raw.count(b"HTTP/1.1 200 ") == answers + 1
+    assert len(read_ahead) > 10
+    assert not any(read_ahead)
+    writer.close()
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("lines", [20_000, 500_000])
+def test_a_body_of_lines_whose_sender_ends_its_side_is_answered(
+    lines: int, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """The daemon's loop gave the end of it before what had been read was fed: no answer at all."""
+
+    async def scenario() -> tuple[int, bytes]:
+        async with server(Timeouts()) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request(b"\r\n" * lines))
+            writer.write_eof()
+            try:
+                return await answer(reader)
+            finally:
+                writer.close()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        status, raw = runner.run(scenario())
+    assert (status, raw.rpartition(b"\r\n")[2]) == (200, str(2 * lines).encode())
 
 
 async def test_a_large_body_is_fed_as_it_comes(serve: Serve) -> None:

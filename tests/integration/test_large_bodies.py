@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -75,21 +76,14 @@ async def test_it_is_read_elsewhere_as_it_would_be_here(
     asked = Asked(bodies, [("a", "b"), ("n",)], ("n",), json=True)
     for proven in (True, False):
         try:
-            here = read_content(body, content_type, bodies, ("n",))
+            here = read_content(body, content_type, bodies, ("n",), json=True)
         except NotJson as error:
             with pytest.raises(NotJson, match=str(error)[:10]):
                 await reader.read(body, content_type, asked, proven=proven)
             continue
         there = await reader.read(body, content_type, asked, proven=proven)
         assert there.content_type == here.content_type
-        assert there.json == (
-            here.json
-            or (
-                json.dumps(here.document, separators=(",", ":")).encode()
-                if isinstance(here.document, dict)
-                else b"null"
-            )
-        )
+        assert there.json == here.json
         if isinstance(here.document, dict) and isinstance(here.document.get("a"), dict):
             assert there.document["a"] == here.document["a"]
         exact = here.exact
@@ -114,6 +108,52 @@ async def test_a_reader_that_dies_or_is_late_is_replaced(
         await reader.read(DENSE, "", asked, proven=True)
     monkeypatch.setattr(reader_module, "READ_S", 10.0)
     assert (await reader.read(b'{"a":3}', "", asked, proven=True)).document == {"a": 3}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_what_is_told_to_all_processes_ends_no_reader(
+    reader: Reader, number: signal.Signals
+) -> None:
+    """A Ctrl-C in the terminal was a traceback, and a 503 for whoever was being read."""
+    await reader.read(b"1", "", Asked(), proven=True)
+    child = reader._proven._child
+    assert child is not None
+    child.send_signal(number)
+    assert (await reader.read(b"2", "", Asked(), proven=True)).document == 2
+    assert reader._proven._child is child
+
+
+async def test_one_owners_flood_keeps_no_other_waiting_for_all_of_it(reader: Reader) -> None:
+    """Turns went by arrival: three bodies of one stranger kept a genuine sender from any."""
+    done: list[str] = []
+
+    async def read(owner: str) -> None:
+        await reader.read(b"[]", "", Asked(), proven=False, owner=owner)
+        done.append(owner)
+
+    async with asyncio.TaskGroup() as group:
+        for owner in ("flood", "flood", "flood", "flood", "a", "b", "a"):
+            group.create_task(read(owner))
+    assert done == ["flood", "flood", "a", "b", "flood", "a", "flood"]
+
+
+async def test_who_gives_up_waiting_leaves_the_turn_to_others(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "TURN_S", 0.0)
+    first = asyncio.create_task(reader.read(DENSE, "", Asked(), proven=False, owner="a"))
+    await asyncio.sleep(0)
+    with pytest.raises(CannotRead):
+        await reader.read(b"1", "", Asked(), proven=False, owner="b")
+    monkeypatch.setattr(reader_module, "TURN_S", 5.0)
+    cut = asyncio.create_task(reader.read(b"1", "", Asked(), proven=False, owner="b"))
+    last = asyncio.create_task(reader.read(b"2", "", Asked(), proven=False, owner="c"))
+    await asyncio.sleep(0)
+    cut.cancel()
+    assert (await last).document == 2
+    await first
+    with pytest.raises(asyncio.CancelledError):
+        await cut
 
 
 async def test_an_idle_reader_ends(reader: Reader) -> None:
@@ -212,6 +252,26 @@ async def test_unproven_bodies_are_never_read_on_the_loop(
     assert read == []
     await daemon.post(b'{"meta":{}}', slug="my-slug")
     assert read == [11]
+
+
+async def test_who_need_not_prove_anything_has_the_process_of_strangers(
+    start_daemon: StartDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auth: none` counted as proven: any stranger's bodies delayed those that are signed."""
+    daemon = await start_daemon(
+        f"endpoints: {{my-slug: {{auth: none}}, signed: {{secret: {SECRET}}}}}"
+    )
+    asked: list[tuple[bool, str]] = []
+    read = Reader.read
+
+    async def watched(self: Reader, *args: Any, proven: bool, owner: str) -> Any:
+        asked.append((proven, owner))
+        return await read(self, *args, proven=proven, owner=owner)
+
+    monkeypatch.setattr(Reader, "read", watched)
+    await daemon.accepted(DENSE, secret=None)
+    await daemon.accepted(DENSE, slug="signed")
+    assert asked == [(False, "127.0.0.1"), (True, "signed")]
 
 
 async def test_a_large_body_is_proven_off_the_loop(

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+import pytest
 from rig import Daemon, Sink, StartDaemon
 
 SECRET = "shared-secret"
@@ -48,6 +49,24 @@ async def test_a_large_id_in_a_forms_payload_is_no_500(start_daemon: StartDaemon
     )
     body = b"payload=" + quote('{"id": 1e20}').encode()
     assert await status_of(daemon, body, {"Content-Type": FORM}) == 202
+
+
+@pytest.mark.parametrize("padding", [0, 100_000])
+async def test_a_deep_payload_in_a_form_before_a_jsonata_filter_is_no_500(
+    start_daemon: StartDaemon, padding: int
+) -> None:
+    """JSON may be nested more deeply than it can be spelled again: it is passed on as it came."""
+    daemon = await start_daemon("""
+        endpoints:
+          my-slug: {auth: none, body: form, filter: 'body.kind = "wanted"'}
+        """)
+    for kind, expected in (("wanted", "received"), ("other", "filtered")):
+        deep = "[" * 300 + "]" * 300
+        payload = f'{{"kind": "{kind}", "deep": {deep}, "n": "{"x" * padding}"}}'
+        body = b"payload=" + quote(payload).encode()
+        event_id = await daemon.accepted(body, secret=None, headers={"Content-Type": FORM})
+        assert (await daemon.story(event_id)).event.status == expected
+    assert not daemon.log.of("internal_error")
 
 
 async def test_a_content_type_chooses_no_timestamp(start_daemon: StartDaemon) -> None:

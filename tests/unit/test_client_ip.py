@@ -31,6 +31,7 @@ TRUSTED = [ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("2001:d
         (["203.0.113.9, unknown"], "10.0.0.1"),
         (["203.0.113.9,"], "10.0.0.1"),
         (["10.3.3.3, 10.2.2.2"], "10.3.3.3"),
+        (["fe80::1%\udcff\x1b, 10.2.2.2"], "fe80::1"),  # a zone is of another machine
     ],
 )
 def test_x_forwarded_for(values: list[str], found: str) -> None:
@@ -53,6 +54,16 @@ def test_x_forwarded_for(values: list[str], found: str) -> None:
         (['for="203.0.113.9'], "10.0.0.1"),
         (['for="a,b", for=203.0.113.9'], "203.0.113.9"),
         ([""], "10.0.0.1"),
+        (["for=203.0.113.9:4711"], "203.0.113.9"),  # as some proxies write it
+        (["for=[2606:4700::1]:443;proto=http"], "2606:4700::1"),
+        (['for="203.0.113.9" ; host="a;for=6.6.6.6"'], "203.0.113.9"),
+        (['for=203.0.113.9;host="a\\";for=6.6.6.6;x=\\""'], "203.0.113.9"),
+        # What a client wrote, and behind it what a proxy appended.
+        (['for=6.6.6.6;x="' + ', for="[2606:4700::1]:443"'], "10.0.0.1"),
+        (['for=6.6.6.6;x="' + ', for=203.0.113.9;host="h"'], "10.0.0.1"),
+        (['for=6.6.6.6;x="' + ', for=203.0.113.9;host=";y=\\"z"'], "10.0.0.1"),
+        (['x="', 'for=203.0.113.9;host="h"'], "203.0.113.9"),  # a line of its own
+        (["nonsense, for=203.0.113.9"], "203.0.113.9"),
     ],
 )
 def test_forwarded(values: list[str], found: str) -> None:
@@ -126,6 +137,13 @@ def test_connections_are_bounded_in_all_and_by_client() -> None:
         connections.leave(client)
     assert connections.open == 0
     assert [connections.enter(None) for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_an_exempt_proxy_that_leaves_makes_no_room_for_its_neighbours() -> None:
+    connections = Connections(9, 2, [ip_network("2001:db8::1")])
+    assert [connections.enter(f"2001:db8::{n}") for n in (1, 2, 3)] == [True] * 3
+    connections.leave("2001:db8::1")
+    assert not connections.enter("2001:db8::4")
 
 
 def test_a_long_way_is_not_followed() -> None:

@@ -28,6 +28,19 @@ def test_large_bodies_leave_room_for_small_ones() -> None:
         Share(room, "198.51.100.7").add(SMALL)
 
 
+def test_small_bodies_held_back_leave_room_for_those_that_are_here() -> None:
+    """512 bodies of 255 KiB, their last byte held back by four clients, kept all others out."""
+    room = Room()
+    for number in range(4096):
+        try:
+            Share(room, f"192.0.2.{number % 16}").add(255 * 1024)
+        except NoRoom:
+            break
+    for _ in range(4096):  # as many as there are connections
+        Share(room, "198.51.100.7").add(1024)  # its head came first, as many clients write it
+    Share(room, "198.51.100.7").whole(SMALL)
+
+
 def test_one_client_leaves_room_for_others() -> None:
     room = Room()
     shares = [Share(room, "192.0.2.1") for _ in range(4)]
@@ -47,6 +60,14 @@ def test_a_single_body_may_be_as_large_as_the_config_says() -> None:
     room = Room()
     with Share(room, "192.0.2.1") as share:
         share.add(100 * MIB)
+    assert (room.all_bytes, room.large_bytes, room.clients) == (0, 0, {})
+
+
+def test_a_large_body_that_is_here_at_once_makes_no_room_for_large_ones() -> None:
+    """One that waited behind another request was given back twice: 96 MiB became any number."""
+    room = Room()
+    with Share(room, "192.0.2.1") as share:
+        share.whole(MIB // 2)
     assert (room.all_bytes, room.large_bytes, room.clients) == (0, 0, {})
 
 
