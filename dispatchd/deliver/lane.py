@@ -82,6 +82,7 @@ class Lane:
         self._more_in_store = True  # what a crash or a restart left is there
         self._look_at_s = 0.0  # monotonic: when to look into the store next
         self._no_room = False  # for the next one in the store: not to be asked for until there is
+        self._full = False  # when `run` last went to sleep: not for how long it may
         self._replayed: set[str] = set()  # event ids: in hand, and owed again after that
         self._stopping = False
         self._surprise: BaseException | None = None
@@ -246,7 +247,8 @@ class Lane:
 
     def _idle_s(self) -> float:
         """Return how long (s) `run` has nothing to do, unless it is woken."""
-        if not self._may_start():  # the end of an exchange wakes us, or of the store's trouble
+        self._full = not self._may_start()
+        if self._full:  # what ends that wakes us
             return ROOM_POLL_S if self._recorder.unwritten else LOOK_EVERY_S
         now_s = self._clock.monotonic_s()
         if self._ready:  # then only the gates hold them back
@@ -339,8 +341,8 @@ class Lane:
     def _after(self) -> None:
         """Go on after something came free; wake `run` where it has something to do."""
         self._start()
-        if self._should_look() or (self._ready and self._may_start()):
-            self._wake.set()
+        if self._may_start() and (self._full or self._ready or self._should_look()):
+            self._wake.set()  # while full, `run` does not count when the next look is due
 
     # What is in hand
 

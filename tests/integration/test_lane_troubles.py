@@ -234,3 +234,29 @@ async def test_what_another_process_writes_while_the_daemon_starts_is_noticed(
     await written.wait()
     await seconds_pass(daemon, clock, A_SECOND_OR_SO)
     await sink.wait_for(1)
+
+
+async def test_a_retry_that_was_written_while_the_lane_was_full_is_not_overslept(
+    start_daemon: StartDaemon, sink: Sink
+) -> None:
+    """The lane went to sleep for half a minute, and the end of an exchange did not wake it."""
+    answer = asyncio.Event()
+
+    async def fail_then_hold(_request: web.Request, count: int) -> web.Response:
+        if count == 2:
+            await answer.wait()
+        return web.Response(status=500 if count == 1 else 200)
+
+    sink.answer = fail_then_hold
+    clock = FakeClock()
+    options = ", max_in_flight: 1, retry: {backoff: [1s], jitter: 0}"
+    daemon = await start_daemon(simple_config(sink, options), clock=clock)
+    await asyncio.gather(daemon.accepted(b"1"), daemon.accepted(b"2"))
+    await sink.wait_for(2)
+    await daemon.log.wait_for("attempt", result="retrying")
+    await daemon.store.stats(0)
+    answer.set()
+    await daemon.log.wait_for("attempt", result="success")
+    await seconds_pass(daemon, clock, A_SECOND_OR_SO)
+    await sink.wait_for(3)
+    await daemon.log.wait_for("attempt", number=2, result="success")
