@@ -1,37 +1,28 @@
 """A lane: all that is owed to one destination, and how it is worked off.
 
-A lane is independent of every other: its own ready list, its own bound on exchanges under way,
-its own gates. New events come from memory, everything else from the durable schedule; the wake
-is a hint, the look is the guarantee. What a lane holds is claimed: it ends in `record` or
-`release`, whatever is raised.
+A lane is independent of every other: its own backlog, its own bound on exchanges under way, its
+own gates. What it holds is claimed: it ends in `record` or `release`, whatever is raised.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from dispatchd.clock import Clock
 from dispatchd.deliver.attempt import Attempts, Sends
+from dispatchd.deliver.backlog import CLAIM_MAX, LOOK_EVERY_S, ROOM_POLL_S, Backlog
 from dispatchd.deliver.record import Recorder
-from dispatchd.deliver.room import EACH_BYTES, Room
+from dispatchd.deliver.room import Room
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.errors import StoreUnavailable
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.facts import DrainCut, LaneChanged, Tell
 from dispatchd.gates import Gate, Pace
 from dispatchd.model import Attempt, Delivery, Event, Judged, RetryAt, Verdict
-from dispatchd.store.base import Claimed, Schedule
+from dispatchd.store.base import Schedule
 from dispatchd.store.health import StoreHealth
 
-# The longest a lane goes without looking: what other processes change is told within a second,
-# and this is for the case that it is not.
-LOOK_EVERY_S: Final = 30.0
-ROOM_POLL_S: Final = 1.0  # how often a lane that waits for room asks again, should nobody wake it
-READY_MAX: Final = 8192  # deliveries of one lane waiting in memory; the rest wait in the store
-CLAIM_MAX: Final = 256  # deliveries fetched at once
-CLAIM_MAX_BYTES: Final = 4 * 1024 * 1024
 RECORD_DRAIN_S: Final = 2.0  # for the results of a drain to be written
 UNRECORDED_MAX: Final = 256  # exchanges ended but not yet written, before new ones wait
 
@@ -61,8 +52,6 @@ class Lane:
         self._spec = spec
         self._clock = tools.clock
         self._health = tools.health
-        self._room = tools.room
-        self._store = tools.store
         self._tell = tools.tell
         self._attempts = Attempts(
             spec,
@@ -76,12 +65,11 @@ class Lane:
         self._pace = Pace()
         self._gates: tuple[Gate, ...] = (self._pace,)
         self._wake = asyncio.Event()
-        self._ready: deque[tuple[Delivery, Event]] = deque()
-        self._mine_bytes = 0  # in hand: ready, in flight or not yet recorded
+        self._backlog = Backlog(
+            spec.destination, tools.store, tools.clock, tools.room, self._wake.set
+        )
+        self._ready = self._backlog.ready
         self._workers: set[asyncio.Task[None]] = set()
-        self._more_in_store = True  # what a crash or a restart left is there
-        self._look_at_s = 0.0  # monotonic: when to look into the store next
-        self._no_room = False
         self._stopping = False
         self._surprise: BaseException | None = None
 
@@ -92,32 +80,23 @@ class Lane:
 
         What is reserved is either pushed or withdrawn.
         """
-        size_bytes += EACH_BYTES
-        if (
-            self._more_in_store  # older ones wait there: let them go first
-            or self._stopping
-            or len(self._ready) >= READY_MAX
-            or not self._room.fits(size_bytes, self._mine_bytes, failing=self._pace.failing)
-        ):
-            return False
-        self._hold(size_bytes)
-        return True
+        return not self._stopping and self._backlog.offer(size_bytes, failing=self._pace.failing)
 
     def withdraw(self, size_bytes: int) -> None:
         """Give back what was reserved: the event was not kept."""
-        self._let_go(size_bytes + EACH_BYTES)
+        self._backlog.withdraw(size_bytes)
 
     def push(self, delivery: Delivery, event: Event) -> None:
         """Take a delivery that was claimed for this lane as it was committed."""
         if self._stopping:
-            self._give_up(delivery, event)
+            self._backlog.give_up(delivery, event)
             return
         self._ready.append((delivery, event))
         self._start()
 
     def look(self) -> None:
         """Look into the store soon: there is something new in it."""
-        self._more_in_store = True
+        self._backlog.more_in_store = True
         if self._should_look():
             self._wake.set()
 
@@ -140,7 +119,7 @@ class Lane:
                 await self._clock.wait(self._wake, wait_s)
             if self._surprise is not None:
                 raise self._surprise
-        self._give_up_ready()
+        self._backlog.give_up_ready()
 
     def busy(self) -> int:
         """Return how many exchanges are under way."""
@@ -150,7 +129,7 @@ class Lane:
         """Start nothing new; what waits in memory waits in the store."""
         self._stopping = True
         self._wake.set()
-        self._give_up_ready()
+        self._backlog.give_up_ready()
 
     async def stop(self, deadline_s: float, cut: asyncio.Event) -> None:
         """Close, and let exchanges under way end and be written, until `deadline_s` or `cut`."""
@@ -170,76 +149,25 @@ class Lane:
             await ending
         await self._recorder.drained(RECORD_DRAIN_S)
 
-    # Looking into the store
+    # When to look, and to start
 
     def _should_look(self) -> bool:
-        if not self._may_start():
+        if not self._may_start() or (self._pace.slow and self._backlog.ready):
             return False
-        if self._more_in_store and len(self._ready) < self._spec.max_in_flight:
-            return not (self._pace.slow and self._ready)
-        # Under a steady stream of new events, retries that fall due must not starve.
-        return self._clock.monotonic_s() >= self._look_at_s
+        return self._backlog.should_look(self._clock.monotonic_s(), self._spec.max_in_flight)
 
     async def _look(self) -> None:
-        """Claim due deliveries from the store, as many as there is room for."""
-        now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
-        # Before asking, never after: what changes during the look may set them again.
-        self._more_in_store = False
-        self._look_at_s = now_s + LOOK_EVERY_S
-        claimed = await self._claim(now_ms)
-        if claimed is None:
-            self._more_in_store = self._no_room = True
-            self._room.wait(self._wake.set)
-            return
-        self._no_room = False
-        for delivery, event in claimed.ready:
-            self._ready.append((delivery, event))
-        self._more_in_store = self._more_in_store or claimed.more
-        if claimed.next_due_ms is not None:  # from when we asked: the answer took its time
-            due_s = now_s + (claimed.next_due_ms - now_ms) / 1000
-            self._look_at_s = min(self._look_at_s, due_s)
-
-    async def _claim(self, now_ms: int) -> Claimed | None:
-        """Claim within the room there is; None where there is too little for the next one."""
         limit = 1 if self._pace.slow else CLAIM_MAX
-        allowed = self._room.allowance(self._mine_bytes, failing=self._pace.failing) - EACH_BYTES
-        if allowed <= 0:
-            return None
-        claimed = await self._claim_within(now_ms, limit, min(allowed, CLAIM_MAX_BYTES))
-        if claimed.ready or claimed.next_bytes is None:
-            return claimed
-        # A large one: it may go alone.
-        size_bytes = claimed.next_bytes + EACH_BYTES
-        if not self._room.fits(size_bytes, self._mine_bytes, failing=self._pace.failing):
-            return None
-        return await self._claim_within(now_ms, 1, claimed.next_bytes)
-
-    async def _claim_within(self, now_ms: int, limit: int, max_bytes: int) -> Claimed:
-        """Claim with the bytes counted before: other lanes take room while we wait."""
-        reserved = max_bytes + EACH_BYTES
-        self._hold(reserved)
-        try:
-            claimed = await self._store.claim(self._spec.destination, now_ms, limit, max_bytes)
-            for _, event in claimed.ready:
-                self._hold(len(event.body) + EACH_BYTES)
-        finally:
-            self._let_go(reserved)
-        return claimed
+        await self._backlog.look(limit, failing=self._pace.failing)
 
     def _idle_s(self) -> float:
         """Return how long (s) `run` has nothing to do, unless it is woken."""
         if not self._may_start():
             return LOOK_EVERY_S  # the end of an exchange wakes us
         now_s = self._clock.monotonic_s()
-        if self._ready:  # then only the gates hold them back
+        if self._backlog.ready:  # then only the gates hold them back
             return max(0.0, self._opens_at(now_s) - now_s)
-        if self._no_room:
-            return ROOM_POLL_S
-        if self._more_in_store:
-            return 0.0
-        return max(0.0, self._look_at_s - now_s)
-
-    # Starting
+        return self._backlog.idle_s(now_s)
 
     def _may_start(self) -> bool:
         return (
@@ -280,7 +208,7 @@ class Lane:
             try:
                 attempt, judged, verdict = await self._attempts.make(delivery, event)
             except BaseException:  # the drain was cut: it will be made again
-                self._give_up(delivery, event)
+                self._backlog.give_up(delivery, event)
                 raise
             self._recorder.record(delivery, event, attempt, verdict)
             self._ended(judged)
@@ -303,17 +231,14 @@ class Lane:
         if self._pace.slow != was_slow:
             self._tell(LaneChanged(self._spec.destination, "open" if was_slow else "paced"))
             if not was_slow:  # let others have the room that these would wait in
-                self._give_up_ready()
+                self._backlog.give_up_ready()
 
     def _settled(self, event: Event, attempt: Attempt, verdict: Verdict) -> None:
         """Hear that a result is on disk and its delivery let go."""
         del attempt
-        self._let_go(len(event.body) + EACH_BYTES)
-        if isinstance(verdict, RetryAt):
-            due_s = self._clock.monotonic_s() + (verdict.due_ms - self._clock.now_ms()) / 1000
-            if due_s < self._look_at_s:
-                self._look_at_s = due_s
-                self._wake.set()
+        self._backlog.ended(event)
+        if isinstance(verdict, RetryAt) and self._backlog.expect(verdict.due_ms):
+            self._wake.set()
         self._after()
 
     def _after(self) -> None:
@@ -321,23 +246,3 @@ class Lane:
         self._start()
         if self._should_look() or (self._ready and self._may_start()):
             self._wake.set()
-
-    # What is in hand
-
-    def _hold(self, size_bytes: int) -> None:
-        self._mine_bytes += size_bytes
-        self._room.take(size_bytes)
-
-    def _let_go(self, size_bytes: int) -> None:
-        self._mine_bytes -= size_bytes
-        self._room.give_back(size_bytes)
-
-    def _give_up(self, delivery: Delivery, event: Event) -> None:
-        """Release a delivery unsent: it is due as it was."""
-        self._store.release(delivery)
-        self._let_go(len(event.body) + EACH_BYTES)
-        self._more_in_store = True
-
-    def _give_up_ready(self) -> None:
-        while self._ready:
-            self._give_up(*self._ready.popleft())

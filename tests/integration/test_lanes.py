@@ -203,7 +203,7 @@ async def test_the_bound_on_memory_holds_over_all_lanes(
     assert most_bytes <= 2_000_000 + 20 * room.SMALL_BYTES
     never.set()
     await daemon.log.wait_for("attempt", count=20 * 40 + 40, result="success")
-    assert daemon.app._lanes._lanes["d0"]._room.used_bytes == 0
+    assert daemon.app._lanes._lanes["d0"]._backlog._room.used_bytes == 0
 
 
 async def test_a_duty_that_dies_ends_the_daemon_with_a_reason(
