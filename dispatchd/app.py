@@ -27,7 +27,9 @@ from dispatchd.store.health import StoreHealth
 from dispatchd.systemd import Notifier
 from dispatchd.upkeep.clock_watch import ClockWatch
 from dispatchd.upkeep.forgetting import Forgetting
+from dispatchd.upkeep.jobs import JobRunner
 from dispatchd.upkeep.probe import Probe
+from dispatchd.upkeep.replaying import Replaying
 
 TICK_S: Final = 1.0
 DRAIN_S: Final = 5.0  # for exchanges under way at SIGTERM; what they cut is sent again
@@ -75,7 +77,7 @@ class App:
         await store.open()
         for sentence in store.warnings():
             log.warning("storage", message=sentence)
-        for name in await store.open_lanes(config.destinations):
+        for name in await store.open_lanes(config.destinations, self._clock.now_ms()):
             log.warning("destination_held", destination=name, reason="not in the config")
         watch = ClockWatch(store, self._health, self._clock, log, self._look_again)
         await watch.start()  # before the lanes ask what is due
@@ -125,7 +127,10 @@ class App:
         self._exit.push_async_callback(self._close_listener, runner)
         await self._listen(runner)
         self._duty("lanes", lanes.run())
-        self._duty("notice", self._notice(store))
+        replaying = Replaying(store, evaluator, self._clock, lanes.look)
+        jobs = JobRunner(store, replaying, self._clock, log)
+        self._duty("jobs", jobs.run())
+        self._duty("notice", self._notice(store, jobs))
         self._exit.push_async_callback(lanes.stop, self._drain_s, self._hurry)
         self._notifier.ready()
 
@@ -214,7 +219,7 @@ class App:
         else:
             self._log.error("storage_fault", reason=error.reason, message=str(error))
 
-    async def _notice(self, store: Store) -> None:
+    async def _notice(self, store: Store, jobs: JobRunner) -> None:
         """Notice within a second what another process changed: a replay, for one."""
         never = asyncio.Event()
         seen: int | None = None
@@ -226,6 +231,7 @@ class App:
             else:
                 if seen is not None and version != seen:
                     self._lanes.look()
+                    jobs.look()
                 seen = version
             await self._clock.wait(never, TICK_S)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class EventStatus(StrEnum):
@@ -63,12 +64,20 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """What an attempt sent: `body` in place of the event's own, None for that itself."""
+
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One event owed to one destination: the unit of retry.
 
     `attempts` counts every attempt ever made. A replay starts the retry schedule afresh, so
     `attempts_before` of them belong to earlier runs; `replays` tells the runs apart.
-    `due_ms` (Unix ms) is when the next attempt may start.
+    `due_ms` (Unix ms) is when the next attempt may start. `as_sent` is what to send as it was
+    sent before, instead of what the config says, where a replay asked for that.
     """
 
     event_id: str
@@ -78,6 +87,7 @@ class Delivery:
     attempts_before: int
     replays: int
     due_ms: int
+    as_sent: Sent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +133,11 @@ Outcome = Reply | Failure
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at one delivery, as it is kept. Times in Unix ms, latency in ms."""
+    """One try at one delivery, as it is kept. Times in Unix ms, latency in ms.
+
+    `sent` is the body that was sent in place of the event's own: None where that was sent, or
+    nothing. Of all attempts at a delivery the last one's is kept, and it is shown with none.
+    """
 
     event_id: str
     destination: str
@@ -136,6 +150,7 @@ class Attempt:
     response_headers: tuple[tuple[str, str], ...]
     response_head: bytes
     transform: str | None  # None: no transform; "applied"; or why the original was sent
+    sent: bytes | None = None
 
 
 class Whose(StrEnum):
@@ -182,3 +197,33 @@ class Dead:
 
 
 Verdict = Delivered | RetryAt | Dead
+
+
+class HoldKind(StrEnum):
+    """What may hold a lane; several may at once, and it is open when none does."""
+
+    PAUSED = "paused"  # by hand
+    BREAKER = "breaker"  # open after failures, until a probe succeeds
+    GONE = "gone"  # answered 410
+    CONFIG = "config"  # no such destination in the config
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One reason why nothing is sent to a destination.
+
+    `reason` is for people and may be empty; `since_ms` is Unix ms, None where nobody noted it;
+    `detail` is what its owner needs after a restart, plain JSON.
+    """
+
+    kind: HoldKind
+    reason: str
+    since_ms: int | None
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """What is kept of a lane: it is held while there are `holds`."""
+
+    holds: tuple[Hold, ...] = ()

@@ -81,7 +81,9 @@ class Attempts:
         spec = self._spec
         content: bytes | None = None
         note: str | None = None
-        if spec.transforms:
+        if delivery.as_sent is not None:
+            content, note = delivery.as_sent.body, "as it was sent before"
+        elif spec.transforms:
             link = spec.transforms.get(event.endpoint)
             if link is not None:
                 document = document_json(event.body, event.content_type)
@@ -95,10 +97,10 @@ class Attempts:
                     case Fault(reason=reason):
                         return _not_sent(ErrorClass.EVALUATOR, Whose.OURS, reason)
         outcome = await self._sender.send(spec.courier.compose(event, delivery, content))
-        return _Tried(outcome, spec.courier.judge(outcome, self._clock.now_ms()), note)
+        return _Tried(outcome, spec.courier.judge(outcome, self._clock.now_ms()), note, content)
 
     def _attempt(self, delivery: Delivery, started_ms: int, tried: "_Tried") -> Attempt:
-        outcome, judged, note = tried
+        outcome, judged, note, content = tried
         reply = outcome if isinstance(outcome, Reply) else None
         headers, head = (reply.headers, reply.head) if reply else ((), b"")
         for secret in self._spec.redacted:
@@ -119,15 +121,20 @@ class Attempts:
             response_headers=headers,
             response_head=head,
             transform=note,
+            sent=content,
         )
 
 
 class _Tried(NamedTuple):
-    """What came of an exchange, what it means, and what is to be said of the transform."""
+    """What came of an exchange, what it means, and what is to be said of the transform.
+
+    `content` is what was sent in place of the event's body, if anything was.
+    """
 
     outcome: Outcome
     judged: Judged
     note: str | None
+    content: bytes | None = None
 
 
 def _not_sent(error: ErrorClass, whose: Whose, reason: str) -> _Tried:

@@ -5,11 +5,36 @@ are durable. Every method may raise StoreUnavailable (nothing was changed, try l
 """
 
 from asyncio import Future
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Final, Protocol
 
-from dispatchd.model import Attempt, Delivery, DeliveryStatus, Event, EventStatus, Verdict
+from dispatchd.model import (
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    ErrorClass,
+    Event,
+    EventStatus,
+    Hold,
+    HoldKind,
+    LaneState,
+    Verdict,
+)
+from dispatchd.store.jobs import Jobs
+
+_HOLD_WORDS: Final = {
+    HoldKind.PAUSED: "paused",
+    HoldKind.BREAKER: "breaker open",
+    HoldKind.GONE: "gone",
+    HoldKind.CONFIG: "not in the config",
+}
+
+
+def hold_words(hold: Hold) -> str:
+    """Say for people why a lane is held: `paused: maintenance`."""
+    words = _HOLD_WORDS[hold.kind]
+    return f"{words}: {hold.reason}" if hold.reason else words
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +108,6 @@ class EventQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayQuery:
-    """Which deliveries to start afresh.
-
-    With `event_ids`, every delivery of those events; else every failed one. Both may be narrowed
-    to one destination and to events received since `since_ms` (Unix ms).
-    """
-
-    event_ids: Sequence[str] = ()
-    destination: str | None = None
-    since_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class DestinationStats:
     """Deliveries of one destination: all open ones, and those ended since the asked time."""
 
@@ -103,6 +115,23 @@ class DestinationStats:
     counts: dict[DeliveryStatus, int]
     oldest_due_ms: int | None
     held: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSummary:
+    """One line of `destinations`. Times are Unix ms, None where there was none yet.
+
+    `backlog` counts its open deliveries; the last success and the last error are exact to a
+    second.
+    """
+
+    destination: str
+    state: LaneState
+    backlog: int
+    oldest_due_ms: int | None
+    last_success_ms: int | None
+    last_error_ms: int | None
+    last_error: ErrorClass | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +189,41 @@ class Schedule(Protocol):
     def release(self, delivery: Delivery) -> None:
         """Give back a claimed delivery without an attempt: it is due as it was."""
 
-    async def open_lanes(self, destinations: Collection[str]) -> Sequence[str]:
+    async def open_lanes(
+        self, destinations: Collection[str], now_ms: int | None = None
+    ) -> Sequence[str]:
         """Declare which destinations exist; return those that owe deliveries but are gone.
 
-        Their deliveries are held until they are declared again. Costs nothing per delivery.
+        Those are held from `now_ms` (Unix ms) on, kind `config`, until they are declared again.
+        Costs nothing per delivery.
         """
+
+    async def lane_states(self) -> Mapping[str, LaneState]:
+        """Return what holds each lane ever seen, by destination: one small read."""
+
+    async def hold_lane(
+        self,
+        destination: str,
+        kind: HoldKind,
+        reason: str,
+        since_ms: int,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Hold a lane for one more reason, or replace what is kept of that one.
+
+        `detail` is plain JSON. Its open deliveries count as held from here on, whatever is
+        under way is recorded as ever. Costs nothing per delivery.
+        """
+
+    async def open_lane(self, destination: str, *kinds: HoldKind) -> None:
+        """End these reasons to hold a lane, where they are; it is open when none is left."""
 
     async def version(self) -> int:
         """Return a number that moves when another process has changed something."""
 
 
 class Archive(Protocol):
-    """What people ask: what happened, and again, please."""
+    """What people ask: what happened."""
 
     async def find_events(self, query: EventQuery) -> Sequence[EventSummary]:
         """List events, newest first."""
@@ -182,8 +234,8 @@ class Archive(Protocol):
     async def stats(self, since_ms: int) -> Stats:
         """Count events and deliveries."""
 
-    def replay(self, query: ReplayQuery, now_ms: int) -> AsyncIterator[int]:
-        """Start deliveries afresh, in batches of one transaction each; yield each one's count."""
+    async def lanes(self) -> Sequence[LaneSummary]:
+        """List every lane ever seen, by name. Counts the backlog, never the history."""
 
 
 class Upkeep(Protocol):
@@ -197,6 +249,9 @@ class Upkeep(Protocol):
 
     def lock(self) -> None:
         """Become the one daemon on this database. Raises AlreadyRunning."""
+
+    def served(self) -> bool:
+        """Whether a daemon, this process's or another's, has this database. Changes nothing."""
 
     def warnings(self) -> Sequence[str]:
         """Return what is worth a sentence to the operator about the open store."""
@@ -222,7 +277,8 @@ class Upkeep(Protocol):
 
         One with a delivery that failed for good stays until it was received before
         `failed_before_ms` too, which is no later. Their deliveries and attempts go with them, and
-        their space goes back to the file system. Batches of one transaction each.
+        their space goes back to the file system. Jobs that ended before `before_ms` go too.
+        Batches of one transaction each.
         """
 
     async def forget(self, now_ms: int) -> int:
@@ -235,5 +291,5 @@ class Upkeep(Protocol):
         """Write a consistent copy of the database to `path` while it is in use."""
 
 
-class Store(Intake, Schedule, Archive, Upkeep, Protocol):
+class Store(Intake, Schedule, Archive, Jobs, Upkeep, Protocol):
     """A durable event store. Ids are canonical UUID strings, times Unix ms."""

@@ -2,6 +2,7 @@
 
 from dispatchd.upkeep.clock_watch import ClockWatch
 from dispatchd.upkeep.forgetting import Forgetting
+from dispatchd.upkeep.jobs import JobRunner
 from dispatchd.upkeep.probe import Probe
 
-__all__ = ["ClockWatch", "Forgetting", "Probe"]
+__all__ = ["ClockWatch", "Forgetting", "JobRunner", "Probe"]

@@ -9,11 +9,12 @@ from email.utils import format_datetime
 
 import pytest
 from aiohttp import web
+from replays import replayed
 from rig import Daemon, FakeClock, Sink, StartDaemon, simple_config
 
 from dispatchd import __version__
 from dispatchd.model import DeliveryStatus
-from dispatchd.store.base import ReplayQuery
+from dispatchd.store.jobs import ReplayQuery
 
 BODY = b'{ "action" : "opened",\n "n": 1.0, "u":"\\u00e9" }'
 NO_JITTER = ", retry: {jitter: 0}"
@@ -91,8 +92,7 @@ async def test_the_whole_schedule(start_daemon: StartDaemon, sink: Sink) -> None
     assert set(sink.event_ids()) == {event_id}
 
     sink.answer = always(200)
-    async for count in daemon.store.replay(ReplayQuery([event_id]), clock.now_ms()):
-        assert count == 1
+    assert await replayed(daemon.store, ReplayQuery([event_id]), clock.now_ms()) == 1
     clock.advance(1.0)  # a running daemon notices within a second
     await daemon.log.wait_for("attempt", result="success", number=8)
 

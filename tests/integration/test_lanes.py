@@ -14,8 +14,8 @@ from dispatchd.deliver import room
 from dispatchd.errors import WriteRejected
 from dispatchd.evaluate.evaluator import Evaluator, Fault, Result
 from dispatchd.model import Delivery, DeliveryStatus, Event
-from dispatchd.store.rows import attempt_to_row
 from dispatchd.store.sqlite import SqliteStore
+from dispatchd.store.sqlite.rows import attempt_to_row
 
 OWN_HEADER = ", headers: {Authorization: a-long-secret}, retry: {jitter: 0}"
 
@@ -88,7 +88,7 @@ async def test_a_result_that_cannot_be_kept_as_it_is_is_kept_bare(
         row = to_row(attempt, key)
         return row if attempt.response_head == b"" else (None, *row[1:])
 
-    monkeypatch.setattr("dispatchd.store.sqlite.attempt_to_row", refused)
+    monkeypatch.setattr("dispatchd.store.sqlite.schedule.attempt_to_row", refused)
     daemon = await start_daemon(simple_config(sink))
     event_id = await daemon.accepted(b"{}")
     await daemon.log.wait_for("attempt", result="success")

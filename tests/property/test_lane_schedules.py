@@ -15,14 +15,15 @@ from typing import Any, Self
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nouns import an_event
+from replays import replayed
 from rig import FakeClock
 
 from dispatchd.config import load
 from dispatchd.deliver import Lanes, LaneTools, Room, lane_specs
 from dispatchd.facts import Fact, InternalError
 from dispatchd.model import DeliveryStatus, Outcome, Reply, Request
-from dispatchd.store.base import ReplayQuery
 from dispatchd.store.health import StoreHealth
+from dispatchd.store.jobs import ReplayQuery
 from dispatchd.store.sqlite import SqliteStore
 
 DESTINATIONS = ("a", "b")
@@ -143,8 +144,7 @@ class World:
         for destination in DESTINATIONS:
             self.replayed[event_id, destination] += 1
         was_slow, self.slow = self.slow, False
-        async for _ in self.store.replay(ReplayQuery([event_id]), self.clock.now_ms()):
-            pass
+        await replayed(self.store, ReplayQuery([event_id]), self.clock.now_ms())
         self.slow = was_slow
         self.lanes.look()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dispatchd.match import at_path, compile_event_types, event_type, glob_match, split_path
 from dispatchd.model import Dead, Reply, RetryAt
 from dispatchd.retry import RETRY_AFTER_MAX_MS, RetryPolicy, decide, retry_after_ms
-from dispatchd.store.rows import from_key, headers_from_json, headers_to_json, to_key
+from dispatchd.store.sqlite.rows import from_key, headers_from_json, headers_to_json, to_key
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -11,10 +11,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from nouns import NOW_MS, an_attempt, an_event
+from replays import FAILED, replayed
 
 from dispatchd.model import Dead, Delivered, Delivery, DeliveryStatus, ErrorClass, RetryAt
 from dispatchd.store import Store, store_from_url
-from dispatchd.store.base import Duplicate, Idempotency, ReplayQuery
+from dispatchd.store.base import Duplicate, Idempotency
+from dispatchd.store.jobs import ReplayQuery
 
 DESTINATIONS = ("audit", "crm")
 OPEN = (DeliveryStatus.QUEUED, DeliveryStatus.RETRYING)
@@ -155,10 +157,7 @@ class StoreModel(RuleBasedStateMachine):
         ids = [] if failed else list(self.events)[:2]
         if not failed and not ids:
             return
-        query = ReplayQuery(ids, destination=destination)
-
-        async def replay() -> int:
-            return sum([count async for count in self.store.replay(query, self.now_ms)])
+        query = ReplayQuery(ids, destination=destination, statuses=FAILED if failed else ())
 
         chosen = [
             owed
@@ -167,7 +166,7 @@ class StoreModel(RuleBasedStateMachine):
             if (owed.status is DeliveryStatus.FAILED if failed else event_id in ids)
             and destination in (None, name)
         ]
-        assert self.run(replay()) == len(chosen)
+        assert self.run(replayed(self.store, query, self.now_ms)) == len(chosen)
         for owed in chosen:
             owed.status, owed.due_ms = DeliveryStatus.QUEUED, self.now_ms
             owed.attempts_before = owed.attempts

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 from nouns import NOW_MS, an_attempt, an_event
+from replays import FAILED, replayed
 
 from dispatchd.errors import StoreUnavailable, WriteRejected
 from dispatchd.model import Dead, Delivered
-from dispatchd.store import sqlite_connection
-from dispatchd.store.base import Duplicate, EventQuery, Idempotency, ReplayQuery
-from dispatchd.store.sqlite import SqliteStore
+from dispatchd.store.base import Duplicate, EventQuery, Idempotency
+from dispatchd.store.jobs import ReplayQuery
+from dispatchd.store.sqlite import SqliteStore, connection
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ async def test_writes_leave_no_cursor(store: SqliteStore) -> None:
     )
     assert sum(isinstance(answer, Duplicate) for answer in answers) == 8
     await store.record(answers[0][0], an_attempt(answers[0][0]), Dead())
-    assert len([batch async for batch in store.replay(ReplayQuery(), NOW_MS)]) == 1
+    assert await replayed(store, ReplayQuery(statuses=FAILED), NOW_MS) == 1
     await store.record(answers[1][0], an_attempt(answers[1][0]), Delivered())
     assert [batch async for batch in store.prune(NOW_MS + 1, NOW_MS + 1)]
     await store.ping()
@@ -106,8 +107,8 @@ def fail(wrong: str, connection: sqlite3.Connection) -> None:
 @pytest.mark.parametrize("wrong", ["SELECT * FROM nowhere", "SELECT 1; SELECT 2", "ROLLBACK"])
 async def test_an_error_takes_no_cursor_with_it(store: SqliteStore, wrong: str) -> None:
     assert store._writer is not None
-    work = partial(sqlite_connection.transact, work=partial(fail, wrong))
-    (error,) = await all_of([sqlite_connection.run(store._writer, work)])
+    work = partial(connection.transact, work=partial(fail, wrong))
+    (error,) = await all_of([connection.run(store._writer, work)])
     assert isinstance(error, sqlite3.Error | sqlite3.Warning)
     assert cursors() == []
     await store.ping()

@@ -1,16 +1,19 @@
 """No statement of the hot path scans: an event costs what it cost on day one."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from nouns import an_event
+from replays import FAILED
 
 from dispatchd.model import DeliveryStatus
 from dispatchd.store import store_from_url
-from dispatchd.store.base import EventQuery, ReplayQuery
-from dispatchd.store.rows import statements
+from dispatchd.store.base import EventQuery
+from dispatchd.store.jobs import ReplayQuery
 from dispatchd.store.sqlite import SqliteStore
+from dispatchd.store.sqlite.rows import statements
 
 HOT = {
     "claim": ("crm", 1, 10),
@@ -21,7 +24,9 @@ HOT = {
     "prune_attempts": (b"x",),
     "prune_deliveries": (b"x",),
     "prune_event": (b"x",),
-    "hold_lane": ("gone", "crm"),
+    "open_lane": ("crm", "paused"),
+    "lane_succeeded": (1, "crm"),
+    "lane_failed": (1, "timeout", "crm"),
     "settle": {
         "replays": 0,
         "status": "success",
@@ -33,7 +38,23 @@ HOT = {
     },
     "clock": (),
     "keep_time": (1, 1),
-    "replay": (1, b"x", "crm"),
+    "replay": (1, 0, b"x", "crm", 0, None),
+    "replayable": (b"x",),
+    "look_at_event": (b"x",),
+    "move_job": {
+        "id": 1,
+        "state": "running",
+        "before": None,
+        "cursor": "[1]",
+        "looked": 1,
+        "undecided": 0,
+        "now_ms": 1,
+        "ended_ms": None,
+    },
+    "end_job": ("cancelled", 1, None, 1),
+    "sent": (b"x", "crm"),
+    "drop_sent": (b"x", "crm"),
+    "prune_sent": (b"x",),
     "prunable": (0, 0, 1, 10),
     "story_attempts": (b"x",),
     "story_deliveries": (b"x",),
@@ -71,7 +92,11 @@ async def statements_of(tmp_path: Path, query: EventQuery | ReplayQuery) -> list
     if isinstance(query, EventQuery):
         await store.find_events(query)
     else:
-        assert [n async for n in store.replay(query, 1)] == []
+        job = await store.draft_job(query, None, 1)
+        seen.clear()
+        cursor = '["crm", "00"]' if query.statuses else "[1, 1]"
+        page = await store.choose(replace(job, cursor=cursor), 10)
+        assert page.ends
     await store.close()
     connection = sqlite3.connect(path)
     plans = [
@@ -86,10 +111,20 @@ async def statements_of(tmp_path: Path, query: EventQuery | ReplayQuery) -> list
 @pytest.mark.parametrize(
     ("query", "searched"),
     [
-        (ReplayQuery(), "deliveries_failed ((destination,event_id)>(?,?))"),
-        (ReplayQuery(since_ms=5), "deliveries_failed ((destination,event_id)>(?,?))"),
+        (ReplayQuery(statuses=FAILED), "deliveries_failed ((destination,event_id)>(?,?))"),
+        (
+            ReplayQuery(statuses=FAILED, since_ms=5, endpoint="a"),
+            "deliveries_failed ((destination,event_id)>(?,?))",
+        ),
         # The batches of one destination go on from the last: no batch walks the earlier ones.
-        (ReplayQuery(destination="crm", since_ms=5), "(destination=? AND event_id>?)"),
+        (
+            ReplayQuery(statuses=FAILED, destination="crm", since_ms=5),
+            "(destination=? AND event_id>?)",
+        ),
+        (
+            ReplayQuery(endpoint="a", event_type="x", since_ms=5, until_ms=9),
+            "events_received (received_ms>? AND received_ms<?)",
+        ),
     ],
 )
 async def test_a_replay_goes_on_where_its_last_batch_ended(

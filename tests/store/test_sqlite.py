@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from nouns import NOW_MS, an_attempt, an_event
+from replays import replayed
 
 from dispatchd.errors import StoreUnavailable
 from dispatchd.model import Dead
-from dispatchd.store.base import EventQuery, Pruned, ReplayQuery
+from dispatchd.store.base import EventQuery, Pruned
 from dispatchd.store.group_commit import Limits
+from dispatchd.store.jobs import ReplayQuery
 from dispatchd.store.sqlite import SqliteStore
 
 
@@ -32,7 +34,7 @@ async def test_a_replay_just_before_prune_deletes_is_honoured(store: SqliteStore
 
     async def replayed_first(work: Any) -> Any:
         store._transaction = transaction  # type: ignore[method-assign]
-        assert [n async for n in store.replay(ReplayQuery([event.id]), NOW_MS)] == [1]
+        assert await replayed(store, ReplayQuery([event.id]), NOW_MS) == 1
         return await transaction(work)
 
     store._transaction = replayed_first  # type: ignore[method-assign]

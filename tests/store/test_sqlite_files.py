@@ -14,8 +14,8 @@ from nouns import NOW_MS, an_event
 
 from dispatchd.errors import StoreUnavailable, StoreUnusable
 from dispatchd.store.base import EventQuery
-from dispatchd.store.rows import event_to_row, schema, statements, to_key
 from dispatchd.store.sqlite import SqliteStore
+from dispatchd.store.sqlite.rows import event_to_row, schema, statements, to_key
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077])
@@ -185,10 +185,10 @@ async def test_a_database_of_version_1_is_migrated_with_its_backlog(tmp_path: Pa
     for store in stores:
         await store.close()
     connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
-    assert connection.execute("SELECT * FROM lanes").fetchall() == [
-        ("crm", None, None),
-        ("old", "not in the config", None),
+    assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+    assert connection.execute("SELECT destination FROM lanes").fetchall() == [("crm",), ("old",)]
+    assert connection.execute("SELECT * FROM holds").fetchall() == [
+        ("old", "config", "", None, None)
     ]
     connection.close()
 

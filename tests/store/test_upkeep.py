@@ -1,169 +1,129 @@
-"""The duties over a real store: the clock's watch, what is forgotten, the probe."""
+"""What keeps every backend good for years, through the protocol alone."""
 
 import asyncio
+import os
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from nouns import an_event
-from rig import FakeClock, RecordingLog
+from asking import FAR_MS, OpenStore, add, claimed, pruned
+from nouns import NOW_MS, an_attempt, an_event
+from replays import replayed
 
-from dispatchd.store.base import Idempotency
-from dispatchd.store.health import StoreHealth
-from dispatchd.store.sqlite import SqliteStore
-from dispatchd.upkeep import ClockWatch, Forgetting, Probe
-
-HOUR_MS = 3_600_000
-
-
-class Rig:
-    """A store, a clock and the duties of one run of the daemon."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.clock = FakeClock()
-        self.log = RecordingLog()
-        self.faults: list[Any] = []
-        self.jumps: list[None] = []
-
-    async def start(self) -> None:
-        self.store = SqliteStore(str(self.path), busy_timeout_ms=1)
-        await self.store.open()
-        await self.store.open_lanes(["crm"])
-        self.health = StoreHealth(self.faults.append)
-        self.watch = ClockWatch(
-            self.store, self.health, self.clock, self.log, lambda: self.jumps.append(None)
-        )
-        await self.watch.start()
-
-    async def stop(self) -> None:
-        await self.watch.keep()
-        await self.store.close()
-
-    async def crash(self) -> None:
-        """Nothing is written any more."""
-        await self.store.close()
-
-    async def owe(self, in_ms: int) -> None:
-        await self.store.add_event(an_event(received_ms=self.clock.now_ms() + in_ms), ["crm"])
-
-    async def due_in_ms(self) -> list[int]:
-        far_ms = self.clock.now_ms() + 1000 * HOUR_MS
-        due = await self.store.claim("crm", far_ms, 100, 8_000_000)
-        for delivery, _ in due.ready:
-            self.store.release(delivery)
-        return [delivery.due_ms - self.clock.now_ms() for delivery, _ in due.ready]
+from dispatchd.errors import AlreadyRunning
+from dispatchd.model import (
+    Dead,
+    Delivered,
+    ErrorClass,
+    RetryAt,
+)
+from dispatchd.store import Store
+from dispatchd.store.base import Duplicate, EventQuery, Idempotency
+from dispatchd.store.jobs import ReplayQuery
 
 
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = Rig(tmp_path / "s.db")
-    await rig.start()
-    yield rig
-    await rig.store.close()
+async def test_prune_goes_through_more_than_one_batch(store: Store) -> None:
+    events = [an_event(received_ms=NOW_MS + n // 3) for n in range(1100)]
+    await asyncio.gather(*(add(store, event) for event in events[::2]))
+    await asyncio.gather(*(add(store, event, "crm") for event in events[1::2]))
+    batches = [batch async for batch in store.prune(NOW_MS + 10_000, NOW_MS + 10_000)]
+    assert len(batches) > 1
+    assert sum(batch.events for batch in batches) == 550
+    assert await pruned(store, NOW_MS + 10_000) == (0, 0)
+    assert len(await claimed(store, limit=2000)) == 550
 
 
-async def test_a_clock_set_back_while_the_database_is_locked_is_not_forgotten(rig: Rig) -> None:
-    await rig.owe(60_000)
-    locker = sqlite3.connect(rig.path, isolation_level=None)
-    locker.execute("BEGIN IMMEDIATE")
-    rig.clock.set_wall(-3600)
-    for _ in range(3):
-        await rig.watch.step()
-        rig.clock.advance(1)
-    assert await rig.due_in_ms() == [HOUR_MS + 57_000]
-    assert [fault.reason for fault in rig.faults if fault] == ["locked"]
-    locker.execute("ROLLBACK")
-    locker.close()
-    for _ in range(3):
-        await rig.watch.step()
-    assert await rig.due_in_ms() == [57_000]
-    assert [line["jump_ms"] for line in rig.log.of("clock_jump")] == [-HOUR_MS]
-    assert rig.jumps, "lanes look again"
+async def test_prune_never_takes_what_is_owed(store: Store) -> None:
+    owed, done, young = an_event(), an_event(), an_event(received_ms=NOW_MS + 1000)
+    await add(store, owed, "crm")
+    (delivery,) = await add(store, done, "crm")
+    await store.record(delivery, an_attempt(delivery), Delivered())
+    await add(store, young)
+    assert await pruned(store, NOW_MS + 500) == (1, 0)
+    assert await store.get_event(done.id) is None
+    assert {s.id for s in await store.find_events(EventQuery())} == {owed.id, young.id}
 
 
-@pytest.mark.parametrize("end", ["stop", "crash"])
-async def test_a_clock_set_back_while_the_daemon_was_down_postpones_nothing(
-    rig: Rig, end: str
+async def test_a_backup_is_whole(store: Store, tmp_path: Path) -> None:
+    await add(store, an_event(), "crm")
+    await store.backup(str(tmp_path / "copy.db"))
+    copy = sqlite3.connect(tmp_path / "copy.db")
+    assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert copy.execute("SELECT count(*) FROM events").fetchone() == (1,)
+    copy.close()
+
+
+async def test_a_clock_set_back_brings_all_that_is_due_forward(open_store: OpenStore) -> None:
+    """Also what is due across a restart, and by as much as it was set back, once."""
+    store = await open_store()
+    await store.open_lanes(["crm"])
+    assert await store.kept_time() == 0
+    event = an_event(received_ms=NOW_MS + 3_600_000)
+    (delivery,) = await add(store, event, "crm")
+    await store.record(delivery, an_attempt(delivery, error=ErrorClass.HTTP), RetryAt(FAR_MS))
+    await store.keep_time(NOW_MS, set_back_ms=3_600_000)
+    due_ms = FAR_MS - 3_600_000
+    for _ in range(2):
+        assert await store.kept_time() == NOW_MS
+        assert await claimed(store, due_ms - 1) == []
+        assert [d.due_ms for d in await claimed(store, due_ms)] == [due_ms]
+        due = await store.claim("crm", NOW_MS, 10, 8_000_000)
+        assert due.next_due_ms == due_ms
+        story = await store.get_event(event.id)
+        assert story is not None
+        assert [d.due_ms for d in story.deliveries] == [due_ms]
+        assert [d.oldest_due_ms for d in (await store.stats(0)).destinations] == [due_ms]
+        await store.close()
+        store = await open_store()
+    await store.keep_time(NOW_MS + 1)
+    fresh = an_event(received_ms=NOW_MS + 1)
+    await add(store, fresh, "crm")
+    assert [d.event_id for d in await claimed(store, NOW_MS + 1)] == [fresh.id]
+    assert await replayed(store, ReplayQuery([event.id]), NOW_MS + 2) == 1
+    assert [d.due_ms for d in await claimed(store)] == [NOW_MS + 1, NOW_MS + 2]
+
+
+async def test_events_with_a_failed_delivery_are_kept_longer(store: Store) -> None:
+    events = [an_event(received_ms=NOW_MS + n) for n in range(3)]
+    for event in events:
+        crm, audit = await add(store, event, "crm", "audit")
+        await store.record(crm, an_attempt(crm), Delivered())
+        verdict = Delivered() if event is events[1] else Dead()
+        await store.record(audit, an_attempt(audit), verdict)
+    assert await pruned(store, NOW_MS + 10, NOW_MS) == (1, 2)
+    assert await store.get_event(events[1].id) is None
+    assert await pruned(store, NOW_MS + 10, NOW_MS + 1) == (1, 1)
+    assert await pruned(store, NOW_MS + 10, NOW_MS + 10) == (1, 0)
+
+
+async def test_keys_live_as_long_as_their_window_and_are_forgotten_in_batches(
+    store: Store,
 ) -> None:
-    await rig.owe(60_000)
-    await getattr(rig, end)()
-    rig.clock.set_wall(-3600)
-    for _ in range(2):  # and once is enough
-        await rig.start()
-        assert await rig.due_in_ms() == [60_000]
-        await rig.crash()
-    (line,) = rig.log.of("clock_jump")
-    assert (line["jump_ms"], line["while_down"]) == (-HOUR_MS, True)
+    """Not as long as retention, and never all in one transaction."""
+    keys = [Idempotency(f"{n}", NOW_MS + n + 1) for n in range(1200)]
+    await asyncio.gather(*(store.add_event(an_event(), [], key) for key in keys))
+    assert await pruned(store, FAR_MS) == (1200, 0)
+    counts = []
+    while count := await store.forget(NOW_MS + 1100):
+        counts.append(count)
+    assert sum(counts) == 1100
+    assert len(counts) > 2
+    known = await store.add_event(an_event(), [], Idempotency("1150", FAR_MS))
+    assert isinstance(known, Duplicate)
 
 
-async def test_a_crash_before_a_jump_was_written_counts_it_once(rig: Rig) -> None:
-    await rig.owe(60_000)
-    locker = sqlite3.connect(rig.path, isolation_level=None)
-    locker.execute("BEGIN IMMEDIATE")
-    rig.clock.set_wall(-3600)
-    await rig.watch.step()
-    locker.close()
-    await rig.crash()
-    await rig.start()
-    await rig.watch.step()
-    assert await rig.due_in_ms() == [60_000]
+async def test_space_goes_back_after_a_prune(store: Store) -> None:
+    await asyncio.gather(*(store.add_event(an_event(body=bytes(20_000)), []) for _ in range(600)))
+    full_bytes = (await store.stats(0)).database_bytes
+    assert full_bytes > 12_000_000
+    await pruned(store, FAR_MS)
+    assert (await store.stats(0)).database_bytes < full_bytes / 20
 
 
-async def test_a_clock_set_right_again_before_it_was_written_leaves_nothing(rig: Rig) -> None:
-    await rig.owe(60_000)
-    locker = sqlite3.connect(rig.path, isolation_level=None)
-    locker.execute("BEGIN IMMEDIATE")
-    for change_s in (-3600, 3600):
-        rig.clock.set_wall(change_s)
-        await rig.watch.step()
-    locker.close()
-    await rig.watch.step()
-    assert await rig.due_in_ms() == [60_000]
-
-
-async def test_a_quiet_clock_is_written_once_a_minute(rig: Rig) -> None:
-    began_ms = await rig.store.kept_time()
-    for _ in range(59):
-        rig.clock.advance(1)
-        await rig.watch.step()
-    assert await rig.store.kept_time() == began_ms
-    rig.clock.advance(1)
-    await rig.watch.step()
-    assert await rig.store.kept_time() == began_ms + 60_000
-
-
-async def test_keys_are_forgotten_in_batches_once_their_window_is_over(rig: Rig) -> None:
-    until_ms = rig.clock.now_ms() + 1000
-    await asyncio.gather(
-        *(
-            rig.store.add_event(an_event(), [], Idempotency(f"{n}", until_ms + n % 2))
-            for n in range(1300)
-        )
-    )
-    forgetting = Forgetting(rig.store, rig.clock)
-    assert await forgetting.step() == 0
-    rig.clock.set_wall(1)
-    assert [await forgetting.step() for _ in range(3)] == [500, 150, 0]
-    rig.clock.advance(1)
-    locker = sqlite3.connect(rig.path, isolation_level=None)
-    locker.execute("BEGIN IMMEDIATE")
-    assert await forgetting.step() == 0  # nothing is lost by that
-    locker.close()
-    assert [await forgetting.step() for _ in range(3)] == [500, 150, 0]
-
-
-async def test_the_probe_finds_a_deleted_database_on_a_quiet_day(rig: Rig) -> None:
-    probe = Probe(rig.store, rig.health, rig.clock)
-    aside = rig.path.with_name("aside")
-    await probe.check()
-    assert rig.faults == []
-    rig.path.rename(aside)
-    await probe.check()
-    await probe.ping()
-    assert [fault.reason for fault in rig.faults if fault] == ["replaced"]  # said once
-    aside.rename(rig.path)
-    await probe.ping()
-    assert rig.faults[1:] == [None]
+async def test_one_daemon_at_a_time(open_store: OpenStore) -> None:
+    first, second = await open_store(), await open_store()
+    first.lock()
+    with pytest.raises(AlreadyRunning, match=rf"\(pid {os.getpid()}\) already serves"):
+        second.lock()
+    await first.close()
+    second.lock()

@@ -8,7 +8,17 @@ import pytest
 
 from dispatchd.cli import COMMANDS, cli
 
-PRINTS_DATA = ("events", "show", "replay", "send", "catch", "stats", "prune", "backup")
+PRINTS_DATA = (
+    "events",
+    "show",
+    "replay",
+    "send",
+    "catch",
+    "destinations",
+    "stats",
+    "prune",
+    "backup",
+)
 
 
 def tree(command: click.Command, *path: str):

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar, cast
 import aiosqlite
 
 from dispatchd.errors import StoreUnavailable, StoreUnusable, WriteRejected
-from dispatchd.store.rows import schema
+from dispatchd.store.sqlite.rows import schema
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 WORK: Final = "-- work"
 
 Step = tuple[str, Sequence[Any]]
@@ -94,7 +94,9 @@ def run_steps(steps: Sequence[Step], connection: sqlite3.Connection) -> int:
     """Run statements, each over its rows; return the rows changed by the last."""
     changed = 0
     for statement, rows in steps:
-        if rows:
+        if len(rows) == 1:  # nearly always, unless there is load: the cheaper call
+            changed = connection.execute(statement, rows[0]).rowcount
+        elif rows:
             changed = connection.executemany(statement, rows).rowcount
     return changed
 

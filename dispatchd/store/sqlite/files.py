@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import stat
+import time
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,8 @@ PRIVATE: Final = 0o600  # they hold every body that was received
 OTHERS: Final = 0o077
 _PID: Final = re.compile(rb"[0-9 ]{0,20}\n?")
 _PID_MAX_BYTES: Final = 32
+LOCK_TRIES: Final = 5
+LOCK_PAUSE_S: Final = 0.02
 
 
 def create_private(path: str) -> None:
@@ -99,6 +102,18 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _lock_soon(descriptor: int) -> None:
+    """Lock, past whoever only looks whether it is locked. Raises OSError where a daemon has it."""
+    for _ in range(LOCK_TRIES - 1):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(LOCK_PAUSE_S)
+        else:
+            return
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def lock(path: str) -> int:
     """Become the one daemon on the database at `path`; return what holds the lock until closed.
 
@@ -118,7 +133,7 @@ def lock(path: str) -> int:
         if found.st_nlink > 1 or not _PID.fullmatch(holder):
             raise StoreUnusable(f"{name} is no lock file of dispatchd: move it away")  # noqa: TRY301 - closed below
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_soon(descriptor)
         except OSError as error:
             pid = holder.decode().strip() or "unknown"
             raise AlreadyRunning(f"another dispatchd (pid {pid}) already serves {path}") from error
@@ -130,3 +145,23 @@ def lock(path: str) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def locked(path: str) -> bool:
+    """Whether somebody is the one daemon on the database at `path`; also where nobody can tell.
+
+    Looking takes a shared lock for a moment, which `lock` waits out.
+    """
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

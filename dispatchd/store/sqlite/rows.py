@@ -20,7 +20,7 @@ from dispatchd.model import (
 @cache
 def statements() -> dict[str, str]:
     """Return the statements of queries.sql by their `-- name:`."""
-    text = files("dispatchd.store").joinpath("queries.sql").read_text(encoding="utf-8")
+    text = files("dispatchd.store.sqlite").joinpath("queries.sql").read_text(encoding="utf-8")
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
     return {
         name: re.split(r";\s*(?:\n|$)", body, maxsplit=1)[0]
@@ -30,7 +30,11 @@ def statements() -> dict[str, str]:
 
 def schema(version: int) -> str:
     """Return the script that brings the schema from `version - 1` to `version`."""
-    return files("dispatchd.store").joinpath(f"schema_{version}.sql").read_text(encoding="utf-8")
+    return (
+        files("dispatchd.store.sqlite")
+        .joinpath(f"schema_{version}.sql")
+        .read_text(encoding="utf-8")
+    )
 
 
 def to_key(uuid: str) -> bytes:

@@ -1,8 +1,9 @@
-"""The SQLite store's questions that people ask: listings, one event's story, statistics."""
+"""What people ask of SQLite: listings, one event's story, statistics."""
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 from dispatchd.model import DeliveryStatus, EventStatus
 from dispatchd.store.base import (
@@ -10,10 +11,11 @@ from dispatchd.store.base import (
     EventQuery,
     EventStory,
     EventSummary,
-    ReplayQuery,
     Stats,
 )
-from dispatchd.store.rows import (
+from dispatchd.store.sqlite.database import Database
+from dispatchd.store.sqlite.lanes import why_held
+from dispatchd.store.sqlite.rows import (
     attempt_from_row,
     delivery_from_row,
     event_from_row,
@@ -22,9 +24,23 @@ from dispatchd.store.rows import (
     to_key,
 )
 
-BATCH_ROWS: Final = 500  # of a replay: keeps each hold of the write lock to milliseconds
-Last = tuple[str, bytes] | int | None  # where a replay goes on
 _OPEN = ("queued", "retrying")
+
+
+class Archive(Database):
+    """Looks things up."""
+
+    async def find_events(self, query: EventQuery) -> Sequence[EventSummary]:
+        """List events, newest first."""
+        return await self._ask(partial(find_events, query))
+
+    async def get_event(self, event_id: str) -> EventStory | None:
+        """Return one event and everything that happened to it; None where there is none."""
+        return await self._ask(partial(get_event, event_id, self._ahead_ms))
+
+    async def stats(self, since_ms: int) -> Stats:
+        """Count events and deliveries."""
+        return await self._ask(partial(stats, since_ms, self._ahead_ms))
 
 
 def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[EventSummary]:
@@ -35,7 +51,7 @@ def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[Event
         f" length(e.body) FROM events e {where} ORDER BY e.id DESC LIMIT ?",
         (*values, query.limit),
     ).fetchall()
-    held = _held(reader)
+    held = why_held(reader)
     found = []
     for row in rows:
         counts: dict[DeliveryStatus, int] = {}
@@ -92,17 +108,12 @@ def _event_conditions(query: EventQuery) -> tuple[str, list[Any]]:
 
 def _status_condition(status: DeliveryStatus) -> tuple[str, list[Any]]:
     """`held` is an open delivery whose destination is held; the others are what they say."""
-    in_held = "d.destination IN (SELECT destination FROM lanes WHERE held IS NOT NULL)"
+    in_held = "d.destination IN (SELECT destination FROM holds)"
     if status is DeliveryStatus.HELD:
         return f"d.status IN ('queued', 'retrying') AND {in_held}", []
     if status in _OPEN:
         return f"d.status = ? AND NOT {in_held}", [status]
     return "d.status = ?", [status]
-
-
-def _held(reader: sqlite3.Connection) -> dict[str, str]:
-    rows = reader.execute("SELECT destination, held FROM lanes WHERE held IS NOT NULL").fetchall()
-    return {row[0]: row[1] for row in rows}
 
 
 def _shown(status: str, destination: str, held: dict[str, str]) -> DeliveryStatus:
@@ -118,7 +129,7 @@ def get_event(event_id: str, ahead_ms: int, reader: sqlite3.Connection) -> Event
     events = list(reader.execute(sql["event"], key).fetchall())
     if not events:
         return None
-    held = _held(reader)
+    held = why_held(reader)
     deliveries = []
     for row in reader.execute(sql["story_deliveries"], key).fetchall():
         shown = _shown(row[2], row[1], held)
@@ -139,7 +150,7 @@ def stats(since_ms: int, ahead_ms: int, reader: sqlite3.Connection) -> Stats:
         EventStatus(row[0]): row[1]
         for row in reader.execute(sql["stats_events"], (since_ms,)).fetchall()
     }
-    held = _held(reader)
+    held = why_held(reader)
     counts: dict[str, dict[DeliveryStatus, int]] = {}
     oldest: dict[str, int] = {}
     for (destination,) in reader.execute("SELECT destination FROM lanes").fetchall():
@@ -165,47 +176,3 @@ def stats(since_ms: int, ahead_ms: int, reader: sqlite3.Connection) -> Stats:
         ],
         pages[0][0],
     )
-
-
-def replayable(
-    query: ReplayQuery, last: Last, reader: sqlite3.Connection
-) -> tuple[list[tuple[bytes, str]], Last] | None:
-    """Return the keys of the next deliveries `query` chooses, and where to go on; None at the end.
-
-    Walks by key, so what a batch changed does not come round again: each is chosen once. `last`
-    is what the call before returned, None at first.
-    """
-    if query.event_ids:
-        return _named(query, last if isinstance(last, int) else 0, reader)
-    if query.destination is not None:
-        # By name and key apart: of a row value's comparison SQLite would search the name alone.
-        after_last = "d.destination = ? AND d.event_id > ?"
-        after = last if isinstance(last, tuple) else (query.destination, b"")
-    else:
-        after_last = "(d.destination, d.event_id) > (?, ?)"
-        after = last if isinstance(last, tuple) else ("", b"")
-    keys = reader.execute(
-        "SELECT d.event_id, d.destination FROM deliveries d"  # noqa: S608 - fixed conditions
-        " JOIN events e ON e.id = d.event_id"
-        f" WHERE d.status = 'failed' AND {after_last} AND e.received_ms >= ?"
-        " ORDER BY d.destination, d.event_id LIMIT ?",
-        (*after, query.since_ms or 0, BATCH_ROWS),
-    ).fetchall()
-    return (keys, (keys[-1][1], keys[-1][0])) if keys else None
-
-
-def _named(
-    query: ReplayQuery, start: int, reader: sqlite3.Connection
-) -> tuple[list[tuple[bytes, str]], int] | None:
-    """Return the deliveries of the named events from the one numbered `start` on."""
-    events = list(dict.fromkeys(map(to_key, query.event_ids)))[start : start + BATCH_ROWS]
-    if not events:
-        return None
-    keys = []
-    for key in events:
-        keys += reader.execute(
-            "SELECT d.event_id, d.destination FROM deliveries d JOIN events e ON e.id = d.event_id"
-            " WHERE d.event_id = ? AND e.received_ms >= ? AND (?3 IS NULL OR d.destination = ?3)",
-            (key, query.since_ms or 0, query.destination),
-        ).fetchall()
-    return keys, start + len(events)

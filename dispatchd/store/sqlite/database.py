@@ -1,0 +1,91 @@
+"""One SQLite file, opened: its writer, its reader, and the two ways to use them."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+import aiosqlite
+
+from dispatchd.errors import StoreUnavailable, StoreUnusable
+from dispatchd.store.sqlite import files
+from dispatchd.store.sqlite.connection import connect, faults, migrate, run, snapshot, transact
+from dispatchd.store.sqlite.rows import statements
+
+T = TypeVar("T")
+
+
+class Database:
+    """What every part of the store works with."""
+
+    def __init__(self, path: str, *, busy_timeout_ms: int = 2000) -> None:
+        self._path = path
+        self._busy_timeout_ms = busy_timeout_ms
+        self._sql = statements()
+        self._write_lock = asyncio.Lock()
+        self._writer: aiosqlite.Connection | None = None
+        self._reader: aiosqlite.Connection | None = None
+        self._files: files.OpenFiles | None = None
+        self._lock: int | None = None  # a file descriptor
+        self._ahead_ms = 0  # how far the schedule, which never goes back, is ahead of the clock
+
+    async def open(self) -> None:
+        """Connect and migrate. Raises StoreUnusable where that cannot work."""
+        files.prepare(self._path)
+        try:
+            self._writer = await connect(self._path, self._busy_timeout_ms)
+            await run(self._writer, lambda writer: migrate(writer, self._path))
+            self._reader = await connect(self._path, self._busy_timeout_ms)
+            self._ahead_ms = await run(self._reader, self._ready_to_read)
+            self._files = files.OpenFiles(self._path)
+        except sqlite3.Error as error:
+            await self.close()
+            raise StoreUnusable(f"cannot open {self._path}: {error}") from error
+        except BaseException:
+            await self.close()
+            raise
+
+    def _ready_to_read(self, reader: sqlite3.Connection) -> int:
+        reader.execute("PRAGMA query_only = ON")
+        return int(reader.execute(self._sql["clock"]).fetchall()[0][1])
+
+    async def close(self) -> None:
+        """Let go of the database."""
+        connections = (self._reader, self._writer)
+        self._reader = self._writer = None  # first: who comes meanwhile is told `closed`
+        for connection in connections:
+            if connection is not None:
+                await connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one transaction, whole on the writer's thread; no cursor may come back.
+
+        Raises StoreUnavailable or WriteRejected with nothing changed.
+        """
+        async with self._write_lock:
+            if self._writer is None:
+                raise StoreUnavailable("closed", "the store is closed")
+            with faults():
+                return await run(
+                    self._writer, lambda writer: transact(writer, work, self._still_there)
+                )
+
+    async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Answer `question` from one state of the database, whole on the reader's thread."""
+        reader = self._open_reader()
+        with faults():
+            return await run(reader, lambda reader: snapshot(reader, question))
+
+    def _still_there(self) -> None:
+        """Refuse to commit into a file that nobody will find again."""
+        if self._files is not None:
+            self._files.check(data_only=True)
+
+    def _open_reader(self) -> aiosqlite.Connection:
+        if self._reader is None:
+            raise StoreUnavailable("closed", "the store is closed")
+        return self._reader

@@ -1,0 +1,43 @@
+"""What ingest asks of SQLite."""
+
+from collections.abc import Collection, Sequence
+
+from dispatchd.model import Delivery, DeliveryStatus, Event
+from dispatchd.store.base import Duplicate, Idempotency
+from dispatchd.store.sqlite.rows import event_to_row, from_key, to_key
+from dispatchd.store.sqlite.writes import Write, Writes
+
+
+class Intake(Writes):
+    """Keeps events."""
+
+    async def add_event(
+        self,
+        event: Event,
+        destinations: Sequence[str],
+        idempotency: Idempotency | None = None,
+        *,
+        claim: Collection[str] = (),
+    ) -> Sequence[Delivery] | Duplicate:
+        """Keep `event` and a queued delivery to each destination, durably, in one transaction."""
+        key = to_key(event.id)
+        due_ms = event.received_ms
+        row = event_to_row(event, key)
+        write = Write(
+            event=row,
+            deliveries=tuple(
+                (key, destination, due_ms + self._ahead_ms) for destination in destinations
+            ),
+            remember=None
+            if idempotency is None
+            else (row[2], idempotency.key, key, idempotency.expires_ms),
+            event_id=event.id,
+            claims=claim,
+        )
+        await self._written(write, len(event.body) + 512)
+        if write.duplicate_of is not None:
+            return Duplicate(from_key(write.duplicate_of))
+        return [
+            Delivery(event.id, destination, DeliveryStatus.QUEUED, 0, 0, 0, due_ms)
+            for destination in claim
+        ]

@@ -1,0 +1,129 @@
+"""The state of every lane on SQLite: which destinations exist, and what holds them."""
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import orjson
+
+from dispatchd.model import ErrorClass, Hold, HoldKind, LaneState
+from dispatchd.store.base import LaneSummary, hold_words
+from dispatchd.store.sqlite.connection import run_steps
+from dispatchd.store.sqlite.database import Database
+from dispatchd.store.sqlite.rows import statements
+
+
+class LaneStates(Database):
+    """Holds lanes and opens them: a row for each reason, none for a delivery."""
+
+    async def open_lanes(
+        self, destinations: Collection[str], now_ms: int | None = None
+    ) -> Sequence[str]:
+        """Declare which destinations exist; return those that owe deliveries but are gone."""
+
+        def declare(writer: sqlite3.Connection) -> Sequence[str]:
+            known = writer.execute("SELECT destination FROM lanes").fetchall()
+            gone = [row[0] for row in known if row[0] not in destinations]
+            names = [(name,) for name in destinations]
+            run_steps(
+                [
+                    (self._sql["add_lane"], names),
+                    (self._sql["open_lane"], [(name, HoldKind.CONFIG) for name in destinations]),
+                    (
+                        self._sql["hold_lane_first"],
+                        [(name, HoldKind.CONFIG, "", now_ms, None) for name in gone],
+                    ),
+                ],
+                writer,
+            )
+            return [name for name in gone if writer.execute(self._sql["owes"], (name,)).fetchall()]
+
+        return await self._transaction(declare)
+
+    async def hold_lane(
+        self,
+        destination: str,
+        kind: HoldKind,
+        reason: str,
+        since_ms: int,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Hold a lane for one more reason, or say that one anew."""
+        row = (
+            destination,
+            kind,
+            reason,
+            since_ms,
+            None if detail is None else orjson.dumps(detail).decode(),
+        )
+        steps = [(self._sql["hold_lane"], [row])]
+        await self._transaction(lambda writer: run_steps(steps, writer))
+
+    async def open_lane(self, destination: str, *kinds: HoldKind) -> None:
+        """End these reasons to hold a lane; it is open when none is left."""
+        steps = [(self._sql["open_lane"], [(destination, kind) for kind in kinds])]
+        await self._transaction(lambda writer: run_steps(steps, writer))
+
+    async def lane_states(self) -> Mapping[str, LaneState]:
+        """Return what holds each lane ever seen."""
+        return await self._ask(states)
+
+    async def lanes(self) -> Sequence[LaneSummary]:
+        """List every lane ever seen, by name."""
+        return await self._ask(partial(summaries, self._ahead_ms))
+
+
+def states(reader: sqlite3.Connection) -> dict[str, LaneState]:
+    """Return the state of every lane."""
+    found: dict[str, list[Hold]] = {
+        row[0]: [] for row in reader.execute("SELECT destination FROM lanes").fetchall()
+    }
+    for destination, hold in _holds(reader):
+        found.setdefault(destination, []).append(hold)
+    return {name: LaneState(tuple(holds)) for name, holds in found.items()}
+
+
+def summaries(ahead_ms: int, reader: sqlite3.Connection) -> list[LaneSummary]:
+    """List every lane; `ahead_ms` is how far the schedule is ahead of the wall clock."""
+    sql = statements()
+    owed: dict[str, list[tuple[int, int]]] = {}
+    for destination, _, count, due_ms in reader.execute(sql["stats_open"]).fetchall():
+        owed.setdefault(destination, []).append((count, due_ms - ahead_ms))
+    last = {row[0]: row[1:] for row in reader.execute(sql["lanes"]).fetchall()}
+    found = states(reader)
+    summaries = []
+    for name in sorted({*last, *found, *owed}):
+        success_ms, error_ms, error = last.get(name, (None, None, None))
+        mine = owed.get(name, [])
+        summaries.append(
+            LaneSummary(
+                name,
+                found.get(name, LaneState()),
+                sum(count for count, _ in mine),
+                min((due_ms for _, due_ms in mine), default=None),
+                success_ms,
+                error_ms,
+                None if error is None else ErrorClass(error),
+            )
+        )
+    return summaries
+
+
+def why_held(reader: sqlite3.Connection) -> dict[str, str]:
+    """Return why lanes are held, in words, by destination."""
+    found: dict[str, str] = {}
+    for destination, hold in _holds(reader):
+        words = hold_words(hold)
+        found[destination] = f"{found[destination]}; {words}" if destination in found else words
+    return found
+
+
+def _holds(reader: sqlite3.Connection) -> list[tuple[str, Hold]]:
+    rows = reader.execute(
+        "SELECT destination, kind, reason, since_ms, detail FROM holds ORDER BY destination, kind"
+    ).fetchall()
+    return [
+        (row[0], Hold(HoldKind(row[1]), row[2], row[3], orjson.loads(row[4] or "{}")))
+        for row in rows
+    ]

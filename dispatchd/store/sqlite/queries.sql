@@ -1,0 +1,226 @@
+-- Every statement the SQLite store runs more than once, by name.
+
+-- name: add_event
+INSERT INTO events (id, endpoint, endpoint_id, received_ms, event_type, source_ip, status,
+                    filtered_by, content_type, headers, body, auth)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: add_delivery
+INSERT INTO deliveries (event_id, destination, status, due_ms) VALUES (?, ?, 'queued', ?);
+
+-- name: add_attempt
+INSERT INTO attempts (event_id, destination, number, started_ms, latency_ms, status_code, error,
+                      message, response_headers, response_head, transform)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- A replay that came while the attempt was in flight wins: only the count moves on. An attempt
+-- that failed for a fault of our own is counted with those that do not matter any more.
+-- name: settle
+UPDATE deliveries SET
+    status = iif(replays = :replays, :status, status),
+    due_ms = iif(replays = :replays, :due_ms, due_ms),
+    attempts_before = iif(replays = :replays, attempts_before + :uncounted, :attempts),
+    attempts = :attempts
+WHERE event_id = :event_id AND destination = :destination;
+
+-- name: claim
+SELECT d.event_id, d.destination, d.status, d.attempts, d.attempts_before, d.replays, d.due_ms,
+       length(e.body) + iif(d.as_sent, coalesce((
+           SELECT length(s.body) FROM sent s
+           WHERE s.event_id = d.event_id AND s.destination = d.destination), 0), 0),
+       d.as_sent
+FROM deliveries d JOIN events e ON e.id = d.event_id
+WHERE d.destination = ? AND d.status IN ('queued', 'retrying') AND d.due_ms <= ?
+ORDER BY d.due_ms, d.event_id LIMIT ?;
+
+-- name: next_due
+SELECT due_ms FROM deliveries
+WHERE destination = ? AND status IN ('queued', 'retrying') AND due_ms > ?
+ORDER BY due_ms LIMIT 1;
+
+-- name: event
+SELECT id, endpoint, endpoint_id, received_ms, event_type, source_ip, status, filtered_by,
+       content_type, headers, body, auth
+FROM events WHERE id = ?;
+
+-- name: remember
+INSERT INTO idempotency (endpoint_id, key, event_id, expires_ms) VALUES (?, ?, ?, ?)
+ON CONFLICT (endpoint_id, key) DO UPDATE SET
+    event_id = excluded.event_id, expires_ms = excluded.expires_ms;
+
+-- name: remember_new
+INSERT OR IGNORE INTO idempotency (endpoint_id, key, event_id, expires_ms) VALUES (?, ?, ?, ?);
+
+-- name: remembered
+SELECT event_id, expires_ms FROM idempotency WHERE endpoint_id = ? AND key = ?;
+
+-- name: forget
+DELETE FROM idempotency WHERE (endpoint_id, key) IN (
+    SELECT endpoint_id, key FROM idempotency WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?);
+
+-- name: add_lane
+INSERT OR IGNORE INTO lanes (destination) VALUES (?);
+
+-- name: hold_lane
+INSERT OR REPLACE INTO holds (destination, kind, reason, since_ms, detail) VALUES (?, ?, ?, ?, ?);
+
+-- name: hold_lane_first
+INSERT OR IGNORE INTO holds (destination, kind, reason, since_ms, detail) VALUES (?, ?, ?, ?, ?);
+
+-- name: open_lane
+DELETE FROM holds WHERE destination = ? AND kind = ?;
+
+-- name: lane_succeeded
+UPDATE lanes SET last_success_ms = ? WHERE destination = ?;
+
+-- name: lane_failed
+UPDATE lanes SET last_error_ms = ?, last_error = ? WHERE destination = ?;
+
+-- name: lanes
+SELECT destination, last_success_ms, last_error_ms, last_error FROM lanes ORDER BY destination;
+
+-- name: owes
+SELECT 1 FROM deliveries
+WHERE destination = ? AND status IN ('queued', 'retrying') LIMIT 1;
+
+-- name: clock
+SELECT wall_ms, ahead_ms FROM clock WHERE id = 1;
+
+-- name: keep_time
+UPDATE clock SET wall_ms = ?, ahead_ms = ahead_ms + ? WHERE id = 1;
+
+-- name: story_deliveries
+SELECT event_id, destination, status, attempts, attempts_before, replays, due_ms
+FROM deliveries WHERE event_id = ? ORDER BY destination;
+
+-- name: story_attempts
+SELECT event_id, destination, number, started_ms, latency_ms, status_code, error, message,
+       response_headers, response_head, transform
+FROM attempts WHERE event_id = ? ORDER BY destination, number;
+
+-- Replays are counted so that the result of an attempt already in flight cannot undo one, and so
+-- that nobody starts a run that another has started since. With a status, only while it is that.
+-- name: replay
+UPDATE deliveries SET status = 'queued', due_ms = ?1, attempts_before = attempts,
+                      replays = replays + 1, as_sent = ?2
+WHERE event_id = ?3 AND destination = ?4 AND replays = ?5 AND (?6 IS NULL OR status = ?6);
+
+-- What a job looks at, in the order of a key each: named events, failed deliveries, all events.
+-- name: look_at_event
+SELECT seq, endpoint, event_type, received_ms, length(body) FROM events WHERE id = ?;
+
+-- By name and key apart: of a row value's comparison SQLite would search the name alone.
+-- name: failed_of
+SELECT d.event_id, d.destination, d.replays, e.seq, e.endpoint, e.event_type, e.received_ms,
+       length(e.body)
+FROM deliveries d JOIN events e ON e.id = d.event_id
+WHERE d.status = 'failed' AND d.destination = ? AND d.event_id > ?
+ORDER BY d.destination, d.event_id LIMIT ?;
+
+-- name: failed
+SELECT d.event_id, d.destination, d.replays, e.seq, e.endpoint, e.event_type, e.received_ms,
+       length(e.body)
+FROM deliveries d JOIN events e ON e.id = d.event_id
+WHERE d.status = 'failed' AND (d.destination, d.event_id) > (?, ?)
+ORDER BY d.destination, d.event_id LIMIT ?;
+
+-- name: events_between
+SELECT e.id, e.seq, e.endpoint, e.event_type, e.received_ms, length(e.body) FROM events e
+WHERE (e.received_ms, e.seq) > (?, ?) AND e.received_ms < ?
+ORDER BY e.received_ms, e.seq LIMIT ?;
+
+-- name: replayable
+SELECT destination, status, replays FROM deliveries WHERE event_id = ?;
+
+-- name: count_failed
+SELECT count(*) FROM deliveries WHERE status = 'failed' AND destination = ?;
+
+-- name: count_all_failed
+SELECT count(*) FROM deliveries WHERE status = 'failed';
+
+-- name: count_between
+SELECT count(*) FROM events WHERE received_ms >= ? AND received_ms < ?;
+
+-- name: add_job
+INSERT INTO jobs (kind, state, query, rate, last_seq, total, created_ms)
+VALUES ('replay', 'queued', ?, ?, ?, ?, ?);
+
+-- name: job
+SELECT id, state, query, rate, total, looked, replayed, undecided, created_ms, started_ms,
+       ended_ms, error, last_seq, cursor
+FROM jobs WHERE id = ?;
+
+-- name: open_jobs
+SELECT id, state, query, rate, total, looked, replayed, undecided, created_ms, started_ms,
+       ended_ms, error, last_seq, cursor
+FROM jobs WHERE state IN ('queued', 'running') ORDER BY id;
+
+-- name: find_jobs
+SELECT id, state, query, rate, total, looked, replayed, undecided, created_ms, started_ms,
+       ended_ms, error, last_seq, cursor
+FROM jobs ORDER BY id DESC LIMIT ?;
+
+-- Only from where its page was read: of two who run a job, one finds that it has moved.
+-- name: move_job
+UPDATE jobs SET state = :state, cursor = :cursor, looked = looked + :looked,
+                undecided = undecided + :undecided,
+                started_ms = coalesce(started_ms, :now_ms), ended_ms = :ended_ms
+WHERE id = :id AND state IN ('queued', 'running') AND cursor IS :before;
+
+-- name: count_replayed
+UPDATE jobs SET replayed = replayed + ? WHERE id = ?;
+
+-- name: end_job
+UPDATE jobs SET state = ?, ended_ms = ?, error = ?
+WHERE id = ? AND state IN ('queued', 'running');
+
+-- name: prune_jobs
+DELETE FROM jobs WHERE ended_ms < ?;
+
+-- name: keep_sent
+INSERT INTO sent (event_id, destination, body) VALUES (?, ?, ?)
+ON CONFLICT (event_id, destination) DO UPDATE SET body = excluded.body
+WHERE body IS NOT excluded.body;
+
+-- name: drop_sent
+DELETE FROM sent WHERE event_id = ? AND destination = ?;
+
+-- name: sent
+SELECT body FROM sent WHERE event_id = ? AND destination = ?;
+
+-- name: prune_sent
+DELETE FROM sent WHERE event_id = ?;
+
+-- The last column: 2 where something is owed still, 1 where something failed for good, else 0.
+-- name: prunable
+SELECT e.received_ms, e.seq, e.id,
+       (SELECT max(CASE d.status WHEN 'success' THEN 0 WHEN 'failed' THEN 1 ELSE 2 END)
+        FROM deliveries d WHERE d.event_id = e.id)
+FROM events e
+WHERE (e.received_ms, e.seq) > (?, ?) AND e.received_ms < ?
+ORDER BY e.received_ms, e.seq LIMIT ?;
+
+-- name: prune_attempts
+DELETE FROM attempts WHERE event_id = ?;
+
+-- name: prune_deliveries
+DELETE FROM deliveries WHERE event_id = ?;
+
+-- name: prune_event
+DELETE FROM events WHERE id = ?;
+
+-- name: stats_events
+SELECT status, count(*) FROM events WHERE received_ms >= ? GROUP BY status;
+
+-- name: stats_open
+SELECT destination, status, count(*), min(due_ms) FROM deliveries
+WHERE status IN ('queued', 'retrying') GROUP BY destination, status;
+
+-- name: stats_ended
+SELECT d.destination, d.status, count(*) FROM events e
+JOIN deliveries d ON d.event_id = e.id
+WHERE e.received_ms >= ? AND d.status IN ('success', 'failed')
+GROUP BY d.destination, d.status;
+
+-- name: probe
+INSERT INTO probe (id, count) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET count = count + 1;

@@ -1,0 +1,173 @@
+"""What delivery asks of SQLite: what is owed, and what came of it."""
+
+import asyncio
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from dispatchd.errors import StoreUnavailable
+from dispatchd.model import (
+    Attempt,
+    Dead,
+    Delivered,
+    Delivery,
+    DeliveryStatus,
+    ErrorClass,
+    Event,
+    RetryAt,
+    Sent,
+    Verdict,
+)
+from dispatchd.store.base import Claimed
+from dispatchd.store.group_commit import Limits
+from dispatchd.store.sqlite.connection import faults, run, scalar
+from dispatchd.store.sqlite.rows import (
+    attempt_to_row,
+    delivery_from_row,
+    event_from_row,
+    to_key,
+)
+from dispatchd.store.sqlite.writes import Write, Writes
+
+IDS_PER_QUERY: Final = 64
+NOTHING_SENT: Final = (ErrorClass.TRANSFORM, ErrorClass.EVALUATOR, ErrorClass.INTERNAL)
+AS_IT_WAS: Final = Sent(None)
+MARK_EVERY_MS: Final = 1000  # how exactly the last success and the last error of a lane are kept
+
+
+class Schedule(Writes):
+    """Hands deliveries out and keeps their results."""
+
+    def __init__(
+        self, path: str, *, busy_timeout_ms: int = 2000, limits: Limits | None = None
+    ) -> None:
+        super().__init__(path, busy_timeout_ms=busy_timeout_ms, limits=limits)
+        # What of a lane's last success, and its last error of each class, was written when.
+        self._marked: dict[tuple[str, ErrorClass | None], int] = {}
+
+    async def claim(self, destination: str, now_ms: int, limit: int, max_bytes: int) -> Claimed:
+        """Hand out up to `limit` open deliveries due by `now_ms`, the longest due first."""
+        ahead_ms = self._ahead_ms
+        after = (destination, now_ms + ahead_ms)
+        with self._claims.look(destination) as look:
+            asked = limit + len(look.held)
+
+            def find(reader: sqlite3.Connection) -> Claimed:
+                rows = reader.execute(self._sql["claim"], (*after, asked)).fetchall()
+                chosen, cut, next_bytes = _choose(rows, limit, max_bytes, look.held, ahead_ms)
+                for place, delivery in enumerate(chosen):
+                    if delivery.as_sent is not None:
+                        chosen[place] = self._as_sent(reader, delivery)
+                events = self._events(reader, [delivery.event_id for delivery in chosen])
+                next_rows = reader.execute(self._sql["next_due"], after).fetchall()
+                return Claimed(
+                    [(delivery, events[delivery.event_id]) for delivery in chosen],
+                    cut or len(rows) == asked,
+                    next((row[0] - ahead_ms for row in next_rows), None),
+                    next_bytes,
+                )
+
+            found = await self._ask(find)
+            taken = [one for one in found.ready if look.take(one[0].event_id)]
+        if len(taken) == len(found.ready):
+            return found
+        return replace(found, ready=taken, more=True)
+
+    def _as_sent(self, reader: sqlite3.Connection, delivery: Delivery) -> Delivery:
+        """Find what the last attempt sent: the event's own body, unless another was kept."""
+        key = (to_key(delivery.event_id), delivery.destination)
+        kept = reader.execute(self._sql["sent"], key).fetchall()
+        return replace(delivery, as_sent=Sent(kept[0][0])) if kept else delivery
+
+    def _events(self, reader: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Event]:
+        found: dict[str, Event] = {}
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            chunk = ids[start : start + IDS_PER_QUERY]
+            sql = self._sql["event"].replace("= ?", f"IN ({','.join('?' * len(chunk))})")
+            for row in reader.execute(sql, [to_key(i) for i in chunk]).fetchall():
+                event = event_from_row(row)
+                found[event.id] = event
+        return found
+
+    def record(
+        self, delivery: Delivery, attempt: Attempt, verdict: Verdict
+    ) -> asyncio.Future[None]:
+        """Keep an attempt and what it means for its delivery, in one transaction; let it go."""
+        key = to_key(delivery.event_id)
+        status, due_ms, uncounted = _settled(verdict, delivery.due_ms)
+        write = Write(
+            attempt=attempt_to_row(attempt, key),
+            settle={
+                "replays": delivery.replays,
+                "status": status,
+                "due_ms": due_ms + self._ahead_ms,
+                "attempts": attempt.number,
+                "uncounted": uncounted,
+                "event_id": key,
+                "destination": delivery.destination,
+            },
+            event_id=delivery.event_id,
+            claims=(delivery.destination,),
+        )
+        size_bytes = len(attempt.response_head) + 512
+        if attempt.sent is not None:
+            write.sent = (key, delivery.destination, attempt.sent)
+            size_bytes += len(attempt.sent)
+        elif delivery.attempts and attempt.error not in NOTHING_SENT:
+            write.not_sent = (key, delivery.destination)
+        self._mark(write, attempt)
+        return self._group.submit(write, size_bytes, must_queue=True)
+
+    def _mark(self, write: Write, attempt: Attempt) -> None:
+        """Have the lane's last success or error written too, unless it just was."""
+        what, now_ms = (attempt.destination, attempt.error), attempt.started_ms
+        if abs(now_ms - self._marked.get(what, -MARK_EVERY_MS)) < MARK_EVERY_MS:
+            return
+        self._marked[what] = now_ms
+        if attempt.error is None:
+            write.succeeded = (now_ms, attempt.destination)
+        else:
+            write.failed = (now_ms, attempt.error, attempt.destination)
+
+    def release(self, delivery: Delivery) -> None:
+        """Give back a claimed delivery without an attempt: it is due as it was."""
+        self._claims.let_go(delivery.event_id, (delivery.destination,))
+
+    async def version(self) -> int:
+        """Return a number that moves when another process has changed something."""
+        if self._writer is None:
+            raise StoreUnavailable("closed", "the store is closed")
+        # On the writer: what this process writes does not move it.
+        # https://www.sqlite.org/pragma.html#pragma_data_version
+        with faults():
+            return int(await run(self._writer, lambda w: scalar(w, "PRAGMA data_version")))
+
+
+def _choose(
+    rows: Iterable[Any], limit: int, max_bytes: int, held: Collection[str], ahead_ms: int
+) -> tuple[list[Delivery], bool, int | None]:
+    """Pick from `claim` rows what fits both bounds; say whether, and what, a bound cut off."""
+    chosen: list[Delivery] = []
+    chosen_bytes = 0
+    for row in rows:
+        delivery = delivery_from_row(row, ahead_ms)
+        if delivery.event_id in held:
+            continue
+        if len(chosen) == limit:
+            return chosen, True, None
+        chosen_bytes += row[7]
+        if chosen_bytes > max_bytes:
+            return chosen, True, row[7]
+        chosen.append(replace(delivery, as_sent=AS_IT_WAS) if row[8] else delivery)
+    return chosen, False, None
+
+
+def _settled(verdict: Verdict, due_ms: int) -> tuple[DeliveryStatus, int, int]:
+    match verdict:
+        case Delivered():
+            return DeliveryStatus.SUCCESS, due_ms, 0
+        case Dead():
+            return DeliveryStatus.FAILED, due_ms, 0
+        case RetryAt(due_ms=next_ms, counted=counted):
+            return DeliveryStatus.RETRYING, next_ms, 0 if counted else 1

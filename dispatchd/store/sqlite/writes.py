@@ -1,0 +1,139 @@
+"""The writes that come by the thousand, gathered to transactions: events and results."""
+
+import asyncio
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from dispatchd.store.claims import Claims
+from dispatchd.store.group_commit import GroupCommit, Limits
+from dispatchd.store.sqlite.connection import Step, run_steps
+from dispatchd.store.sqlite.database import Database
+
+
+@dataclass(slots=True)
+class Write:
+    """The rows one caller wants in the next transaction.
+
+    `duplicate_of` is the answer to `remember`: the first event's key, and nothing was kept.
+    """
+
+    event: tuple[Any, ...] | None = None
+    deliveries: tuple[tuple[Any, ...], ...] = ()
+    attempt: tuple[Any, ...] | None = None
+    settle: dict[str, Any] | None = None
+    sent: tuple[bytes, str, bytes] | None = None
+    not_sent: tuple[bytes, str] | None = None  # whose earlier `sent` does not count any more
+    succeeded: tuple[int, str] | None = None  # when, and which lane
+    failed: tuple[int, str, str] | None = None  # when, why, and which lane
+    remember: tuple[bytes, str, bytes, int] | None = None
+    duplicate_of: bytes | None = None
+    # Whose deliveries this write hands out (an event) or lets go of (a result), once it is durable.
+    event_id: str = ""
+    claims: Collection[str] = ()
+    abandoned: bool = False  # nobody waits for the answer any more: let go of its claims
+    ended: bool = False
+
+
+class Writes(Database):
+    """Group commit over the database, and the claims that its batches move."""
+
+    def __init__(
+        self, path: str, *, busy_timeout_ms: int = 2000, limits: Limits | None = None
+    ) -> None:
+        super().__init__(path, busy_timeout_ms=busy_timeout_ms)
+        self._group: GroupCommit[Write] = GroupCommit(self._commit, limits)
+        self._claims = Claims()
+
+    async def close(self) -> None:
+        """Finish the writes under way and let go of the database."""
+        await self._group.close()
+        await super().close()
+
+    async def _written(self, write: Write, size_bytes: int) -> None:
+        """Return once an event is durable; a caller that goes away leaves no claim behind."""
+        try:
+            await self._group.write(write, size_bytes)
+        except asyncio.CancelledError:  # it may be kept all the same, with nobody to deliver it
+            write.abandoned = True
+            if write.ended:
+                self._claims.let_go(write.event_id, write.claims)
+            raise
+
+    async def _commit(self, batch: Sequence[Write]) -> None:
+        """Make a batch durable: one statement per table, one COMMIT, one fsync.
+
+        What it hands out is marked before it can be seen, what it settles is let go after.
+        """
+        for write in batch:
+            if write.event is not None and write.claims:
+                self._claims.hold(write.event_id, write.claims)
+        try:
+            if any(w.remember is not None for w in batch):
+                await self._transaction(
+                    lambda writer: run_steps(self._fresh_steps(writer, batch), writer)
+                )
+            else:
+                await self._transaction(partial(run_steps, _steps(self._sql, batch)))
+        except BaseException:
+            for write in batch:
+                if write.event is not None:  # there is no such event
+                    self._claims.let_go(write.event_id, write.claims)
+            raise
+        for write in batch:
+            write.ended = True
+            if write.event is None or write.abandoned or write.duplicate_of is not None:
+                self._claims.let_go(write.event_id, write.claims)
+
+    def _fresh_steps(
+        self, connection: sqlite3.Connection, batch: Sequence[Write]
+    ) -> Sequence[Step]:
+        """Leave out the duplicates: of an earlier event, or of one before them in the batch.
+
+        Runs inside the transaction that inserts, so no second copy can slip between. Nearly every
+        key is new: all are inserted at once, and only a batch with a known one is looked through.
+        """
+        keys = [w.remember for w in batch if w.remember is not None]
+        if connection.executemany(self._sql["remember_new"], keys).rowcount == len(keys):
+            for write in batch:
+                write.duplicate_of = None  # a batch may be tried again, halved
+            return _steps(self._sql, batch, remembered=True)
+        connection.execute("ROLLBACK")
+        connection.execute("BEGIN IMMEDIATE")
+        taken: dict[tuple[bytes, str], tuple[bytes, int]] = {}
+        fresh = []
+        for write in batch:
+            write.duplicate_of = None  # a batch may be tried again, halved
+            if write.remember is None or write.event is None:
+                fresh.append(write)
+                continue
+            name = write.remember[:2]
+            if name not in taken:
+                found = connection.execute(self._sql["remembered"], name).fetchone()
+                taken[name] = found or (b"", 0)
+            first, expires_ms = taken[name]
+            if expires_ms > write.event[3]:
+                write.duplicate_of = first
+            else:
+                taken[name] = write.remember[2:]
+                fresh.append(write)
+        return _steps(self._sql, fresh)
+
+
+def _steps(
+    sql: Mapping[str, str], batch: Sequence[Write], *, remembered: bool = False
+) -> Sequence[Step]:
+    keys = () if remembered else [w.remember for w in batch if w.remember is not None]
+    return (
+        (sql["add_event"], [w.event for w in batch if w.event is not None]),
+        (sql["remember"], keys),
+        (sql["add_delivery"], [row for w in batch for row in w.deliveries]),
+        (sql["add_attempt"], [w.attempt for w in batch if w.attempt is not None]),
+        (sql["settle"], [w.settle for w in batch if w.settle is not None]),
+        (sql["keep_sent"], [w.sent for w in batch if w.sent is not None]),
+        (sql["drop_sent"], [w.not_sent for w in batch if w.not_sent is not None]),
+        (sql["lane_succeeded"], [w.succeeded for w in batch if w.succeeded is not None]),
+        (sql["lane_failed"], [w.failed for w in batch if w.failed is not None]),
+    )

@@ -1,0 +1,140 @@
+"""One batch of a replay: look at the next page, ask the filter, replay what it lets through."""
+
+import asyncio
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from math import ceil
+from typing import Any, Final
+
+import orjson
+from multidict import CIMultiDict
+
+from dispatchd.clock import Clock
+from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Value
+from dispatchd.match import (
+    Filter,
+    JsonataFilter,
+    Subject,
+    compile_filter,
+    subject_json,
+    verdict_of,
+)
+from dispatchd.model import Event
+from dispatchd.store.jobs import Candidate, Job, Jobs, Page
+from dispatchd.verify import document_json
+
+BATCH_MAX: Final = 500  # deliveries: keeps each hold of the write lock to milliseconds
+SPREAD_S: Final = 0.2  # with a rate, a batch is what falls due in this time, and at least one
+
+
+class Replaying:
+    """Runs replays, batch by batch; any number of processes may run the same one.
+
+    `replayed` is told the destinations that have something due now.
+    """
+
+    def __init__(
+        self,
+        store: Jobs,
+        evaluator: Evaluator,
+        clock: Clock,
+        replayed: Callable[[Collection[str]], None] = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._evaluator = evaluator
+        self._clock = clock
+        self._tell_replayed = replayed
+
+    async def step(self, job: Job) -> Job | Fault | None:
+        """Make one batch; return the job as it stands then.
+
+        None where it had ended or moved on: read it again. A Fault is the evaluator's, with
+        nothing done. Raises StoreUnavailable, likewise; ValueError for a filter that is none.
+        """
+        page = await self._store.choose(job, batch_size(job.rate))
+        judged = await self._judge(job, page)
+        if isinstance(judged, Fault):
+            return judged
+        chosen, undecided = judged
+        moved = await self._store.advance(job, page, chosen, undecided, self._clock.now_ms())
+        if moved is not None and chosen:
+            self._tell_replayed({one.destination for one in chosen})
+        return moved
+
+    async def count(self, job: Job) -> Mapping[str, int] | Fault:
+        """Count what a job would replay, by destination. Changes nothing."""
+        counts: dict[str, int] = {}
+        while True:
+            page = await self._store.choose(job, BATCH_MAX)
+            judged = await self._judge(job, page)
+            if isinstance(judged, Fault):
+                return judged
+            for one in judged[0]:
+                counts[one.destination] = counts.get(one.destination, 0) + 1
+            if page.ends:
+                return counts
+            job = replace(job, cursor=page.cursor)
+
+    async def _judge(self, job: Job, page: Page) -> tuple[list[Candidate], int] | Fault:
+        """Return which candidates the filter lets through, and for how many it said neither."""
+        chosen = compile_filter(job.query.filter)
+        if chosen is None:
+            return list(page.candidates), 0
+        verdicts: dict[str, bool | None] = {}
+        for event_id, event in page.events.items():
+            verdict = await self._ask(chosen, event, f"filter of job {job.id}")
+            if isinstance(verdict, Fault):
+                return verdict
+            verdicts[event_id] = verdict
+            await asyncio.sleep(0)  # a page of a plain filter must not keep the lanes waiting
+        passed = [one for one in page.candidates if verdicts[one.event_id]]
+        return passed, sum(verdicts[one.event_id] is None for one in page.candidates)
+
+    async def _ask(self, chosen: Filter, event: Event, owner: str) -> bool | Fault | None:
+        """Ask about one event; None where the filter says neither true nor false."""
+        document = _document(event)
+        subject = Subject(
+            event.event_type, CIMultiDict(event.headers), _read(document), event.source_ip
+        )
+        if not isinstance(chosen, JsonataFilter):
+            return chosen.lets_through(subject)
+        whole = subject_json(subject, b"null" if subject.body is None else document)
+        result = await self._evaluator.evaluate(chosen.expression, whole, owner=owner)
+        match result:
+            case Value(json=yielded):
+                return verdict_of(yielded)
+            case NoResult():
+                return None
+            case Fault():
+                return result
+
+
+def batch_size(rate: float | None) -> int:
+    """Return how many deliveries a batch may be of, at `rate` a second."""
+    return BATCH_MAX if rate is None else max(1, min(BATCH_MAX, ceil(rate * SPREAD_S)))
+
+
+def pause_s(before: Job, after: Job) -> float:
+    """Return how long a job with a rate waits after a batch."""
+    return 0.0 if after.rate is None else (after.replayed - before.replayed) / after.rate
+
+
+def _document(event: Event) -> bytes:
+    """Return the JSON document of an event's body: what the filter of an endpoint sees."""
+    try:
+        return document_json(event.body, event.content_type)
+    except ValueError:
+        return event.body
+
+
+def _read(document: bytes) -> Any:
+    """Read a document; None where it is none."""
+    try:
+        return orjson.loads(document)
+    except ValueError:
+        pass
+    try:  # a lone surrogate or 1e999, which the standard allows
+        return json.loads(document)
+    except (ValueError, RecursionError):
+        return None
