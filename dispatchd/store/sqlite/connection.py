@@ -10,7 +10,7 @@ import aiosqlite
 from dispatchd.errors import StoreUnavailable, StoreUnusable, WriteRejected
 from dispatchd.store.sqlite.rows import schema
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 WORK: Final = "-- work"
 
 Step = tuple[str, Sequence[Any]]
