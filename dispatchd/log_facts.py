@@ -21,10 +21,8 @@ def log_watcher(log: Log) -> Tell:
         match fact:
             case AttemptEnded():
                 _attempt(log, fact)
-            case LaneChanged(destination=destination, state=state):
-                log.warning(
-                    "lane_recovered" if state == "open" else "lane_paced", destination=destination
-                )
+            case LaneChanged():
+                _lane(log, fact)
             case DrainCut(destination=destination, deliveries=deliveries):
                 log.warning("drain_cut", destination=destination, deliveries=deliveries)
             case InternalError():
@@ -33,6 +31,20 @@ def log_watcher(log: Log) -> Tell:
                 log.error("internal_error", error=fact.error, **given)
 
     return tell
+
+
+def _lane(log: Log, fact: LaneChanged) -> None:
+    if fact.state == "open":
+        log.warning("lane_recovered", destination=fact.destination)
+        return
+    fields = {} if fact.kind is None else {"kind": fact.kind}
+    log.warning(
+        "lane_held" if fact.state == "held" else "lane_paced",
+        destination=fact.destination,
+        reason=fact.reason,
+        since_ms=fact.since_ms,
+        **fields,
+    )
 
 
 def _attempt(log: Log, fact: AttemptEnded) -> None:

@@ -1,5 +1,6 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
+from dispatchd.config.delivery import BreakerConfig, RetryConfig
 from dispatchd.config.loading import Outline, find_config, load, load_outline, parse
 from dispatchd.config.model import (
     AdminConfig,
@@ -9,7 +10,6 @@ from dispatchd.config.model import (
     EndpointConfig,
     LinkConfig,
     RetentionConfig,
-    RetryConfig,
     ServerConfig,
     StorageConfig,
 )
@@ -21,6 +21,7 @@ from dispatchd.config.values import Listen
 __all__ = [
     "AdminConfig",
     "ApiKeyConfig",
+    "BreakerConfig",
     "Config",
     "ConfigProblems",
     "DestinationConfig",

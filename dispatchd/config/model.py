@@ -15,14 +15,13 @@ from pydantic import (
     model_validator,
 )
 
+from dispatchd.config.delivery import BreakerConfig, Retry, RetryConfig, SpacingRate
 from dispatchd.config.fields import (
     EMPTY_LIST,
     EMPTY_MAPPING,
     PRESENT,
-    DurationMs,
     DurationS,
     EventTypes,
-    Fraction,
     HeaderName,
     HeaderValue,
     ListenAt,
@@ -42,8 +41,8 @@ from dispatchd.config.values import (
     duration_ms,
     safe_url,
 )
+from dispatchd.gates import BreakerPolicy
 from dispatchd.match import compile_filter, expression_problem
-from dispatchd.retry import RetryPolicy
 
 # Endpoint ids are derived from slugs in this namespace; it must never change.
 NAMESPACE: Final = uuid.UUID("5d0f4a6e-7f0b-5d7e-9c39-2f4f6f1f8a11")
@@ -290,32 +289,6 @@ class EndpointConfig(SenderConfig):
 NullableEndpoint = Annotated[EndpointConfig, EMPTY_MAPPING]
 
 
-class RetryConfig(Part):
-    """When a failed delivery is tried again."""
-
-    max_attempts: Whole = Field(7, ge=1, le=100, description="Tries in all, the first included.")
-    backoff_ms: tuple[DurationMs, ...] = Field(
-        (1_000, 5_000, 30_000, 120_000, 900_000, 3_600_000, 21_600_000),
-        alias="backoff",
-        json_schema_extra={"default": ["1s", "5s", "30s", "2m", "15m", "1h", "6h"]},
-        description="The wait after each attempt; the last one repeats.",
-    )
-    jitter: Fraction = Field(
-        0.2, ge=0, le=1, description="How far each wait may stray, as a fraction of it."
-    )
-
-    @field_validator("backoff_ms")
-    @classmethod
-    def _some_wait(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if not 1 <= len(value) <= 100:  # noqa: PLR2004 - as many gaps as there may be attempts
-            raise ValueError("must hold 1 to 100 durations")
-        return value
-
-    def policy(self) -> RetryPolicy:
-        """Return the policy as the retry rules take it."""
-        return RetryPolicy(self.max_attempts, self.backoff_ms, self.jitter)
-
-
 class DestinationConfig(Part):
     """Where events go."""
 
@@ -336,8 +309,23 @@ class DestinationConfig(Part):
     max_in_flight: Whole = Field(
         16, ge=1, le=1024, description="How many exchanges run at once; 1 is one after another."
     )
-    retry: Annotated[RetryConfig, EMPTY_MAPPING] = Field(
-        default_factory=RetryConfig, description="When a failed delivery is tried again."
+    retry: Retry = Field(
+        default_factory=RetryConfig,
+        description="When a failed delivery is tried again: a preset's name, or a section.",
+    )
+    breaker: Annotated[BreakerConfig | None, PRESENT] = Field(
+        None, description="When to stop sending to it while it is down; off unless written."
+    )
+    rate_limit: Annotated[SpacingRate | None, PRESENT] = Field(
+        None, description="How often at most, e.g. 10/s: requests are spaced, none is dropped."
+    )
+    ordered: Switch = Field(
+        default=False,
+        description="true sends one at a time, strictly in order of receipt.",
+    )
+    on_failed: Literal["continue", "hold"] = Field(
+        "continue",
+        description="With `ordered`: what happens behind a delivery that failed for good.",
     )
 
     @field_validator("url")
@@ -352,6 +340,18 @@ class DestinationConfig(Part):
         if not 0.001 <= value <= 3600:  # noqa: PLR2004
             raise ValueError("must be between 1ms and 1h")
         return value
+
+    @model_validator(mode="after")
+    def _one_at_a_time(self) -> "DestinationConfig":
+        if self.ordered and self.max_in_flight != 1 and "max_in_flight" in self.model_fields_set:
+            raise ValueError("`ordered` sends one at a time: remove `max_in_flight`")
+        if self.on_failed == "hold" and not self.ordered:
+            raise ValueError("`on_failed: hold` holds what is behind it: set `ordered: true`")
+        return self
+
+    def breaker_policy(self) -> BreakerPolicy:
+        """Return when the lane is held: without `breaker`, for a 410 alone."""
+        return BreakerPolicy() if self.breaker is None else self.breaker.policy()
 
     @property
     def safe_url(self) -> str:
@@ -420,6 +420,13 @@ class Config(Part):
                 for link in endpoint.destinations
                 if link.transform is not None and "on_transform_error" not in link.model_fields_set
             ]
+        found += [
+            f"destinations.{name}: one event that it always refuses may open the breaker and hold"
+            " those behind it until somebody resumes it; set breaker.open_after above"
+            " retry.max_attempts"
+            for name, d in self.destinations.items()
+            if d.ordered and d.breaker and d.breaker.open_after <= d.retry.policy().max_attempts
+        ]
         linked = {link.to for e in self.endpoints.values() for link in e.destinations}
         found += [
             f"destinations.{name}: no endpoint sends anything here"

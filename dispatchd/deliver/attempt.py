@@ -21,7 +21,7 @@ from dispatchd.model import (
     Verdict,
     Whose,
 )
-from dispatchd.retry import decide
+from dispatchd.retry import decide, given_up
 from dispatchd.verify import document_json
 
 
@@ -54,8 +54,13 @@ class Attempts:
         self._roll = roll
         self._tell = tell
 
-    async def make(self, delivery: Delivery, event: Event) -> tuple[Attempt, Judged, Verdict]:
-        """Make the next attempt. Whatever goes wrong in here is a failed attempt, told as ours."""
+    async def make(
+        self, delivery: Delivery, event: Event, *, probe: bool = False
+    ) -> tuple[Attempt, Judged, Verdict]:
+        """Make the next attempt. Whatever goes wrong in here is a failed attempt, told as ours.
+
+        `probe`: the lane is held, and finds out whether it still has to be.
+        """
         started_ms = self._clock.now_ms()
         try:
             tried = await self._exchange(delivery, event)
@@ -74,6 +79,7 @@ class Attempts:
             self._clock.now_ms(),
             self._roll(),
             made=number,
+            probe=probe,
         )
         return attempt, judged, verdict
 
@@ -97,7 +103,10 @@ class Attempts:
                     case Fault(reason=reason):
                         return _not_sent(ErrorClass.EVALUATOR, Whose.OURS, reason)
         outcome = await self._sender.send(spec.courier.compose(event, delivery, content))
-        return _Tried(outcome, spec.courier.judge(outcome, self._clock.now_ms()), note, content)
+        judged = spec.courier.judge(outcome, self._clock.now_ms())
+        if spec.policy.give_up_on:
+            judged = given_up(spec.policy, judged, outcome.status)
+        return _Tried(outcome, judged, note, content)
 
     def _attempt(self, delivery: Delivery, started_ms: int, tried: "_Tried") -> Attempt:
         outcome, judged, note, content = tried

@@ -26,16 +26,19 @@ CLAIM_MAX_BYTES: Final = 4 * 1024 * 1024
 class Backlog:
     """The deliveries one lane has in hand, and what it knows of the others.
 
-    `wake` is called where room has come free that a look waited for. `failing` says whether the
-    destination is: then its lane gets no more than its share of the room.
+    `wake` is called where room has come free that a look waited for. `failing` says whether what
+    it has in hand may wait for long: then its lane gets no more than its share of the room.
+    `in_order`: the store hands out one at a time, the first that was received.
     """
 
     __slots__ = (
         "_clock",
         "_destination",
+        "_in_order",
         "_look_at_s",
         "_mine_bytes",
         "_no_room",
+        "_ready_max",
         "_room",
         "_store",
         "_wake",
@@ -50,12 +53,17 @@ class Backlog:
         clock: Clock,
         room: Room,
         wake: Callable[[], None],
+        *,
+        ready_max: int = READY_MAX,
+        in_order: bool = False,
     ) -> None:
         self._destination = destination
         self._store = store
         self._clock = clock
         self._room = room
         self._wake = wake
+        self._ready_max = ready_max
+        self._in_order = in_order
         self._mine_bytes = 0  # in hand: ready, in flight or not yet recorded
         self._look_at_s = 0.0  # monotonic: when to look into the store next
         self._no_room = False
@@ -69,7 +77,7 @@ class Backlog:
         size_bytes += EACH_BYTES
         if (
             self.more_in_store  # older ones wait there: let them go first
-            or len(self.ready) >= READY_MAX
+            or len(self.ready) >= self._ready_max
             or not self._room.fits(size_bytes, self._mine_bytes, failing=failing)
         ):
             return False
@@ -146,7 +154,11 @@ class Backlog:
         reserved = max_bytes + EACH_BYTES
         self._hold(reserved)
         try:
-            claimed = await self._store.claim(self._destination, now_ms, limit, max_bytes)
+            store, destination = self._store, self._destination
+            if self._in_order:
+                claimed = await store.claim_in_order(destination, now_ms, max_bytes)
+            else:
+                claimed = await store.claim(destination, now_ms, limit, max_bytes)
             for _, event in claimed.ready:
                 self._hold(len(event.body) + EACH_BYTES)
         finally:

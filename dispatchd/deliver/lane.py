@@ -11,20 +11,37 @@ from typing import Final
 
 from dispatchd.clock import Clock
 from dispatchd.deliver.attempt import Attempts, Sends
-from dispatchd.deliver.backlog import CLAIM_MAX, LOOK_EVERY_S, ROOM_POLL_S, Backlog
+from dispatchd.deliver.backlog import (
+    CLAIM_MAX,
+    LOOK_EVERY_S,
+    READY_MAX,
+    ROOM_POLL_S,
+    Backlog,
+)
+from dispatchd.deliver.condition import Condition
 from dispatchd.deliver.record import Recorder
 from dispatchd.deliver.room import Room
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.errors import StoreUnavailable
 from dispatchd.evaluate.evaluator import Evaluator
-from dispatchd.facts import DrainCut, LaneChanged, Tell
-from dispatchd.gates import Gate, Pace
-from dispatchd.model import Attempt, Delivery, Event, Judged, RetryAt, Verdict
+from dispatchd.facts import DrainCut, Tell
+from dispatchd.model import (
+    Attempt,
+    Dead,
+    Delivered,
+    Delivery,
+    Event,
+    Hold,
+    Judged,
+    RetryAt,
+    Verdict,
+)
 from dispatchd.store.base import Schedule
 from dispatchd.store.health import StoreHealth
 
 RECORD_DRAIN_S: Final = 2.0  # for the results of a drain to be written
 UNRECORDED_MAX: Final = 256  # exchanges ended but not yet written, before new ones wait
+SOON_S: Final = 1.0  # how long before its gates open a lane looks for what may start then
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +65,13 @@ class Lane:
     start the next one directly; `run` only looks into the store, and waits for the gates.
     """
 
-    def __init__(self, spec: LaneSpec, tools: LaneTools) -> None:
+    def __init__(self, spec: LaneSpec, tools: LaneTools, condition: Condition) -> None:
         self._spec = spec
         self._clock = tools.clock
         self._health = tools.health
         self._tell = tools.tell
+        self._condition = condition
+        self._gates = condition.gates
         self._attempts = Attempts(
             spec,
             sender=tools.sender,
@@ -62,14 +81,22 @@ class Lane:
             tell=tools.tell,
         )
         self._recorder = Recorder(tools.store, tools.health, tools.clock, tools.tell, self._settled)
-        self._pace = Pace()
-        self._gates: tuple[Gate, ...] = (self._pace,)
         self._wake = asyncio.Event()
         self._backlog = Backlog(
-            spec.destination, tools.store, tools.clock, tools.room, self._wake.set
+            spec.destination,
+            tools.store,
+            tools.clock,
+            tools.room,
+            self._wake.set,
+            ready_max=READY_MAX if spec.gap_s is None else condition.gates.at_once(READY_MAX),
+            in_order=spec.ordered,
         )
         self._ready = self._backlog.ready
         self._workers: set[asyncio.Task[None]] = set()
+        self._probe: Delivery | None = None  # the last one that started while the breaker was open
+        # In order, the store hands out the next one when the result of the last is on disk, so
+        # that after a crash none is sent again behind one that came after it: ask no sooner.
+        self._unrecorded_max = 1 if spec.ordered else UNRECORDED_MAX
         self._stopping = False
         self._surprise: BaseException | None = None
 
@@ -80,7 +107,11 @@ class Lane:
 
         What is reserved is either pushed or withdrawn.
         """
-        return not self._stopping and self._backlog.offer(size_bytes, failing=self._pace.failing)
+        return (
+            self._condition.takes
+            and not self._stopping
+            and self._backlog.offer(size_bytes, failing=self._gates.failing)
+        )
 
     def withdraw(self, size_bytes: int) -> None:
         """Give back what was reserved: the event was not kept."""
@@ -88,8 +119,9 @@ class Lane:
 
     def push(self, delivery: Delivery, event: Event) -> None:
         """Take a delivery that was claimed for this lane as it was committed."""
-        if self._stopping:
+        if self._stopping or not self._condition.takes:
             self._backlog.give_up(delivery, event)
+            self.look()
             return
         self._ready.append((delivery, event))
         self._start()
@@ -97,8 +129,15 @@ class Lane:
     def look(self) -> None:
         """Look into the store soon: there is something new in it."""
         self._backlog.more_in_store = True
+        if self._spec.ordered:
+            self._backlog.give_up_ready()  # what is new may come before it
         if self._should_look():
             self._wake.set()
+
+    def kept(self, holds: tuple[Hold, ...]) -> None:
+        """Hear what the store keeps of why this lane is held."""
+        self._condition.kept(holds)
+        self._changed()
 
     # Life
 
@@ -152,32 +191,41 @@ class Lane:
     # When to look, and to start
 
     def _should_look(self) -> bool:
-        if not self._may_start() or (self._pace.slow and self._backlog.ready):
+        if not self._may_start():
             return False
-        return self._backlog.should_look(self._clock.monotonic_s(), self._spec.max_in_flight)
+        now_s = self._clock.monotonic_s()
+        if self._gates.fresh:
+            return self._backlog.should_look(now_s, self._spec.max_in_flight)
+        at_once = self._gates.at_once(self._spec.max_in_flight)
+        if len(self._ready) >= at_once or self._gates.opens_at(now_s) > now_s + SOON_S:
+            return False
+        return self._backlog.should_look(now_s, at_once)
 
     async def _look(self) -> None:
-        limit = 1 if self._pace.slow else CLAIM_MAX
-        await self._backlog.look(limit, failing=self._pace.failing)
+        await self._backlog.look(self._gates.at_once(CLAIM_MAX), failing=self._gates.failing)
+        if self._condition.state == "held" and self._gates.breaker.open is None:
+            self._backlog.give_up_ready()  # paused meanwhile
 
     def _idle_s(self) -> float:
         """Return how long (s) `run` has nothing to do, unless it is woken."""
         if not self._may_start():
             return LOOK_EVERY_S  # the end of an exchange wakes us
         now_s = self._clock.monotonic_s()
-        if self._backlog.ready:  # then only the gates hold them back
-            return max(0.0, self._opens_at(now_s) - now_s)
-        return self._backlog.idle_s(now_s)
+        shut_s = max(0.0, self._gates.opens_at(now_s) - now_s)
+        if self._ready:  # then only the gates hold them back
+            return min(shut_s, LOOK_EVERY_S)
+        idle_s = self._backlog.idle_s(now_s)
+        if shut_s > SOON_S:
+            idle_s = min(max(idle_s, shut_s - SOON_S), LOOK_EVERY_S)
+        return idle_s
 
     def _may_start(self) -> bool:
         return (
             len(self._workers) < self._spec.max_in_flight
-            and self._recorder.waiting < UNRECORDED_MAX
+            and self._recorder.waiting < self._unrecorded_max
+            and self._condition.paused is None
             and not self._stopping
         )
-
-    def _opens_at(self, now_s: float) -> float:
-        return max(gate.opens_at(now_s) for gate in self._gates)
 
     def _start(self) -> None:
         """Start exchanges while there is room and the gates are open."""
@@ -193,26 +241,43 @@ class Lane:
         """Take the next ready delivery, if one may start now."""
         if not self._ready or self._stopping or not self._health.good:
             return None
+        gates = self._gates
+        if gates.fresh:
+            return self._ready.popleft()
         now_s = self._clock.monotonic_s()
-        for gate in self._gates:
-            if gate.opens_at(now_s) > now_s:
-                return None
-        for gate in self._gates:
-            gate.started(now_s)
-        return self._ready.popleft()
+        if gates.opens_at(now_s) > now_s:
+            return None
+        item = self._ready.popleft()
+        if gates.breaker.open is not None:
+            self._probe = item[0]
+        gates.started(now_s)
+        self._changed()
+        return item
 
     async def _work(self, item: tuple[Delivery, Event] | None) -> None:
         """Make one attempt after another while there is something ready."""
         while item is not None:
             delivery, event = item
+            probe = delivery is self._probe
             try:
-                attempt, judged, verdict = await self._attempts.make(delivery, event)
+                attempt, judged, verdict = await self._attempts.make(delivery, event, probe=probe)
+                if self._spec.hold_on_failed and isinstance(verdict, Dead):
+                    # First of all, on disk: whatever crashes, nothing goes past it.
+                    await self._hold(f"delivery of {event.id} failed for good")
             except BaseException:  # the drain was cut: it will be made again
                 self._backlog.give_up(delivery, event)
                 raise
             self._recorder.record(delivery, event, attempt, verdict)
-            self._ended(judged)
-            item = self._next() if self._recorder.waiting < UNRECORDED_MAX else None
+            self._ended(judged, probe=probe)
+            item = self._next() if self._may_go_on() else None
+
+    def _may_go_on(self) -> bool:
+        return self._recorder.waiting < self._unrecorded_max and self._condition.paused is None
+
+    async def _hold(self, reason: str) -> None:
+        if self._condition.pause(reason):
+            self._changed()
+        await self._condition.on_disk()
 
     def _worker_ended(self, task: asyncio.Task[None]) -> None:
         self._workers.discard(task)
@@ -222,16 +287,22 @@ class Lane:
             return
         self._after()
 
-    def _ended(self, judged: Judged) -> None:
-        """Tell the gates how an attempt ended, and say when the pace changes."""
-        was_slow = self._pace.slow
-        now_s = self._clock.monotonic_s()
-        for gate in self._gates:
-            gate.ended(judged, now_s)
-        if self._pace.slow != was_slow:
-            self._tell(LaneChanged(self._spec.destination, "open" if was_slow else "paced"))
-            if not was_slow:  # let others have the room that these would wait in
-                self._backlog.give_up_ready()
+    def _ended(self, judged: Judged, *, probe: bool) -> None:
+        """Tell the gates how an attempt ended, and say what that changes."""
+        if self._gates.fresh and isinstance(judged, Delivered):
+            return
+        self._gates.ended(judged, self._clock.monotonic_s(), probe=probe)
+        if probe:
+            self._probe = None
+        self._changed()
+
+    def _changed(self) -> None:
+        """Act upon a new condition of this lane: yield, or go on."""
+        if self._condition.changed():
+            if self._condition.state == "open":
+                self._wake.set()
+            else:
+                self._backlog.give_up_ready()  # let others have the room that these would wait in
 
     def _settled(self, event: Event, attempt: Attempt, verdict: Verdict) -> None:
         """Hear that a result is on disk and its delivery let go."""

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from dispatchd.compose import Courier, WebhookCourier, header_case
 from dispatchd.config import Config
+from dispatchd.gates import BreakerPolicy
 from dispatchd.retry import RetryPolicy
 
 REDACTED_MIN_CHARS: Final = 6  # shorter values would black out ordinary words
@@ -26,7 +27,9 @@ class LaneSpec:
     """A destination, compiled: what its lane needs to know.
 
     `transforms` are by endpoint slug; `redacted` are byte strings (header values of ours) that
-    must not survive in a kept response, should the destination echo them.
+    must not survive in a kept response, should the destination echo them. `gap_s` is between two
+    starts under a rate limit; `ordered`: in order of receipt, one at a time, and with
+    `hold_on_failed` nothing goes past what failed for good.
     """
 
     destination: str
@@ -35,6 +38,10 @@ class LaneSpec:
     max_in_flight: int
     transforms: Mapping[str, LinkTransform]
     redacted: tuple[bytes, ...]
+    breaker: BreakerPolicy
+    gap_s: float | None
+    ordered: bool
+    hold_on_failed: bool
 
 
 def lane_specs(config: Config) -> list[LaneSpec]:
@@ -49,7 +56,7 @@ def lane_specs(config: Config) -> list[LaneSpec]:
                 destination=name,
                 courier=WebhookCourier(url, headers, destination.timeout_s, prefix),
                 policy=destination.retry.policy(),
-                max_in_flight=destination.max_in_flight,
+                max_in_flight=1 if destination.ordered else destination.max_in_flight,
                 transforms={
                     slug: LinkTransform(link.transform, link.on_transform_error, f"{slug} → {name}")
                     for slug, endpoint in config.endpoints.items()
@@ -59,6 +66,10 @@ def lane_specs(config: Config) -> list[LaneSpec]:
                 redacted=tuple(
                     _redacted(v for k, v in headers.items() if k.lower() not in _PUBLIC_HEADERS)
                 ),
+                breaker=destination.breaker_policy(),
+                gap_s=None if destination.rate_limit is None else 1 / destination.rate_limit.per_s,
+                ordered=destination.ordered,
+                hold_on_failed=destination.on_failed == "hold",
             )
         )
     return specs

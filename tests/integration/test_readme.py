@@ -116,6 +116,7 @@ def test_the_operations_page_names_what_the_log_says() -> None:
     told.add("event")
     written = set(re.findall(r'(?:log|_log)\.(?:info|warning|error)\(\s*"(\w+)"', code))
     written |= set(re.findall(r'write\(\s*"(\w+)"', code)) | {
+        "lane_held",
         "lane_paced",
         "lane_recovered",
         "library",

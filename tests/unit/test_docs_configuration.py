@@ -10,6 +10,7 @@ import yaml
 from dispatchd.config import (
     AdminConfig,
     ApiKeyConfig,
+    BreakerConfig,
     Config,
     DestinationConfig,
     EndpointConfig,
@@ -41,6 +42,7 @@ SECTIONS = {
     "links": LinkConfig,
     "destinations": DestinationConfig,
     "retry": RetryConfig,
+    "breaker": BreakerConfig,
 }
 
 
@@ -95,6 +97,7 @@ def test_the_example_has_the_keys_of_the_models():
         "links": links,
         "destinations": destinations,
         "retry": [d["retry"] for d in destinations if "retry" in d],
+        "breaker": [d["breaker"] for d in destinations if "breaker" in d],
     }
     # Every way to place a key or a timestamp; one line of the example shows one of them.
     alternatives = {
