@@ -35,9 +35,7 @@ def fill(database: Path, deliveries: int, destination: str) -> None:
     connection = sqlite3.connect(database, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = OFF")  # the fill is not what is measured
-        connection.execute(
-            "INSERT OR IGNORE INTO lanes (destination, held) VALUES (?, NULL)", (destination,)
-        )
+        connection.execute("INSERT OR IGNORE INTO lanes (destination) VALUES (?)", (destination,))
         made = _events(now_ms - deliveries, deliveries)
         while chunk := list(itertools.islice(made, CHUNK)):
             connection.execute("BEGIN IMMEDIATE")

@@ -87,6 +87,7 @@ class App:
             log.warning("storage", message=sentence)
         for name in await store.open_lanes(plan.lanes, self._clock.now_ms()):
             log.warning("destination_held", destination=name, reason="not in the config")
+        await store.order_lanes([name for name, lane in plan.lanes.items() if lane.ordered])
         watch = ClockWatch(store, self._health, self._clock, log, self._look_again)
         await watch.start()  # before the lanes ask what is due
         self._exit.push_async_callback(watch.keep)

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from dispatchd.model import Attempt, Event, Verdict
+from dispatchd.model import Attempt, Event, HoldKind, Verdict
 
 
 @dataclass(slots=True)
@@ -39,10 +40,16 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True)
 class LaneChanged:
-    """A lane's state changed: `paced` after failures, `open` again."""
+    """A lane's state changed: `held` and why, `paced` and why, or `open` again.
+
+    `since_ms` is Unix ms; `kind` says in one word what holds it.
+    """
 
     destination: str
-    state: str
+    state: Literal["open", "paced", "held"]
+    reason: str
+    since_ms: int
+    kind: HoldKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,8 @@ def log_watcher(log: Log) -> Tell:
                 _webhook(log, fact)
             case AttemptEnded():
                 _attempt(log, fact)
-            case LaneChanged(destination=destination, state=state):
-                log.warning(
-                    "lane_recovered" if state == "open" else "lane_paced", destination=destination
-                )
+            case LaneChanged():
+                _lane(log, fact)
             case DrainCut(destination=destination, deliveries=deliveries):
                 log.warning("drain_cut", destination=destination, deliveries=deliveries)
             case InternalError():
@@ -75,6 +73,20 @@ def _webhook(log: Log, fact: WebhookAnswered) -> None:
         status=fact.status,
         **fields,
         latency_ms=fact.latency_ms,
+    )
+
+
+def _lane(log: Log, fact: LaneChanged) -> None:
+    if fact.state == "open":
+        log.warning("lane_recovered", destination=fact.destination)
+        return
+    fields = {} if fact.kind is None else {"kind": fact.kind}
+    log.warning(
+        "lane_held" if fact.state == "held" else "lane_paced",
+        destination=fact.destination,
+        reason=fact.reason,
+        since_ms=fact.since_ms,
+        **fields,
     )
 
 

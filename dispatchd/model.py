@@ -219,13 +219,15 @@ class Failed:
     """An attempt that failed, in the normal form that every kind of destination is judged to.
 
     `retry_after_ms` is how long the destination asked to be left alone, 0 when it did not;
-    `gone` that it said it will never want another one (410).
+    `throttled` that it meant everything (429, 503), not this request alone; `gone` that it said
+    it will never want another one (410).
     """
 
     error: ErrorClass
     whose: Whose = Whose.THEIRS
     retry_after_ms: int = 0
     gone: bool = False
+    throttled: bool = False
 
 
 Judged = Delivered | Failed

@@ -24,7 +24,7 @@ COLUMNS: Final = (
     Column("BACKLOG", whole=True, right=True),
     Column("OLDEST DUE", whole=True),
     Column("LAST SUCCESS", whole=True),
-    Column("LAST ERROR"),
+    Column("LAST ERROR", whole=True),
 )
 
 

@@ -176,7 +176,9 @@ def _run(
             held = {
                 lane.destination: lane.held
                 for lane in (await store.stats(SystemClock().now_ms())).destinations
-                if lane.held is not None and query.destination in (None, lane.destination)
+                if lane.held is not None
+                and lane.counts.get(DeliveryStatus.HELD)
+                and query.destination in (None, lane.destination)
             }
             return job, held
 

@@ -44,4 +44,5 @@ def judge_http(outcome: Outcome, now_ms: int) -> Judged:
         ErrorClass.REDIRECT if 300 <= status < 400 else ErrorClass.HTTP,  # noqa: PLR2004 - likewise
         retry_after_ms=retry_after_ms(outcome.retry_after, now_ms),
         gone=status == 410,  # noqa: PLR2004 - Gone
+        throttled=status in (429, 503),  # Too Many Requests, Service Unavailable
     )

@@ -1,6 +1,7 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
-from dispatchd.config.destination import DestinationConfig, RetryConfig, TlsConfig
+from dispatchd.config.delivery import BreakerConfig, RetryConfig
+from dispatchd.config.destination import DestinationConfig, TlsConfig
 from dispatchd.config.loading import (
     Outline,
     check_without_references,
@@ -28,6 +29,7 @@ from dispatchd.model import Listen
 __all__ = [
     "AdminConfig",
     "ApiKeyConfig",
+    "BreakerConfig",
     "Config",
     "ConfigProblems",
     "DestinationConfig",

@@ -23,6 +23,13 @@ def advice(config: "Config") -> list[str]:
             for link in endpoint.destinations
             if link.transform is not None and "on_transform_error" not in link.model_fields_set
         ]
+    found += [
+        f"destinations.{name}: one event that it always refuses may open the breaker and hold"
+        " those behind it until somebody resumes it; set breaker.open_after above"
+        " retry.max_attempts"
+        for name, d in config.destinations.items()
+        if d.ordered and d.breaker and d.breaker.open_after <= d.retry.policy().max_attempts
+    ]
     linked = {link.to for e in config.endpoints.values() for link in e.destinations}
     found += [
         f"destinations.{name}: no endpoint sends anything here"

@@ -6,21 +6,20 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
+from dispatchd.config.delivery import BreakerConfig, Retry, RetryConfig, SpacingRate
 from dispatchd.config.fields import (
     EMPTY_MAPPING,
     PRESENT,
-    DurationMs,
     DurationS,
     EventTypes,
-    Fraction,
     Switch,
     Whole,
 )
 from dispatchd.config.outgoing import OutgoingConfig
 from dispatchd.config.part import Part
 from dispatchd.config.values import check_proxy, check_url, private_address, safe_url
+from dispatchd.gates import BreakerPolicy
 from dispatchd.model import Via
-from dispatchd.retry import RetryPolicy
 
 NO_PROXY: Final = "none"
 
@@ -32,32 +31,6 @@ def _checked_proxy(value: SecretStr) -> SecretStr:
 
 
 Proxy = Annotated[SecretStr, AfterValidator(_checked_proxy)]
-
-
-class RetryConfig(Part):
-    """When a failed delivery is tried again."""
-
-    max_attempts: Whole = Field(7, ge=1, le=100, description="Tries in all, the first included.")
-    backoff_ms: tuple[DurationMs, ...] = Field(
-        (1_000, 5_000, 30_000, 120_000, 900_000, 3_600_000, 21_600_000),
-        alias="backoff",
-        json_schema_extra={"default": ["1s", "5s", "30s", "2m", "15m", "1h", "6h"]},
-        description="The wait after each attempt; the last one repeats.",
-    )
-    jitter: Fraction = Field(
-        0.2, ge=0, le=1, description="How far each wait may stray, as a fraction of it."
-    )
-
-    @field_validator("backoff_ms")
-    @classmethod
-    def _some_wait(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if not 1 <= len(value) <= 100:  # noqa: PLR2004 - as many gaps as there may be attempts
-            raise ValueError("must hold 1 to 100 durations")
-        return value
-
-    def policy(self) -> RetryPolicy:
-        """Return the policy as the retry rules take it."""
-        return RetryPolicy(self.max_attempts, self.backoff_ms, self.jitter)
 
 
 def _unusable(what: str, error: OSError) -> str:
@@ -127,8 +100,23 @@ class DestinationConfig(OutgoingConfig):
     max_in_flight: Whole = Field(
         16, ge=1, le=1024, description="How many exchanges run at once; 1 is one after another."
     )
-    retry: Annotated[RetryConfig, EMPTY_MAPPING] = Field(
-        default_factory=RetryConfig, description="When a failed delivery is tried again."
+    retry: Retry = Field(
+        default_factory=RetryConfig,
+        description="When a failed delivery is tried again: a preset's name, or a section.",
+    )
+    breaker: Annotated[BreakerConfig | None, PRESENT] = Field(
+        None, description="When to stop sending to it while it is down; off unless written."
+    )
+    rate_limit: Annotated[SpacingRate | None, PRESENT] = Field(
+        None, description="How often at most, e.g. 10/s: requests are spaced, none is dropped."
+    )
+    ordered: Switch = Field(
+        default=False,
+        description="true sends one at a time, strictly in order of receipt.",
+    )
+    on_failed: Literal["continue", "hold"] = Field(
+        "continue",
+        description="With `ordered`: what happens behind a delivery that failed for good.",
     )
     proxy: Annotated[Proxy | None, PRESENT] = Field(
         None, description="An HTTP proxy for it alone; none goes straight."
@@ -145,6 +133,18 @@ class DestinationConfig(OutgoingConfig):
     def _is_url(cls, value: SecretStr) -> SecretStr:
         check_url(value.get_secret_value())
         return value
+
+    @model_validator(mode="after")
+    def _one_at_a_time(self) -> Self:
+        if self.ordered and self.max_in_flight != 1 and "max_in_flight" in self.model_fields_set:
+            raise ValueError("`ordered` sends one at a time: remove `max_in_flight`")
+        if self.on_failed == "hold" and not self.ordered:
+            raise ValueError("`on_failed: hold` holds what is behind it: set `ordered: true`")
+        return self
+
+    def breaker_policy(self) -> BreakerPolicy:
+        """Return when the lane is held: without `breaker`, for a 410 alone."""
+        return BreakerPolicy() if self.breaker is None else self.breaker.policy()
 
     @field_validator("timeout_s")
     @classmethod

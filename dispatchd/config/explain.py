@@ -44,9 +44,12 @@ def explain(error: ValidationError, document: Document, root: type[BaseModel]) -
             known = known_keys(_annotation_at(root, path[:-1]))
             document.add(path, "unknown key", nearest(str(path[-1]), known), of_key=True)
         else:
+            annotation = _annotation_at(root, path)
             path = document.nearest_path(path)  # that of a key's own problem is the key's
+            if not get_args(annotation):
+                annotation = _annotation_at(root, path)
             shown = None if _secret(root, path) else document.shown.get(path)
-            document.add(path, *_words(detail, shown, _annotation_at(root, path)))
+            document.add(path, *_words(detail, shown, annotation))
 
 
 def _words(detail: ErrorDetails, shown: str | None, annotation: Any) -> tuple[str, str | None]:

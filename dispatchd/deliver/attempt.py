@@ -24,7 +24,7 @@ from dispatchd.model import (
     Whose,
 )
 from dispatchd.redact import header_secrets
-from dispatchd.retry import decide
+from dispatchd.retry import decide, given_up
 from dispatchd.verify import document_json, is_form
 
 READ_HERE_MAX_BYTES: Final = 64 * 1024
@@ -62,8 +62,13 @@ class Attempts:
         self._roll = roll
         self._tell = tell
 
-    async def make(self, delivery: Delivery, event: Event) -> tuple[Attempt, Judged, Verdict]:
-        """Make the next attempt. Whatever goes wrong in here is a failed attempt, told as ours."""
+    async def make(
+        self, delivery: Delivery, event: Event, *, probe: bool = False
+    ) -> tuple[Attempt, Judged, Verdict]:
+        """Make the next attempt. Whatever goes wrong in here is a failed attempt, told as ours.
+
+        `probe`: the lane is held, and finds out whether it still has to be.
+        """
         started_ms = self._clock.now_ms()
         try:
             tried = await self._exchange(delivery, event, started_ms)
@@ -82,6 +87,7 @@ class Attempts:
             self._clock.now_ms(),
             self._roll(),
             made=number,
+            probe=probe,
         )
         return attempt, judged, verdict
 
@@ -117,7 +123,10 @@ class Attempts:
         else:
             request = compose(event, delivery, content, started_ms)
         outcome = await self._sender.send(request)
-        return _Tried(outcome, spec.courier.judge(outcome, self._clock.now_ms()), note, content)
+        judged = spec.courier.judge(outcome, self._clock.now_ms())
+        if spec.policy.give_up_on:
+            judged = given_up(spec.policy, judged, outcome.status)
+        return _Tried(outcome, judged, note, content)
 
     def _attempt(
         self, delivery: Delivery, event: Event, started_ms: int, tried: "_Tried"

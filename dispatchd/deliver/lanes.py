@@ -1,24 +1,46 @@
 """All lanes: where receive hands over what it committed."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
+from dispatchd.deliver.condition import Condition
+from dispatchd.deliver.holds import Holds
 from dispatchd.deliver.lane import Lane, LaneTools
 from dispatchd.deliver.spec import LaneSpec
-from dispatchd.model import Delivery, Event
+from dispatchd.gates import Gates
+from dispatchd.model import Delivery, Event, LaneState
+
+HOLDS_DRAIN_S: Final = 2.0  # for what holds a lane to be written at the end
+_OPEN: Final = LaneState()
 
 
 class Lanes:
     """Runs a lane for every destination of the config."""
 
     def __init__(self, specs: Sequence[LaneSpec], tools: LaneTools) -> None:
-        self._lanes = {spec.destination: Lane(spec, tools) for spec in specs}
+        self._holds = Holds(tools.store, tools.health, tools.clock, self._kept)
+        self._lanes = {spec.destination: self._lane(spec, tools) for spec in specs}
+
+    def _lane(self, spec: LaneSpec, tools: LaneTools) -> Lane:
+        gates = Gates(spec.breaker, spec.gap_s, tools.clock.monotonic_s())
+        condition = Condition(
+            spec.destination, gates, self._holds, tools.clock, tools.tell, in_order=spec.ordered
+        )
+        return Lane(spec, tools, condition)
 
     async def run(self) -> None:
         """Run every lane until `stop`; the first surprise ends them all."""
         async with asyncio.TaskGroup() as group:
-            for name, lane in self._lanes.items():
+            keeping = group.create_task(self._holds.run(), name="holds")
+            await self._holds.known.wait()  # a lane that is held sends nothing after a restart
+            lanes = [
                 group.create_task(lane.run(), name=f"lane {name}")
+                for name, lane in self._lanes.items()
+            ]
+            await asyncio.gather(*lanes)
+            await self._holds.kept()
+            keeping.cancel()
 
     def offer(self, destinations: Sequence[str], size_bytes: int) -> Sequence[str]:
         """Return which of the destinations' lanes have room for a new event of `size_bytes`.
@@ -44,14 +66,24 @@ class Lanes:
             self._lanes[delivery.destination].push(delivery, event)
         if len(claimed) < len(destinations):
             taken = {delivery.destination for delivery in claimed}
-            self.look(name for name in destinations if name not in taken)
+            for name in destinations:
+                if name not in taken:
+                    self._look(name)
 
     def look(self, destinations: Iterable[str] | None = None) -> None:
-        """Have lanes look into the store: what is owed changed behind their back."""
+        """Have lanes look into the store: what is owed, or held, changed behind their back."""
+        self._holds.look()
         for name in self._lanes if destinations is None else destinations:
-            lane = self._lanes.get(name)
-            if lane is not None:
-                lane.look()
+            self._look(name)
+
+    def _look(self, name: str) -> None:
+        lane = self._lanes.get(name)
+        if lane is not None:
+            lane.look()
+
+    def _kept(self, states: Mapping[str, LaneState]) -> None:
+        for name, lane in self._lanes.items():
+            lane.kept(states.get(name, _OPEN).holds)
 
     def busy(self) -> dict[str, int]:
         """Return the exchanges under way, by destination."""
@@ -62,3 +94,8 @@ class Lanes:
         for lane in self._lanes.values():
             lane.close()
         await asyncio.gather(*(lane.stop(deadline_s, cut) for lane in self._lanes.values()))
+        try:
+            async with asyncio.timeout(HOLDS_DRAIN_S):
+                await self._holds.kept()
+        except TimeoutError:
+            pass  # after the restart the lane finds out for itself

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dispatchd.compose import Courier
+from dispatchd.gates import BreakerPolicy
 from dispatchd.redact import Redactor
 from dispatchd.retry import RetryPolicy
 
@@ -28,7 +29,9 @@ class LaneSpec:
 
     `transforms` are by endpoint slug; the `redactor` knows what must not survive in a kept
     response, should the destination echo it. `signs` says that the courier does, which takes
-    its time with a large body.
+    its time with a large body. `gap_s` is between two starts under a rate limit;
+    `ordered`: in order of receipt, one at a time, and with `hold_on_failed` nothing goes past
+    what failed for good.
     """
 
     destination: str
@@ -38,3 +41,7 @@ class LaneSpec:
     transforms: Mapping[str, LinkTransform]
     redactor: Redactor
     signs: bool = False
+    breaker: BreakerPolicy = BreakerPolicy()  # noqa: RUF009 - frozen
+    gap_s: float | None = None
+    ordered: bool = False
+    hold_on_failed: bool = False

@@ -16,17 +16,22 @@ GAP_S: Final = 0.1
 class Pace:
     """A gate; `slow` says whether the destination is being paced, `failing` whether it works."""
 
-    __slots__ = ("_failures", "_next_s", "slow")
+    __slots__ = ("_next_s", "failures", "slow")
 
     def __init__(self) -> None:
-        self._failures = 0  # in a row
+        self.failures = 0  # in a row
         self._next_s = 0.0
         self.slow = False
 
     @property
+    def fresh(self) -> bool:
+        """Whether the last attempt did not fail."""
+        return self.failures == 0
+
+    @property
     def failing(self) -> bool:
         """Whether the last few attempts failed: it gets no more than its share of the memory."""
-        return self._failures >= FAILING_AFTER
+        return self.failures >= FAILING_AFTER
 
     def opens_at(self, now_s: float) -> float:
         """Return when the next attempt may start."""
@@ -37,11 +42,11 @@ class Pace:
         if self.slow:
             self._next_s = now_s + GAP_S
 
-    def ended(self, judged: Judged, now_s: float) -> None:  # noqa: ARG002 - a gate's signature
+    def ended(self, judged: Judged, now_s: float, *, probe: bool) -> None:  # noqa: ARG002 - a gate's signature
         """Count failures in a row."""
         if isinstance(judged, Delivered):
-            self._failures = 0
+            self.failures = 0
             self.slow = False
         elif judged.whose is Whose.THEIRS:
-            self._failures += 1
-            self.slow = self._failures >= AFTER_FAILURES
+            self.failures += 1
+            self.slow = self.failures >= AFTER_FAILURES

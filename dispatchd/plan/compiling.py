@@ -92,7 +92,7 @@ def lane_spec(config: Config, name: str) -> LaneSpec:
             signer=signer,
         ),
         policy=destination.retry.policy(),
-        max_in_flight=destination.max_in_flight,
+        max_in_flight=1 if destination.ordered else destination.max_in_flight,
         transforms={
             slug: LinkTransform(
                 link.transform,
@@ -106,6 +106,10 @@ def lane_spec(config: Config, name: str) -> LaneSpec:
         },
         redactor=Redactor([*header_secrets(headers.items()), *url_secrets(url)]),
         signs=signer is not None,
+        breaker=destination.breaker_policy(),
+        gap_s=None if destination.rate_limit is None else 1 / destination.rate_limit.per_s,
+        ordered=destination.ordered,
+        hold_on_failed=destination.on_failed == "hold",
     )
 
 

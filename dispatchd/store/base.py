@@ -187,6 +187,20 @@ class Schedule(Protocol):
         until `record` or `release`.
         """
 
+    async def claim_in_order(self, destination: str, now_ms: int, max_bytes: int) -> Claimed:
+        """Hand out the open delivery whose event was kept first, if it is due by `now_ms`.
+
+        Those behind it wait for it, whatever their due time; `next_due_ms` is when it is due.
+        Only for a lane that `order_lanes` named.
+        """
+
+    async def order_lanes(self, destinations: Collection[str]) -> None:
+        """Declare which lanes are worked off in order of receipt; call it before `add_event`.
+
+        The order is that in which events were kept: one that was acknowledged before another
+        was sent is before it, whatever the clocks said. A replay keeps the place.
+        """
+
     def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> "Future[None]":
         """Keep an attempt and what it means for its delivery, in one transaction; let it go.
 

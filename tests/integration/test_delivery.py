@@ -348,7 +348,7 @@ async def test_one_hanging_destination_slows_no_other(
 async def test_a_burst_larger_than_memory_holds_arrives_once_each(
     start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatchd.deliver.lane.READY_MAX", 5)
+    monkeypatch.setattr("dispatchd.deliver.backlog.READY_MAX", 5)
     monkeypatch.setattr("dispatchd.deliver.lane.CLAIM_MAX", 7)
     daemon = await start_daemon(simple_config(sink, ", max_in_flight: 3"))
     ids = await asyncio.gather(*(daemon.accepted(b"%d" % n) for n in range(200)))

@@ -203,7 +203,7 @@ async def test_the_bound_on_memory_holds_over_all_lanes(
     assert most_bytes <= 2_000_000 + 20 * room.SMALL_BYTES
     never.set()
     await daemon.log.wait_for("attempt", count=20 * 40 + 40, result="success")
-    shared = daemon.app._lanes._lanes["d0"]._room
+    shared = daemon.app._lanes._lanes["d0"]._backlog._room
     async with asyncio.timeout(20):
         while shared.used_bytes:  # the last look may be under way, with its room taken
             await daemon.store.stats(0)

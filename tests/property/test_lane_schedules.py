@@ -1,14 +1,17 @@
-"""Whatever order pushes, looks, replays, failures and slow reads come in: nothing is sent twice.
+"""Whatever order pushes, looks, pauses, replays, failures and slow reads come in: none goes twice.
 
 Real lanes over a real database; only the destination, the clock and the slowness of reads are
 made up. Between two replays each delivery has at most one success, every attempt that was sent is
-recorded, in the end nothing is left over, and nothing is overslept.
+recorded, in the end nothing is left over, and nothing is overslept. An ordered lane sends what is
+first among the owed.
 """
 
 import asyncio
 import random
+import sqlite3
 import tempfile
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,22 +26,28 @@ from dispatchd.deliver.lane import LaneTools
 from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.room import Room
 from dispatchd.facts import Fact, InternalError
-from dispatchd.model import DeliveryStatus, Outcome, Reply, Request
+from dispatchd.model import DeliveryStatus, HoldKind, Outcome, Reply, Request
 from dispatchd.plan.compiling import compile_plan
 from dispatchd.store.health import StoreHealth
 from dispatchd.store.jobs import ReplayQuery
 from dispatchd.store.sqlite import SqliteStore
+from dispatchd.store.sqlite.rows import from_key
 
-DESTINATIONS = ("a", "b")
+DESTINATIONS = ("a", "b", "c", "d")
 CONFIG = """
-endpoints: {{my-slug: {{auth: none, destinations: [a, b]}}}}
+endpoints: {{my-slug: {{auth: none, destinations: [a, b, c, d]}}}}
 destinations:
   a: {{url: 'http://a/', max_in_flight: 2, retry: {{max_attempts: 2, backoff: [1s], jitter: 0}}}}
   b: {{url: 'http://b/', max_in_flight: 1, retry: {{max_attempts: 3, backoff: [1s], jitter: 0}}}}
+  c: {{url: 'http://c/', retry: {{max_attempts: 3, backoff: [1s], jitter: 0}},
+      breaker: {{open_after: 2, probe_every: 1s, max_probe_every: 4s}}}}
+  d: {{url: 'http://d/', ordered: true, retry: {{max_attempts: 2, backoff: [1s], jitter: 0}}}}
 storage: {{url: 'sqlite:///{path}'}}
 """
 STEPS = st.lists(
-    st.sampled_from(["events", "turn", "turns", "answer", "read", "second", "replay", "slow"]),
+    st.sampled_from(
+        ["events", "turn", "turns", "answer", "read", "second", "replay", "slow", "hold", "resume"]
+    ),
     min_size=10,
     max_size=60,
 )
@@ -52,7 +61,8 @@ class World:
         self.clock = FakeClock()
         self.config_path = path / "config.yaml"
         self.config_path.write_text(CONFIG.format(path=path / "s.db"))
-        self.store = SqliteStore(str(path / "s.db"))
+        self.path = path / "s.db"
+        self.store = SqliteStore(str(self.path))
         self.sent: Counter[tuple[str, str]] = Counter()
         self.succeeded: Counter[tuple[str, str]] = Counter()
         self.replayed: Counter[tuple[str, str]] = Counter()
@@ -62,10 +72,13 @@ class World:
         self.always_well = False
         self.faults: list[Fact] = []
         self.ids: list[str] = []
+        self.out_of_order: list[str] = []
+        self.may_be_late = False  # what was claimed before a replay goes before it
 
     async def __aenter__(self) -> Self:
         await self.store.open()
         await self.store.open_lanes(DESTINATIONS)
+        await self.store.order_lanes(["d"])
         reader = self.store._reader
         assert reader is not None
         run = reader.run
@@ -88,7 +101,7 @@ class World:
             clock=self.clock,
             tell=lambda fact: self.faults.append(fact) if isinstance(fact, InternalError) else None,
             roll=self.random.random,
-            room=Room(2),
+            room=Room(4),
         )
         self.lanes = Lanes(list(compile_plan(config).lanes.values()), tools)
         self.running = asyncio.create_task(self.lanes.run())
@@ -103,6 +116,8 @@ class World:
     async def send(self, request: Request) -> Outcome:
         key = (request.headers["X-Dispatch-Event-ID"], request.url[7])
         self.sent[key] += 1
+        if key[1] == "d":
+            self.check_order(key[0])
         status = 200
         if not self.always_well:
             answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -111,14 +126,14 @@ class World:
         self.succeeded[key] += status == 200
         return Reply(status, (), b"", 1.0)
 
-    async def step(self, step: str) -> None:
+    async def step(self, step: str) -> None:  # noqa: C901 - a case for each step
         match step:
             case "events":
                 await asyncio.gather(*(self.event() for _ in range(self.random.randint(1, 4))))
             case "answer":
                 if self.unanswered:
                     index = self.random.randrange(len(self.unanswered))
-                    self.unanswered.pop(index).set_result(self.random.choice([200, 500]))
+                    self.unanswered.pop(index).set_result(self.random.choice([200, 500, 410]))
             case "read":
                 if self.unread:
                     self.unread.pop(self.random.randrange(len(self.unread))).set_result(None)
@@ -128,6 +143,10 @@ class World:
                 await self.replay()
             case "slow":
                 self.slow = not self.slow
+            case "hold":
+                await self.hold(self.random.choice(DESTINATIONS))
+            case "resume":
+                await self.resume()
             case "turns":  # let the database's threads have their say
                 await self.store.version()
         await asyncio.sleep(0)
@@ -147,8 +166,32 @@ class World:
         for destination in DESTINATIONS:
             self.replayed[event_id, destination] += 1
         was_slow, self.slow = self.slow, False
+        self.may_be_late = True
         await replayed(self.store, ReplayQuery([event_id]), self.clock.now_ms())
         self.slow = was_slow
+        self.lanes.look()
+
+    def check_order(self, event_id: str) -> None:
+        """Note a delivery that went out while another was owed whose event was kept before."""
+        with closing(sqlite3.connect(self.path)) as reader:
+            (first,) = reader.execute(
+                "SELECT e.id FROM deliveries d JOIN events e ON e.id = d.event_id"
+                " WHERE d.destination = 'd' AND d.status IN ('queued', 'retrying')"
+                " ORDER BY e.seq LIMIT 1"
+            ).fetchone()
+        if from_key(first) != event_id and not self.may_be_late:
+            self.out_of_order.append(event_id)
+        self.may_be_late = False
+
+    async def hold(self, destination: str) -> None:
+        await self.store.hold_lane(destination, HoldKind.PAUSED, "", self.clock.now_ms())
+        self.lanes.look()
+
+    async def resume(self) -> None:
+        for destination in DESTINATIONS:
+            await self.store.open_lane(
+                destination, HoldKind.PAUSED, HoldKind.BREAKER, HoldKind.GONE
+            )
         self.lanes.look()
 
     async def settle(self) -> None:
@@ -157,13 +200,15 @@ class World:
         Half a minute would pass for every lane that overslept: 15 s are fewer.
         """
         self.slow, self.always_well = False, True
-        for _ in range(15):
+        for second in range(15):
             for _ in range(10):
                 for waiting in (*self.unanswered, *self.unread):
                     waiting.set_result(200)  # type: ignore[arg-type]
                 self.unanswered.clear()
                 self.unread.clear()
                 await self.store.ping()
+            if second < 5:  # a 410 of before may be kept only now
+                await self.resume()
             if not await self.owed():
                 return
             self.clock.advance(1.0)
@@ -190,6 +235,7 @@ def test_without_a_crash_nothing_is_sent_twice(steps: list[str], seed: int) -> N
                     await world.step(step)
                 await world.settle()
                 assert world.faults == []
+                assert world.out_of_order == []
                 for event_id in world.ids:
                     story = await world.store.get_event(event_id)
                     assert story is not None

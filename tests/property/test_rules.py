@@ -10,7 +10,7 @@ from dispatchd.compose import judge_http
 from dispatchd.compose.retry_after import RETRY_AFTER_MAX_MS, retry_after_ms
 from dispatchd.match import at_path, compile_event_types, event_type, glob_match, split_path
 from dispatchd.model import Dead, Reply, RetryAt
-from dispatchd.retry import RetryPolicy, decide
+from dispatchd.retry import RetryPolicy, decide, given_up
 from dispatchd.store.sqlite.rows import from_key, headers_from_json, headers_to_json, to_key
 
 JSON = st.recursive(
@@ -56,6 +56,8 @@ def test_retry_after_is_never_an_error_nor_over_a_day(value: str) -> None:
     st.floats(0, 1, exclude_max=True),
     st.integers(0, 599),
     st.text(max_size=12) | st.integers(0, 200_000).map(str),
+    st.booleans(),
+    st.sets(st.integers(300, 599), max_size=300),
 )
 def test_no_attempt_too_many_none_too_early(  # noqa: PLR0917 - hypothesis hands each in
     max_attempts: int,
@@ -65,17 +67,22 @@ def test_no_attempt_too_many_none_too_early(  # noqa: PLR0917 - hypothesis hands
     roll: float,
     status: int,
     asked: str,
+    probe: bool,
+    last_words: set[int],
 ) -> None:
-    policy = RetryPolicy(max_attempts, tuple(backoff), jitter)
-    outcome = Reply(status, (), b"", 1.0, asked)
-    verdict = decide(policy, judge_http(outcome, NOW_MS), attempt, NOW_MS, roll)
+    policy = RetryPolicy(max_attempts, tuple(backoff), jitter, frozenset(last_words))
+    judged = judge_http(Reply(status, (), b"", 1.0, retry_after=asked), NOW_MS)
+    judged = given_up(policy, judged, status)
+    verdict = decide(policy, judged, attempt, NOW_MS, roll, probe=probe)
     if isinstance(verdict, RetryAt):
-        assert attempt < max_attempts
+        assert verdict.counted != (probe or status == 410)
+        assert attempt < max_attempts or not verdict.counted
+        assert status not in last_words
         delay_ms = verdict.due_ms - NOW_MS
         assert delay_ms >= retry_after_ms(asked, NOW_MS)
         assert delay_ms <= max(max(backoff) * (1 + jitter) + 1, RETRY_AFTER_MAX_MS)
     elif isinstance(verdict, Dead):
-        assert attempt >= max_attempts
+        assert status in last_words or (attempt >= max_attempts and not probe and status != 410)
 
 
 @given(st.uuids())

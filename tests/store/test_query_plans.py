@@ -17,6 +17,10 @@ from dispatchd.store.sqlite.rows import statements
 
 HOT = {
     "claim": ("crm", 1, 10),
+    "claim_in_order": ("crm",),
+    "add_ordered_delivery": (b"x", "crm", 1),
+    "give_places": ("crm",),
+    "order_lane": (1, "crm"),
     "next_due": ("crm", 1),
     "event": (b"x",),
     "owes": ("crm",),
@@ -76,6 +80,8 @@ async def test_the_plan_searches(name: str, tmp_path: Path) -> None:
     assert not [step for step in plan if "SCAN" in step or "TEMP B-TREE" in step], plan
     if name in ("claim", "next_due", "owes"):
         assert any("deliveries_due" in step for step in plan), plan
+    if name == "claim_in_order":
+        assert any("deliveries_in_order" in step for step in plan), plan
     if name == "forget":
         assert any("idempotency_expires (expires_ms<?)" in step for step in plan), plan
 

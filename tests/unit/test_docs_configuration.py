@@ -10,6 +10,7 @@ import yaml
 from dispatchd.config import (
     AdminConfig,
     ApiKeyConfig,
+    BreakerConfig,
     Config,
     DestinationConfig,
     EndpointConfig,
@@ -45,6 +46,7 @@ SECTIONS = {
     "tls": TlsConfig,
     "signing": SigningConfig,
     "retry": RetryConfig,
+    "breaker": BreakerConfig,
 }
 
 
@@ -101,6 +103,7 @@ def test_the_example_has_the_keys_of_the_models():
         "tls": [d["tls"] for d in destinations if "tls" in d],
         "signing": [d["signing"] for d in destinations if isinstance(d.get("signing"), dict)],
         "retry": [d["retry"] for d in destinations if "retry" in d],
+        "breaker": [d["breaker"] for d in destinations if "breaker" in d],
     }
     # Every way to place a key or a timestamp; one line of the example shows one of them.
     alternatives = {

@@ -12,7 +12,8 @@ from typing import Any, Final, TypeVar
 from dispatchd.errors import StoreUnavailable, StoreUnusable, WriteRejected
 from dispatchd.store.sqlite.rows import schema
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
+
 Step = tuple[str, Sequence[Any]]
 T = TypeVar("T")
 

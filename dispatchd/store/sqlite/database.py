@@ -27,6 +27,7 @@ class Database:
         self._reader: Connection | None = None
         self._files: files.OpenFiles | None = None
         self._lock: int | None = None  # a file descriptor
+        self._ordered: frozenset[str] = frozenset()  # the lanes worked off in order of receipt
         self._ahead_ms = 0  # how far the schedule, which never goes back, is ahead of the clock
 
     async def open(self) -> None:

@@ -1,6 +1,7 @@
 """What ingest asks of SQLite."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from dispatchd.model import Delivery, DeliveryStatus, Event
 from dispatchd.store.base import Duplicate, Idempotency
@@ -23,11 +24,17 @@ class Intake(Writes):
         key = to_key(event.id)
         due_ms = event.received_ms
         row = event_to_row(event, key)
+        deliveries = tuple(
+            (key, destination, due_ms + self._ahead_ms) for destination in destinations
+        )
+        in_order: tuple[tuple[Any, ...], ...] = ()
+        if self._ordered:
+            in_order = tuple(one for one in deliveries if one[1] in self._ordered)
+            deliveries = tuple(one for one in deliveries if one[1] not in self._ordered)
         write = Write(
             event=row,
-            deliveries=tuple(
-                (key, destination, due_ms + self._ahead_ms) for destination in destinations
-            ),
+            deliveries=deliveries,
+            in_order=in_order,
             remember=None
             if idempotency is None
             else (row[2], idempotency.key, key, idempotency.expires_ms),

@@ -41,6 +41,27 @@ class LaneStates(Database):
 
         return await self._transaction(declare)
 
+    async def order_lanes(self, destinations: Collection[str]) -> None:
+        """Declare which lanes are worked off in order of receipt."""
+
+        def declare(writer: sqlite3.Connection) -> None:
+            known = writer.execute("SELECT destination FROM lanes").fetchall()
+            run_steps(
+                [
+                    (self._sql["add_lane"], [(name,) for name in destinations]),
+                    (self._sql["give_places"], [(name,) for name in destinations]),
+                    (self._sql["order_lane"], [(1, name) for name in destinations]),
+                    (
+                        self._sql["order_lane"],
+                        [(0, row[0]) for row in known if row[0] not in destinations],
+                    ),
+                ],
+                writer,
+            )
+
+        self._ordered = frozenset(destinations)  # before: what is kept from here on has its place
+        await self._transaction(declare)
+
     async def hold_lane(
         self,
         destination: str,

@@ -8,6 +8,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: add_delivery
 INSERT INTO deliveries (event_id, destination, status, due_ms) VALUES (?, ?, 'queued', ?);
 
+-- name: add_ordered_delivery
+INSERT INTO deliveries (event_id, destination, status, due_ms, place)
+SELECT ?1, ?2, 'queued', ?3, seq FROM events WHERE id = ?1;
+
 -- name: add_attempt
 INSERT INTO attempts (event_id, destination, number, started_ms, latency_ms, status_code, error,
                       message, response_headers, response_head, transform)
@@ -32,6 +36,25 @@ SELECT d.event_id, d.destination, d.status, d.attempts, d.attempts_before, d.rep
 FROM deliveries d JOIN events e ON e.id = d.event_id
 WHERE d.destination = ? AND d.status IN ('queued', 'retrying') AND d.due_ms <= ?
 ORDER BY d.due_ms, d.event_id LIMIT ?;
+
+-- name: claim_in_order
+SELECT d.event_id, d.destination, d.status, d.attempts, d.attempts_before, d.replays, d.due_ms,
+       length(e.body) + iif(d.as_sent, coalesce((
+           SELECT length(s.body) FROM sent s
+           WHERE s.event_id = d.event_id AND s.destination = d.destination), 0), 0),
+       d.as_sent
+FROM deliveries d JOIN events e ON e.id = d.event_id
+WHERE d.destination = ? AND d.place IS NOT NULL AND d.status IN ('queued', 'retrying')
+ORDER BY d.place LIMIT 1;
+
+-- What became an ordered lane since the last daemon has no places yet.
+-- name: give_places
+UPDATE deliveries SET place = (SELECT seq FROM events WHERE id = event_id)
+WHERE destination = ?1 AND status IN ('queued', 'retrying') AND place IS NULL
+    AND NOT (SELECT ordered FROM lanes WHERE destination = ?1);
+
+-- name: order_lane
+UPDATE lanes SET ordered = ? WHERE destination = ? AND ordered != ?1;
 
 -- name: next_due
 SELECT due_ms FROM deliveries
@@ -102,7 +125,10 @@ FROM attempts WHERE event_id = ? ORDER BY destination, number;
 -- that nobody starts a run that another has started since. With a status, only while it is that.
 -- name: replay
 UPDATE deliveries SET status = 'queued', due_ms = ?1, attempts_before = attempts,
-                      replays = replays + 1, as_sent = ?2
+                      replays = replays + 1, as_sent = ?2,
+                      place = (SELECT e.seq FROM events e JOIN lanes l
+                               ON e.id = deliveries.event_id
+                                  AND l.destination = deliveries.destination AND l.ordered)
 WHERE event_id = ?3 AND destination = ?4 AND replays = ?5 AND (?6 IS NULL OR status = ?6);
 
 -- What a job looks at, in the order of a key each: named events, failed deliveries, all events.

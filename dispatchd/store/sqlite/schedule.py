@@ -76,6 +76,28 @@ class Schedule(Writes):
             missed = len(taken) < len(found.ready) or not look.missed.isdisjoint(found.replayed)
         return replace(found, ready=taken, more=True) if missed else found
 
+    async def claim_in_order(self, destination: str, now_ms: int, max_bytes: int) -> Claimed:
+        """Hand out the open delivery whose event was kept first, if it is due by `now_ms`."""
+        ahead_ms = self._ahead_ms
+        with self._claims.look(destination) as look:
+
+            def find(reader: sqlite3.Connection) -> Claimed:
+                for row in reader.execute(self._sql["claim_in_order"], (destination,)).fetchall():
+                    first = delivery_from_row(row, ahead_ms)
+                    if first.due_ms > now_ms:
+                        return Claimed([], more=False, next_due_ms=first.due_ms)
+                    if row[7] > max_bytes:
+                        return Claimed([], more=True, next_due_ms=None, next_bytes=row[7])
+                    if first.as_sent is not None:
+                        first = self._as_sent(reader, first)
+                    event = self._events(reader, [first.event_id])[first.event_id]
+                    return Claimed([(first, event)], more=True, next_due_ms=None)
+                return Claimed([], more=False, next_due_ms=None)
+
+            found = await self._ask(find)
+            taken = [one for one in found.ready if look.take(one[0].event_id, one[0].replays)]
+        return found if len(taken) == len(found.ready) else replace(found, ready=taken)
+
     def _as_sent(self, reader: sqlite3.Connection, delivery: Delivery) -> Delivery:
         """Find what the last attempt sent: the event's own body, unless another was kept."""
         key = (to_key(delivery.event_id), delivery.destination)

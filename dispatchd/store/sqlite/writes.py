@@ -22,6 +22,7 @@ class Write:
 
     event: tuple[Any, ...] | None = None
     deliveries: tuple[tuple[Any, ...], ...] = ()
+    in_order: tuple[tuple[Any, ...], ...] = ()  # those to ordered lanes
     attempt: tuple[Any, ...] | None = None
     settle: dict[str, Any] | None = None
     sent: tuple[bytes, str, bytes] | None = None
@@ -140,6 +141,7 @@ def _steps(
         (sql["add_event"], [w.event for w in batch if w.event is not None]),
         (sql["remember"], keys),
         (sql["add_delivery"], [row for w in batch for row in w.deliveries]),
+        (sql["add_ordered_delivery"], [row for w in batch for row in w.in_order]),
         (sql["add_attempt"], [w.attempt for w in batch if w.attempt is not None]),
         (sql["settle"], [w.settle for w in batch if w.settle is not None]),
         (sql["keep_sent"], [w.sent for w in batch if w.sent is not None]),
