@@ -559,3 +559,15 @@ def test_a_send_cancelled_as_it_connects_closes_its_socket_once(
         listener.close()
 
     uvloop.run(cancel_as_it_connects())
+
+
+async def test_bytes_that_came_with_the_handshake_close_the_connection() -> None:
+    """Through a tunnel they come before the connection has its transport, and were dropped."""
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+    connection = Connection(loop)
+    connection.data_received(b"HTTP/1.1 200 OK\r\n")
+    connection.connection_made(transport)
+    assert transport.is_closing()
+    theirs.close()
