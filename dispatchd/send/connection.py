@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answer",
         "_done",
+        "_early",
         "_loop",
         "_on_idle",
         "_on_lost",
@@ -68,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._done: asyncio.Future[None] | None = None
         self._unsent: memoryview | None = None
         self._paused = False
+        self._early = False  # bytes came before the transport: in a tunnel, with the handshake
         self.idle_s: float | None = None  # how long the server says it keeps it open
 
     # An exchange
@@ -170,11 +172,14 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        if self._early:
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         """Read bytes into the answer they belong to; close where they belong to none."""
         answer = self._answer
         if answer is None:
+            self._early = True
             self.abort()
             return
         try:

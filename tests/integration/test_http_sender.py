@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
+import uvloop
 
 from dispatchd.model import ErrorClass, Failure, Outcome, Reply, Request
 from dispatchd.send import HttpSender
@@ -533,3 +534,40 @@ async def test_what_a_sender_opens_while_it_closes_is_closed(start: Start) -> No
         await asyncio.gather(*sending)
     await asyncio.sleep(0)
     assert not faults
+
+
+def test_a_send_cancelled_as_it_connects_closes_its_socket_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On the daemon's own loop: a number closed twice may be another file's by then."""
+    connection_made = Connection.connection_made
+
+    async def cancel_as_it_connects() -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        async with HttpSender() as sender:
+            sending = asyncio.create_task(sender.send(post(url)))
+
+            def cancel(connection: Connection, transport: asyncio.BaseTransport) -> None:
+                connection_made(connection, transport)
+                sending.cancel()
+
+            monkeypatch.setattr(Connection, "connection_made", cancel)
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            assert not sender._open
+        listener.close()
+
+    uvloop.run(cancel_as_it_connects())
+
+
+async def test_bytes_that_came_with_the_handshake_close_the_connection() -> None:
+    """Through a tunnel they come before the connection has its transport, and were dropped."""
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+    connection = Connection(loop)
+    connection.data_received(b"HTTP/1.1 200 OK\r\n")
+    connection.connection_made(transport)
+    assert transport.is_closing()
+    theirs.close()
