@@ -165,7 +165,7 @@ async def test_healthz_while_draining(tmp_path: Path) -> None:
     app._receiver.stopping = True
     async with aiohttp.ClientSession() as http:
         async with http.get(f"http://127.0.0.1:{app.port}/healthz") as response:
-            assert (response.status, await response.json()) == (503, {"status": "unavailable"})
+            assert (response.status, await response.json()) == (503, {"status": "stopping"})
         headers = {"X-Dispatch-Signature": signature(BODY, "a-secret")}
         url = f"http://127.0.0.1:{app.port}/hooks/my-slug"
         async with http.post(url, data=BODY, headers=headers) as response:
