@@ -25,6 +25,8 @@ async def read_body(
     declared = request.content_length
     if declared is not None and declared > max_bytes:
         raise TooLarge
+    if declared == 0:
+        return b""
     content = request.content
     if declared is not None and content.is_eof() and content.total_bytes == declared:
         share.whole(declared)

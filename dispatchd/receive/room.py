@@ -22,7 +22,8 @@ class Bounds:
     # Of bodies over `small_bytes`, except a single one: the rest is for small ones alone.
     large_bytes: int = 96 * MIB
     small_bytes: int = MIB // 4
-    client_bytes: int = 32 * MIB  # of one client's, except a single body
+    client_bytes: int = 32 * MIB  # of one client's large ones, except a single one,
+    client_small_bytes: int = 8 * MIB  # and of its small ones: the former must not keep these out
     # Such a body may take the last eighth too: were there one on each connection, all would fit.
     tiny_bytes: int = 4 * 1024
 
@@ -33,15 +34,21 @@ class Bounds:
 
 
 class Room:
-    """What bodies take, in all, of large ones and of each client."""
+    """What bodies take: in all, the large ones, and each client's large and small ones."""
 
-    __slots__ = ("all_bytes", "bounds", "clients", "large_bytes")
+    __slots__ = ("all_bytes", "bounds", "clients_large", "clients_small", "large_bytes")
 
     def __init__(self, bounds: Bounds | None = None) -> None:
         self.bounds = bounds or Bounds()
         self.all_bytes = 0
         self.large_bytes = 0
-        self.clients: dict[str, int] = {}
+        self.clients_large: dict[str, int] = {}
+        self.clients_small: dict[str, int] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything was given back."""
+        return not (self.all_bytes or self.large_bytes or self.clients_large or self.clients_small)
 
 
 class Share:
@@ -50,14 +57,14 @@ class Share:
     `client` is whom it counts as; None counts as nobody, where that cannot be told.
     """
 
-    __slots__ = ("_bytes", "_client", "_counted_bytes", "_large_bytes", "_room")
+    __slots__ = ("_bytes", "_client", "_large_bytes", "_room", "_small_bytes")
 
     def __init__(self, room: Room, client: str | None = None) -> None:
         self._room = room
         self._client = client
         self._bytes = 0
-        self._counted_bytes = 0  # of the client's
-        self._large_bytes = 0  # of large bodies'
+        self._large_bytes = 0  # all of it, from the byte that makes it large
+        self._small_bytes = 0  # counted of the client
 
     def whole(self, size_bytes: int) -> None:
         """Take room for a body that is here at once: no client can hold it back."""
@@ -69,26 +76,27 @@ class Share:
 
     def add(self, size_bytes: int) -> None:
         """Take more room, for what has come. Raises NoRoom."""
-        room, bounds = self._room, self._room.bounds
+        room, bounds, client = self._room, self._room.bounds, self._client
         total = self._bytes + size_bytes
-        # All of it, from the byte that makes it so.
-        large = total if total > bounds.small_bytes else 0
-        others = room.large_bytes - self._large_bytes
-        if large and others and others + large > bounds.large_bytes:
-            raise NoRoom
+        is_large = total > bounds.small_bytes
+        large, small = (total, 0) if is_large else (0, total)
         most_bytes = bounds.all_bytes if total <= bounds.tiny_bytes else bounds.held_bytes
         if room.all_bytes + size_bytes > most_bytes:
             raise NoRoom
-        if self._client is not None:
-            others = room.clients.get(self._client, 0) - self._counted_bytes
-            if others > 0 and others + total > bounds.client_bytes:
-                raise NoRoom
-            room.clients[self._client] = others + total
-            self._counted_bytes = total
+        if is_large:
+            _check(room.large_bytes - self._large_bytes, large, bounds.large_bytes)
+        if client is not None:
+            if is_large:
+                others = room.clients_large.get(client, 0) - self._large_bytes
+                _check(others, large, bounds.client_bytes)
+            else:
+                others = room.clients_small.get(client, 0) - self._small_bytes
+                _check(others, small, bounds.client_small_bytes)
+            _change(room.clients_large, client, large - self._large_bytes)
+            _change(room.clients_small, client, small - self._small_bytes)
         room.large_bytes += large - self._large_bytes
-        self._large_bytes = large
         room.all_bytes += size_bytes
-        self._bytes = total
+        self._bytes, self._large_bytes, self._small_bytes = total, large, small
 
     def __enter__(self) -> Self:
         return self
@@ -98,11 +106,23 @@ class Share:
         room.all_bytes -= self._bytes
         room.large_bytes -= self._large_bytes
         if self._client is not None:
-            left = room.clients.get(self._client, 0) - self._counted_bytes
-            if left:
-                room.clients[self._client] = left
-            else:
-                room.clients.pop(self._client, None)
+            _change(room.clients_large, self._client, -self._large_bytes)
+            _change(room.clients_small, self._client, -self._small_bytes)
+
+
+def _check(others_bytes: int, own_bytes: int, most_bytes: int) -> None:
+    """Raise NoRoom where both are too much; a single body may be as large as the config says."""
+    if others_bytes > 0 and others_bytes + own_bytes > most_bytes:
+        raise NoRoom
+
+
+def _change(clients: dict[str, int], client: str, size_bytes: int) -> None:
+    if size_bytes:
+        now_bytes = clients.get(client, 0) + size_bytes
+        if now_bytes:
+            clients[client] = now_bytes
+        else:
+            del clients[client]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
+from yarl import URL
 
 from dispatchd.log import Log
 from dispatchd.receive.answers import HttpAnswer, Refusal, raw_answer, refused
@@ -129,7 +130,11 @@ class _Protocol(RequestHandler):
 
     def _feed(self, data: bytes) -> None:
         """Feed the parser, and watch a head that does not end."""
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except ValueError:  # older aiohttp lets it out where a URL in absolute form is none
+            self._refuse_head(400, "bad_request", "the request is not valid HTTP")
+            return
         if self._is_at_rest() and data:  # the head is not whole
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_MAX_BYTES:
@@ -272,6 +277,12 @@ class _Server(web.Server):
         except TimeoutError:
             return False
         return True
+
+    def _make_request(self, message: Any, *rest: Any) -> web.BaseRequest:
+        try:
+            return super()._make_request(message, *rest)
+        except ValueError:  # older aiohttp finds only here that a URL in absolute form is none
+            return super()._make_request(message._replace(url=URL("/"), path="/"), *rest)
 
     def refused(self) -> None:
         """Count a connection that was one too many, for the log."""

@@ -53,6 +53,10 @@ def test_one_client_leaves_room_for_others() -> None:
     with shares[0]:
         pass
     shares[3].add(0)
+    for _ in range(8 * MIB // SMALL):  # its large ones keep its small ones out no more
+        Share(room, "192.0.2.1").add(SMALL)
+    with pytest.raises(NoRoom):
+        Share(room, "192.0.2.1").add(SMALL)
     Share(room, "192.0.2.1").whole(SMALL)
 
 
@@ -60,7 +64,12 @@ def test_a_single_body_may_be_as_large_as_the_config_says() -> None:
     room = Room()
     with Share(room, "192.0.2.1") as share:
         share.add(100 * MIB)
-    assert (room.all_bytes, room.large_bytes, room.clients) == (0, 0, {})
+    assert room.is_empty
+
+
+def held(room: Room) -> tuple[int, int, dict[str, int], dict[str, int]]:
+    clients = (dict(room.clients_large), dict(room.clients_small))
+    return (room.all_bytes, room.large_bytes, *clients)
 
 
 def test_a_large_body_that_is_here_at_once_makes_no_room_for_large_ones() -> None:
@@ -68,7 +77,7 @@ def test_a_large_body_that_is_here_at_once_makes_no_room_for_large_ones() -> Non
     room = Room()
     with Share(room, "192.0.2.1") as share:
         share.whole(MIB // 2)
-    assert (room.all_bytes, room.large_bytes, room.clients) == (0, 0, {})
+    assert room.is_empty
 
 
 @given(
@@ -78,22 +87,25 @@ def test_a_large_body_that_is_here_at_once_makes_no_room_for_large_ones() -> Non
     )
 )
 def test_what_is_taken_is_given_back(bodies: list[tuple[str | None, list[int]]]) -> None:
-    bounds = Bounds(all_bytes=200, large_bytes=120, small_bytes=50, client_bytes=100)
+    bounds = Bounds(
+        all_bytes=200, large_bytes=120, small_bytes=50, client_bytes=100, client_small_bytes=60
+    )
     room, shares = Room(bounds), []
     for client, parts in bodies:
         share = Share(room, client)
         shares.append(share)
         for size in parts:
-            before = (room.all_bytes, room.large_bytes, dict(room.clients))
+            before = held(room)
             try:
                 share.add(size)
             except NoRoom:
-                assert (room.all_bytes, room.large_bytes, room.clients) == before
+                assert held(room) == before
         assert room.all_bytes <= bounds.all_bytes
+        assert room.large_bytes == sum(share._large_bytes for share in shares)
     for share in shares:
         with share:
             pass
-    assert (room.all_bytes, room.large_bytes, room.clients) == (0, 0, {})
+    assert room.is_empty
 
 
 RATES = Rates(start_s=30, slowest_bytes_per_s=64 * 1024, grace_s=10, least_bytes_per_s=16 * 1024)
