@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -9,7 +10,7 @@ from dispatchd.clock import Clock
 from dispatchd.deliver.attempt import bare_attempt
 from dispatchd.errors import StoreUnavailable
 from dispatchd.facts import AttemptEnded, InternalError, Tell
-from dispatchd.model import Attempt, Delivery, ErrorClass, Event, Failure, Verdict
+from dispatchd.model import Attempt, Delivery, ErrorClass, Event, Failure, RetryAt, Verdict
 from dispatchd.store.base import Schedule
 from dispatchd.store.health import StoreHealth
 
@@ -45,8 +46,11 @@ class Recorder:
     def record(self, delivery: Delivery, event: Event, attempt: Attempt, verdict: Verdict) -> None:
         """Keep a result; returns at once."""
         self.waiting += 1
+        due_s = self._due_s(verdict) if isinstance(verdict, RetryAt) else 0.0
         written = self._store.record(delivery, attempt, verdict)
-        written.add_done_callback(partial(self._written, delivery, event, attempt, verdict))
+        written.add_done_callback(
+            partial(self._written, delivery, event, attempt, verdict, due_s=due_s)
+        )
 
     async def drained(self, deadline_s: float) -> None:
         """Return when every result is on disk, or after `deadline_s`."""
@@ -68,6 +72,8 @@ class Recorder:
         attempt: Attempt,
         verdict: Verdict,
         written: "asyncio.Future[None]",
+        *,
+        due_s: float,
     ) -> None:
         error = None if written.cancelled() else written.exception()
         if error is None:
@@ -77,7 +83,7 @@ class Recorder:
             return
         self.unwritten += 1
         trouble = asyncio.create_task(
-            self._in_trouble(error, delivery, event, attempt, verdict), name="record"
+            self._in_trouble(error, delivery, event, attempt, verdict, due_s=due_s), name="record"
         )
         self._troubles.add(trouble)
         trouble.add_done_callback(self._troubles.discard)
@@ -89,6 +95,8 @@ class Recorder:
         event: Event,
         attempt: Attempt,
         verdict: Verdict,
+        *,
+        due_s: float,
     ) -> None:
         """Try until the result is written; one that is itself at fault is written bare."""
         while True:
@@ -106,6 +114,9 @@ class Recorder:
                 words = "the result of this attempt could not be kept as it was"
                 failure = Failure(ErrorClass.INTERNAL, words, attempt.latency_ms)
                 attempt = bare_attempt(delivery, attempt.started_ms, failure)
+            if isinstance(verdict, RetryAt):  # the wall clock may have been set meanwhile
+                wait_ms = round((due_s - self._clock.monotonic_s()) * 1000)
+                verdict = replace(verdict, due_ms=self._clock.now_ms() + wait_ms)
             try:
                 await self._store.record(delivery, attempt, verdict)
             except Exception as again:  # noqa: BLE001 - whatever it is, the delivery is in hand
@@ -116,6 +127,10 @@ class Recorder:
                 self._tell(AttemptEnded(event, attempt, verdict))
                 break
         self._done(event, attempt, verdict)
+
+    def _due_s(self, verdict: RetryAt) -> float:
+        """Return when (monotonic, s) a retry is due."""
+        return self._clock.monotonic_s() + (verdict.due_ms - self._clock.now_ms()) / 1000
 
     async def _quarantine(self, error: BaseException, delivery: Delivery) -> None:
         why = f"a result cannot be kept, and is tried again in {QUARANTINE_S:g} s: {error!r}"

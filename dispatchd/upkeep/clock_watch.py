@@ -38,6 +38,7 @@ class ClockWatch:
         self._log = log
         self._tell_jumped = jumped
         self._pending_ms = 0
+        self._in_doubt = False
         self._kept_s: float | None = None
         self._wall_ms = clock.now_ms()
         self._steady_s = clock.monotonic_s()
@@ -71,12 +72,17 @@ class ClockWatch:
 
     async def keep(self) -> None:
         """Write the clock and what is pending; in vain, it stays pending."""
+        if self._in_doubt:
+            return  # the next start knows by the clock as it was kept
         pending_ms = self._pending_ms
         try:
             await self._store.keep_time(self._wall_ms, pending_ms)
         except StoreUnavailable as error:
             self._health.failed(error)
             return
+        except asyncio.CancelledError:
+            self._in_doubt = True  # it may be written all the same: not to be counted again
+            raise
         self._pending_ms -= pending_ms
         self._kept_s = self._clock.monotonic_s()
 

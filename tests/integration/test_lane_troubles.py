@@ -260,3 +260,36 @@ async def test_a_retry_that_was_written_while_the_lane_was_full_is_not_overslept
     await seconds_pass(daemon, clock, A_SECOND_OR_SO)
     await sink.wait_for(3)
     await daemon.log.wait_for("attempt", number=2, result="success")
+
+
+async def test_a_clock_set_back_while_a_result_waits_to_be_written_postpones_nothing(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The due time was of the clock as it had been, and was written to the one set back."""
+    record = SqliteStore.record
+    well = False
+
+    def recording(self: SqliteStore, *args: Any) -> "asyncio.Future[None]":
+        if well:
+            return record(self, *args)
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        failed.set_exception(StoreUnavailable("full", "the database is on a full disk"))
+        return failed
+
+    async def fail_first(_request: web.Request, count: int) -> web.Response:
+        return web.Response(status=500 if count == 1 else 200)
+
+    monkeypatch.setattr(SqliteStore, "record", recording)
+    sink.answer = fail_first
+    clock = FakeClock()
+    retry = ", retry: {backoff: [1s], jitter: 0}"
+    daemon = await start_daemon(simple_config(sink, retry), clock=clock)
+    await daemon.accepted(b"{}")
+    await daemon.log.wait_for("storage_fault")
+    clock.set_wall(-3600)
+    while not daemon.log.of("clock_jump"):
+        await seconds_pass(daemon, clock, 1)
+    await seconds_pass(daemon, clock, A_SECOND_OR_SO)
+    well = True
+    await seconds_pass(daemon, clock, 2 * A_SECOND_OR_SO)
+    await daemon.log.wait_for("attempt", number=2, result="success")

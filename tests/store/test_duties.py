@@ -124,6 +124,21 @@ async def test_a_clock_set_right_again_before_it_was_written_leaves_nothing(rig:
     assert await rig.due_in_ms() == [60_000]
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_jump_whose_writing_was_cut_short_is_counted_once(rig: Rig, turns: int) -> None:
+    """At the end of the daemon the watch is cancelled, and the clock kept a last time."""
+    await rig.owe(2 * HOUR_MS)
+    rig.clock.set_wall(-3600)
+    step = asyncio.create_task(rig.watch.step())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    step.cancel()
+    await asyncio.gather(step, return_exceptions=True)
+    await rig.stop()
+    await rig.start()
+    assert await rig.due_in_ms() == [2 * HOUR_MS]
+
+
 async def test_a_quiet_clock_is_written_once_a_minute(rig: Rig) -> None:
     began_ms = await rig.store.kept_time()
     for _ in range(59):
