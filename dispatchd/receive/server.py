@@ -40,6 +40,7 @@ class _Protocol(RequestHandler):
     """
 
     __slots__ = (
+        "_answered",
         "_client",
         "_ended",
         "_entered",
@@ -51,6 +52,7 @@ class _Protocol(RequestHandler):
         "_unfed",
     )
     _server: "_Server"
+    _answered: int
     _client: str | None
     _ended: bool
     _entered: bool
@@ -64,6 +66,7 @@ class _Protocol(RequestHandler):
         """Let the connection in, or answer that there are too many."""
         self._head_timer = None
         self._head_bytes = 0
+        self._answered = 0
         self._ended = False
         self._last_body = None
         self._slice_is_due = False
@@ -144,10 +147,11 @@ class _Protocol(RequestHandler):
                 self._head_timer = None
         elif data and not (is_body or self._upgraded or self._buffer_paused):
             self._head_bytes += len(data)
-            if self._is_at_rest():
-                self._bound_head()
+            self._bound_head()
 
     def _bound_head(self) -> None:
+        if self._answered < self._request_count:
+            return  # what is under way is answered first
         if self._head_bytes > HEAD_MAX_BYTES:
             self._refuse_head(431, "headers_too_large", "the headers are too large")
         elif self._head_timer is None:
@@ -215,7 +219,8 @@ class _Protocol(RequestHandler):
         if (self._ended or self._server.closing) and not self._messages:
             resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
-        if self._head_bytes and not self._messages:
+        self._answered += 1
+        if self._head_bytes:
             self._bound_head()  # of the next, which has begun meanwhile
         return finished
 

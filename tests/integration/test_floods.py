@@ -1,6 +1,7 @@
 """Floods: too many requests, too many connections, and clients that never finish."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -277,15 +278,37 @@ async def test_a_kept_connection_may_rest_longer_than_a_head_may_take(serve: Ser
     writer.close()
 
 
-async def test_a_head_without_end_is_a_431(serve: Serve) -> None:
+@pytest.mark.parametrize("kept", [False, True])
+async def test_a_head_without_end_is_a_431(serve: Serve, kept: bool) -> None:
     port = await serve(Timeouts())
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    if kept:
+        writer.write(request())
+        assert (await reader.readuntil(b"19")).startswith(b"HTTP/1.1 200 ")
     head = b"POST / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 4000) for n in range(20))
     writer.write(head[: HEAD_MAX_BYTES + 1])
     status, raw = await answer(reader)
     assert status == 431
     assert b'"headers_too_large"' in raw
     writer.close()
+
+
+def test_a_head_without_end_that_comes_at_once_is_a_431() -> None:
+    """On the daemon's loop it may be here before aiohttp has begun to wait for it."""
+
+    async def scenario() -> tuple[int, bytes]:
+        async with server(Timeouts()) as port:
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(b"POST / HTTP/1.1\r\n" + b"X-A: %s\r\n" % (b"y" * 8000) * 9)
+                reader, writer = await asyncio.open_connection(sock=client)
+                try:
+                    return await answer(reader)
+                finally:
+                    writer.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        status, _ = runner.run(scenario())
+    assert status == 431
 
 
 @pytest.mark.parametrize(
