@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 from yarl import URL
@@ -41,21 +41,25 @@ class _Protocol(RequestHandler):
     """
 
     __slots__ = (
+        "_answered",
         "_client",
         "_ended",
         "_entered",
         "_head_bytes",
         "_head_timer",
+        "_last_body",
         "_server",
         "_slice_is_due",
         "_unfed",
     )
     _server: "_Server"
+    _answered: int
     _client: str | None
     _ended: bool
     _entered: bool
     _head_bytes: int
     _head_timer: asyncio.TimerHandle | None
+    _last_body: StreamReader | None
     _slice_is_due: bool
     _unfed: bytearray
 
@@ -63,7 +67,9 @@ class _Protocol(RequestHandler):
         """Let the connection in, or answer that there are too many."""
         self._head_timer = None
         self._head_bytes = 0
+        self._answered = 0
         self._ended = False
+        self._last_body = None
         self._slice_is_due = False
         self._unfed = bytearray()
         peer = transport.get_extra_info("peername")
@@ -130,21 +136,31 @@ class _Protocol(RequestHandler):
 
     def _feed(self, data: bytes) -> None:
         """Feed the parser, and watch a head that does not end."""
+        if self._head_bytes > HEAD_MAX_BYTES:
+            return  # it is refused once the answer before it is written
+        is_body, begun = self._is_unfinished(), self._request_count
         try:
             super().data_received(data)
         except ValueError:  # older aiohttp lets it out where a URL in absolute form is none
             self._refuse_head(400, "bad_request", "the request is not valid HTTP")
             return
-        if self._is_at_rest() and data:  # the head is not whole
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_MAX_BYTES:
-                self._refuse_head(431, "headers_too_large", "the headers are too large")
-            elif self._head_timer is None:
-                self._wait_for_head()
-        elif self._request_count and self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        if self._request_count != begun:  # a head is whole
+            self._last_body = self._messages[-1][1]
             self._head_bytes = 0
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+        elif data and not (is_body or self._upgraded or self._buffer_paused):
+            self._head_bytes += len(data)
+            self._bound_head()
+
+    def _bound_head(self) -> None:
+        if self._answered < self._request_count:
+            return  # what is under way is answered first
+        if self._head_bytes > HEAD_MAX_BYTES:
+            self._refuse_head(431, "headers_too_large", "the headers are too large")
+        elif self._head_timer is None:
+            self._wait_for_head()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's says nothing: it closes
         """Let a client that has ended its side have its answers, where its requests are whole."""
@@ -160,10 +176,7 @@ class _Protocol(RequestHandler):
 
     def _is_unfinished(self) -> bool:
         """Whether the last request that has begun lacks some of its body."""
-        if self._messages:
-            return not self._messages[-1][1].is_eof()
-        request = self._current_request
-        return request is not None and not request.content.is_eof()
+        return self._last_body is not None and not self._last_body.is_eof()
 
     def _close_unless_under_way(self) -> None:
         """Close where no answer will: the rest of a body or of a head will never come."""
@@ -210,7 +223,11 @@ class _Protocol(RequestHandler):
         """Write an answer; the last one on its connection once either side closes."""
         if (self._ended or self._server.closing) and not self._messages:
             resp.force_close()
-        return await super().finish_response(request, resp, start_time)
+        finished = await super().finish_response(request, resp, start_time)
+        self._answered += 1
+        if self._head_bytes:
+            self._bound_head()  # of the next, which has begun meanwhile
+        return finished
 
     def handle_error(
         self,

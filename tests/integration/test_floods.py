@@ -1,6 +1,7 @@
 """Floods: too many requests, too many connections, and clients that never finish."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -18,6 +19,7 @@ from dispatchd.receive.server import (
     HEAD_MAX_BYTES,
     LINES_AT_ONCE,
     SLICE_BYTES,
+    Handler,
     Timeouts,
     http_server,
 )
@@ -214,13 +216,13 @@ Serve = Callable[[Timeouts], Awaitable[int]]
 
 
 @asynccontextmanager
-async def server(timeouts: Timeouts) -> AsyncIterator[int]:
-    """Run our HTTP server over a handler that reads the body and says how long it was."""
+async def server(timeouts: Timeouts, handler: Handler | None = None) -> AsyncIterator[int]:
+    """Run our HTTP server; without a handler, over one that says how long the body was."""
 
     async def handle(request: web.BaseRequest) -> HttpAnswer:
         return HttpAnswer(200, str(len(await request.read())).encode())
 
-    made = http_server(handle, RecordingLog(), Connections(100, 100), timeouts)
+    made = http_server(handler or handle, RecordingLog(), Connections(100, 100), timeouts)
     runner = web.ServerRunner(made, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -276,15 +278,77 @@ async def test_a_kept_connection_may_rest_longer_than_a_head_may_take(serve: Ser
     writer.close()
 
 
-async def test_a_head_without_end_is_a_431(serve: Serve) -> None:
+@pytest.mark.parametrize("kept", [False, True])
+async def test_a_head_without_end_is_a_431(serve: Serve, kept: bool) -> None:
     port = await serve(Timeouts())
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    if kept:
+        writer.write(request())
+        assert (await reader.readuntil(b"19")).startswith(b"HTTP/1.1 200 ")
     head = b"POST / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 4000) for n in range(20))
     writer.write(head[: HEAD_MAX_BYTES + 1])
     status, raw = await answer(reader)
     assert status == 431
     assert b'"headers_too_large"' in raw
     writer.close()
+
+
+def test_a_head_without_end_that_comes_at_once_is_a_431() -> None:
+    """On the daemon's loop it may be here before aiohttp has begun to wait for it."""
+
+    async def scenario() -> tuple[int, bytes]:
+        async with server(Timeouts()) as port:
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(b"POST / HTTP/1.1\r\n" + b"X-A: %s\r\n" % (b"y" * 8000) * 9)
+                reader, writer = await asyncio.open_connection(sock=client)
+                try:
+                    return await answer(reader)
+                finally:
+                    writer.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        status, _ = runner.run(scenario())
+    assert status == 431
+
+
+@pytest.mark.parametrize(
+    ("head_bytes", "told"), [(HEAD_MAX_BYTES + 1, b" 431 "), (30_000, b" 408 ")]
+)
+async def test_a_head_that_comes_while_another_is_answered_is_bounded_too(
+    monkeypatch: pytest.MonkeyPatch, head_bytes: int, told: bytes
+) -> None:
+    """Behind a refusal that waits, a MiB of headers was held for 75 s: 235 MB for one client."""
+    came, go_on = asyncio.Event(), asyncio.Event()
+    feed, fed = RequestHandler.data_received, 0
+
+    def watched(self: RequestHandler, data: bytes) -> None:
+        nonlocal fed
+        feed(self, data)
+        fed += len(data)
+        came.set()
+
+    async def handle(request: web.BaseRequest) -> HttpAnswer:
+        body = await request.read()
+        await go_on.wait()
+        return HttpAnswer(200, str(len(body)).encode())
+
+    monkeypatch.setattr(RequestHandler, "data_received", watched)
+    first = request(b"x" * 300_000)
+    head = b"POST / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 4000) for n in range(20))
+    async with server(Timeouts(head_s=0.05), handle) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        sent = 0
+        for part in (first, head[:head_bytes]):  # a read that ends one and begins the next is free
+            writer.write(part)
+            sent += len(part)
+            while fed < sent:
+                came.clear()
+                await came.wait()
+        go_on.set()
+        status, raw = await answer(reader)
+        assert status == 200
+        assert raw.partition(b"300000")[2].startswith(b"HTTP/1.1" + told)
+        writer.close()
 
 
 async def test_a_header_too_long_is_a_431(serve: Serve) -> None:
