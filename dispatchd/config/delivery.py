@@ -66,7 +66,11 @@ def _retry(value: Any) -> Any:
     """Read the name of a preset as a section that holds it; an empty section as the default."""
     if value is None:
         return {}
-    return {"preset": value} if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if value not in PRESETS:
+        raise ValueError(f"must be a preset or a section; presets are {', '.join(PRESETS)}")
+    return {"preset": value}
 
 
 Retry = Annotated[
