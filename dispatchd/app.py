@@ -28,7 +28,7 @@ from dispatchd.receive.connections import Connections
 from dispatchd.receive.judge import Judge
 from dispatchd.receive.receiver import Receiver
 from dispatchd.receive.routes import compile_routes
-from dispatchd.receive.server import http_server
+from dispatchd.receive.server import close_listener, http_server
 from dispatchd.send import HttpSender
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
@@ -195,6 +195,7 @@ class App:
 
     async def _close_listener(self, runner: web.ServerRunner) -> None:
         """Take webhooks until the lanes have ended: they are kept, and sent after the restart."""
+        await close_listener(runner, REQUESTS_DRAIN_S)
         self._receiver.stopping = True
         await runner.cleanup()
 

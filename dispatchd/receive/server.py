@@ -347,7 +347,7 @@ def _stop_accepting(runner: web.ServerRunner) -> None:
     loop = asyncio.get_running_loop()
     for site in runner.sites:
         listening: Any = site._server  # noqa: SLF001 - aiohttp shows its address alone
-        for listener in listening.sockets:
+        for listener in () if listening is None else listening.sockets:  # it could not bind
             loop.remove_reader(listener.fileno())
 
 
