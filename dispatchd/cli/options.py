@@ -1,6 +1,5 @@
 """What several commands take: `--config`, `--json`, durations, points in time."""
 
-import re
 from collections.abc import Collection
 from datetime import datetime
 from typing import Final
@@ -8,12 +7,12 @@ from typing import Final
 import click
 
 from dispatchd.clock import SystemClock
+from dispatchd.durations import duration_ms
+
+ANY_MS: Final = 2**62  # however long ago: it reaches back to the beginning
 
 config_option = click.option("--config", "config_path", metavar="FILE", help="The config file.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-_DURATION: Final = re.compile(r"(\d{1,9})(ms|s|m|h|d)", re.ASCII)
-_UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def parse_duration(text: str) -> int:
@@ -40,8 +39,10 @@ def parse_since(text: str) -> int:
 
 
 def _duration_ms(text: str) -> int | None:
-    match = _DURATION.fullmatch(text)
-    return int(match[1]) * _UNIT_MS[match[2]] if match else None
+    try:
+        return duration_ms(text, most_ms=ANY_MS)
+    except ValueError:
+        return None
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:

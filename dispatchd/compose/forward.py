@@ -6,6 +6,7 @@ from functools import lru_cache, partial
 from typing import Any, Final
 
 from dispatchd.model import Event
+from dispatchd.strangers import utf8
 
 # Of one connection or one request alone (RFC 9110 sections 7.6.1 and 7.8, RFC 9113 section 3.1),
 # or said by the courier in its own way.
@@ -100,7 +101,7 @@ def sendable(value: str) -> str | None:
     Bytes that were no UTF-8 are sent as `?`, as which they are kept too.
     """
     if not value.isascii():
-        value = value.encode("utf-8", "replace").decode()
+        value = utf8(value)
     return value if value.isprintable() or not _CONTROLS.search(value) else None
 
 

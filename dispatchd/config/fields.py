@@ -6,16 +6,15 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr
 
 from dispatchd.config.values import (
-    DURATION_PATTERN,
     SIZE_PATTERN,
     check_header_name,
     check_header_token,
     check_header_value,
     check_name,
-    duration_ms,
     read_listen,
     size_bytes,
 )
+from dispatchd.durations import DURATION_PATTERN, duration_ms
 from dispatchd.model import Listen
 
 

@@ -33,11 +33,8 @@ from dispatchd.config.fields import (
 from dispatchd.config.part import Part
 from dispatchd.config.problems import quoted
 from dispatchd.config.sender import PublicBase, SenderConfig
-from dispatchd.config.values import (
-    Unquotable,
-    check_header_token,
-    duration_ms,
-)
+from dispatchd.config.values import Unquotable, check_header_token
+from dispatchd.durations import duration_ms
 from dispatchd.match import compile_filter, expression_problem
 from dispatchd.model import Listen
 

@@ -8,8 +8,6 @@ from urllib.parse import unquote, urlsplit
 from dispatchd.addresses import refusal
 from dispatchd.model import Listen
 
-_DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
-_DURATION_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SIZE: Final = re.compile(r"(\d{1,12})\s?(B|KB|MB|GB|KiB|MiB|GiB)", re.ASCII)
 _SIZE_BYTES: Final = {
     "B": 1,
@@ -20,8 +18,6 @@ _SIZE_BYTES: Final = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
-DURATION_MAX_MS: Final = 3650 * 86_400_000  # what is meant as "never" must still be added to a time
-DURATION_PATTERN: Final = r"^\d+(\.\d+)?(ms|s|m|h|d)$"
 SIZE_PATTERN: Final = r"^\d+ ?(B|KB|MB|GB|KiB|MiB|GiB)$"
 
 
@@ -32,19 +28,6 @@ class Unquotable(ValueError):  # noqa: N818 - it says how to treat the reason
         super().__init__(message)
         self.message = message
         self.why = why
-
-
-def duration_ms(value: Any) -> int:
-    """Read `500ms 30s 5m 2h 7d` as milliseconds. Raises ValueError that says what to write."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        raise ValueError(f'a duration needs a unit; write "{value:g}s" for seconds')  # noqa: TRY004 - pydantic's contract
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("is not a duration; write 500ms, 30s, 5m, 2h or 7d")
-    span_ms = round(float(match[1]) * _DURATION_MS[match[2]])
-    if span_ms > DURATION_MAX_MS:
-        raise ValueError("is longer than ten years; the longest is 3650d")
-    return span_ms
 
 
 def size_bytes(value: Any) -> int:

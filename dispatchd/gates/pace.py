@@ -1,7 +1,7 @@
 """The pace of a destination that only fails: so that a backlog for it costs next to nothing.
 
-After `AFTER_FAILURES` in a row attempts start `GAP_S` apart; one success restores full speed.
-Only the destination's own faults count.
+After `AFTER_FAILURES` in a row attempts start `GAP_S` apart, after each as many more twice as far,
+up to `GAP_MAX_S`; one success restores full speed. Only the destination's own faults count.
 """
 
 from typing import Final
@@ -11,6 +11,7 @@ from dispatchd.model import Delivered, Judged, Whose
 AFTER_FAILURES: Final = 32
 FAILING_AFTER: Final = 3
 GAP_S: Final = 0.1
+GAP_MAX_S: Final = 2.0  # how late the first success may come; 200 dead ones cost 100 attempts a s
 
 
 class Pace:
@@ -40,7 +41,8 @@ class Pace:
     def started(self, now_s: float) -> None:
         """Space the next attempt from this one."""
         if self.slow:
-            self._next_s = now_s + GAP_S
+            doublings = min(self.failures // AFTER_FAILURES - 1, 10)
+            self._next_s = now_s + min(GAP_S * 2.0**doublings, GAP_MAX_S)
 
     def ended(self, judged: Judged, now_s: float, *, probe: bool) -> None:  # noqa: ARG002 - a gate's signature
         """Count failures in a row."""

@@ -11,6 +11,7 @@ import orjson
 
 from dispatchd.match.event_types import glob_match
 from dispatchd.paths import at_path, split_path
+from dispatchd.strangers import utf8
 
 ROOTS: Final = ("event_type", "headers", "body", "source_ip")
 
@@ -134,7 +135,7 @@ def headers_object(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """
     found: dict[str, str] = {}  # plain text: a name may come as a subclass of str
     for name, value in headers:
-        text = value.encode("utf-8", "replace").decode()
+        text = utf8(value)
         found.setdefault(str(name), text)
         found.setdefault(name.lower(), text)
     return found

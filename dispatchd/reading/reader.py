@@ -18,6 +18,7 @@ from dispatchd.reading.document import NotJson, parse_json
 from dispatchd.reading.prune import Paths
 from dispatchd.reading.turns import Turns
 from dispatchd.reading.worker import READ, REPLY, REQUEST
+from dispatchd.strangers import utf8
 from dispatchd.verify import is_form
 
 # Up to this, the worst body keeps the loop for some 5 ms; JSON may be larger if it is not dense.
@@ -113,7 +114,7 @@ class _Process:
         question = orjson.dumps(
             {
                 "bodies": asked.bodies,
-                "content_type": content_type.encode("utf-8", "replace").decode(),
+                "content_type": utf8(content_type),
                 "paths": asked.paths,
                 "exact": asked.exact,
                 "json": asked.json,

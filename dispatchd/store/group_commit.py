@@ -42,8 +42,10 @@ class GroupCommit(Generic[W]):
     ) -> None:
         self._commit = commit
         self._limits = limits or Limits()
-        self._waiting: deque[tuple[W, int, asyncio.Future[None]]] = deque()
-        self._waiting_bytes = 0
+        self._waiting: deque[tuple[W, int, asyncio.Future[None], bool]] = deque()
+        # Of those that may be refused: results must not keep new events out.
+        self._bounded = 0
+        self._bounded_bytes = 0
         self._halves: deque[_Batch[W]] = deque()  # of a batch with a bad write: they go first
         self._closed = False
         self._idle = asyncio.Event()
@@ -62,15 +64,17 @@ class GroupCommit(Generic[W]):
         if self._closed:
             done.set_exception(StoreUnavailable("closed", "the store is closing"))
         elif not must_queue and (
-            len(self._waiting) >= self._limits.waiting
-            or self._waiting_bytes + size_bytes > self._limits.waiting_bytes
+            self._bounded >= self._limits.waiting
+            or self._bounded_bytes + size_bytes > self._limits.waiting_bytes
         ):
             done.set_exception(
                 StoreUnavailable("overloaded", "too many writes are waiting for the disk")
             )
         else:
-            self._waiting.append((write, size_bytes, done))
-            self._waiting_bytes += size_bytes
+            self._waiting.append((write, size_bytes, done, must_queue))
+            if not must_queue:
+                self._bounded += 1
+                self._bounded_bytes += size_bytes
             if self._idle.is_set():
                 self._idle.clear()
                 loop.call_soon(self._next)  # what else comes in this turn of the loop joins in
@@ -117,11 +121,13 @@ class GroupCommit(Generic[W]):
         batch: _Batch[W] = []
         batch_bytes = 0
         while self._waiting and len(batch) < self._limits.batch:
-            write, size_bytes, done = self._waiting[0]
+            write, size_bytes, done, must_queue = self._waiting[0]
             if batch and batch_bytes + size_bytes > self._limits.batch_bytes:
                 break
             self._waiting.popleft()
-            self._waiting_bytes -= size_bytes
+            if not must_queue:
+                self._bounded -= 1
+                self._bounded_bytes -= size_bytes
             batch_bytes += size_bytes
             batch.append((write, done))
         return batch

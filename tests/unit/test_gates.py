@@ -6,7 +6,7 @@ import pytest
 
 from dispatchd.gates import Breaker, BreakerPolicy, Cooldown, Gates, Pace, Spacing
 from dispatchd.gates.breaker import RAMP_PER_S, RAMP_S
-from dispatchd.gates.pace import AFTER_FAILURES, FAILING_AFTER, GAP_S
+from dispatchd.gates.pace import AFTER_FAILURES, FAILING_AFTER, GAP_MAX_S, GAP_S
 from dispatchd.gates.spacing import SLACK_S
 from dispatchd.model import Delivered, ErrorClass, Failed, HoldKind, Judged, Whose
 
@@ -40,6 +40,13 @@ def test_a_destination_that_only_fails_is_paced_until_it_does_not() -> None:
     tell(pace, FAILED)
     pace.started(5.0)
     assert (pace.slow, pace.opens_at(5.0)) == (True, 5.0 + GAP_S)
+    for wider in (2, 4, 8, 16):  # a dead one costs less and less
+        tell(pace, *[FAILED] * AFTER_FAILURES)
+        pace.started(5.0)
+        assert pace.opens_at(5.0) == 5.0 + GAP_S * wider
+    tell(pace, *[FAILED] * 1000)
+    pace.started(5.0)
+    assert pace.opens_at(5.0) == 5.0 + GAP_MAX_S
     tell(pace, OK)
     assert (pace.slow, pace.fresh, pace.opens_at(5.0)) == (False, True, 5.0)
 

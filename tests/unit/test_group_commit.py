@@ -85,6 +85,18 @@ async def test_bounds_of_the_queue() -> None:
     assert disk.batches[-1] == ["a", "b", "result"]
 
 
+async def test_results_that_wait_keep_no_new_event_out() -> None:
+    """Two hundred lanes had thousands of results waiting, and webhooks were answered 503."""
+    disk = Disk()
+    group = GroupCommit(disk.begin, Limits(waiting=2, waiting_bytes=100))
+    results = [group.submit(f"result {n}", 50, must_queue=True) for n in range(5)]
+    events = [asyncio.create_task(group.write(name, 50)) for name in "ab"]
+    await asyncio.sleep(0)
+    disk.free.set()
+    await asyncio.gather(*results, *events)
+    assert sum(len(batch) for batch in disk.batches) == 7
+
+
 async def test_a_batch_is_bounded_but_a_large_write_still_goes() -> None:
     disk = Disk()
     group = GroupCommit(disk.begin, Limits(batch=2, batch_bytes=10))

@@ -15,6 +15,7 @@ from dispatchd.model import (
     Event,
     EventStatus,
 )
+from dispatchd.strangers import utf8
 
 
 @cache
@@ -113,7 +114,7 @@ def attempt_to_row(attempt: Attempt, key: bytes) -> tuple[Any, ...]:
         attempt.latency_ms,
         attempt.status_code,
         attempt.error,
-        None if attempt.message is None else _as_text(attempt.message),
+        None if attempt.message is None else utf8(attempt.message),
         headers_to_json(attempt.response_headers),
         attempt.response_head,
         attempt.transform,
@@ -142,12 +143,7 @@ def headers_to_json(headers: tuple[tuple[str, str], ...]) -> str:
     try:
         return orjson.dumps(headers).decode()
     except TypeError:
-        return orjson.dumps([(_as_text(name), _as_text(value)) for name, value in headers]).decode()
-
-
-def _as_text(text: str) -> str:
-    """Replace lone surrogates: what a peer sent must never make a row that cannot be kept."""
-    return text.encode("utf-8", "replace").decode()
+        return orjson.dumps([(utf8(name), utf8(value)) for name, value in headers]).decode()
 
 
 def headers_from_json(text: str) -> tuple[tuple[str, str], ...]:
