@@ -173,3 +173,20 @@ async def test_healthz_while_draining(tmp_path: Path) -> None:
             assert response.status == 503
             assert int(response.headers["Retry-After"]) >= 1
     await app.stop()
+
+
+async def test_a_hang_up_ends_nothing_and_is_said(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(config_text(tmp_path))
+    process = await serving(config, {}, "--log-format", "json")
+    assert process.stderr is not None
+    said: list[str] = []
+    async with asyncio.timeout(20):
+        async for line in process.stderr:
+            said.append(json.loads(line)["event"])
+            if said[-1] == "started":
+                process.send_signal(signal.SIGHUP)
+            if said[-1] == "reload":
+                process.terminate()
+    assert await process.wait() == 0
+    assert said[-3:] == ["reload", "stopping", "stopped"]
