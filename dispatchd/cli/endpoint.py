@@ -40,7 +40,7 @@ def endpoint_lines(told: dict[str, Any]) -> Iterator[str]:
     if not told["active"]:
         yield "Problem     the endpoint is not active: senders get 404"
     yield f"Takes       POST {told['url'] or '/hooks/' + told['endpoint']} on {told['listen']}"
-    yield f"Sender      {told['provider']}"
+    yield f"Inbound      {told['provider']}"
     yield f"Proof       {told['proof']}"
     yield f"Bodies      {told['body']}"
     path = f", else the body's {told['event_type_path']}" if told["event_type_path"] else ""

@@ -9,10 +9,10 @@ from typing import Final
 from pydantic import ValidationError
 
 from dispatchd.config.document import Document, read_document
-from dispatchd.config.explain import explain
 from dispatchd.config.model import Config, StorageConfig
 from dispatchd.config.problems import ConfigProblems, Problem
 from dispatchd.config.rules import check_rules
+from dispatchd.config.wording import add_problems
 
 SYSTEM_CONFIG: Final = Path("/etc/dispatchd/config.yaml")
 FILE_MAX_BYTES: Final = 8 * 1024 * 1024
@@ -69,7 +69,7 @@ def load_outline(path: Path, environ: Mapping[str, str] | None = None) -> Outlin
     try:
         storage = Config.model_validate({k: v for k, v in value.items() if k == "storage"}).storage
     except ValidationError as error:
-        explain(error, document, Config)
+        add_problems(error, document, Config)
     found = [p for p in document.problems if not p.path or p.path.split(".")[0] == "storage"]
     if storage is None or found:
         raise ConfigProblems(found)
@@ -103,7 +103,7 @@ def _judge(document: Document) -> Config | None:
     try:
         config = Config.model_validate(document.value)
     except ValidationError as error:
-        explain(error, document, Config)
+        add_problems(error, document, Config)
     check_rules(document)
     return config
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from dispatchd.paths import at_path
-from dispatchd.reading.document import NotJson, exact_json, parse_json
+from dispatchd.reading.json_text import NotJson, exact_json, parse_json
 from dispatchd.verify import fields_document, fields_json, is_form, parse_form
 
 JSON: Final = "application/json"

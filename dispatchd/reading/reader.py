@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from dispatchd.reading.content import JSON, Bodies, Content, read_content
-from dispatchd.reading.document import NotJson, parse_json
+from dispatchd.reading.json_text import NotJson, parse_json
 from dispatchd.reading.prune import Paths
 from dispatchd.reading.turns import Turns
 from dispatchd.reading.worker import READ, REPLY, REQUEST

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final
 import orjson
 
 from dispatchd.reading.content import read_content
-from dispatchd.reading.document import NotJson
+from dispatchd.reading.json_text import NotJson
 from dispatchd.reading.prune import Wanted, prune
 
 REQUEST: Final = struct.Struct(">II")

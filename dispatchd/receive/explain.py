@@ -19,10 +19,10 @@ from dispatchd.match import (
 )
 from dispatchd.model import Event, EventStatus
 from dispatchd.receive.answers import Refusal
-from dispatchd.receive.decide import ENDPOINT_FILTER, LinkVerdict, link_filter
 from dispatchd.receive.judge import Judge, Judgement
 from dispatchd.receive.routes import Route
-from dispatchd.verify import Sender, document_json, storable_headers
+from dispatchd.receive.whither import ENDPOINT_FILTER, LinkVerdict, link_filter
+from dispatchd.verify import Inbound, document_json, storable_headers
 
 if TYPE_CHECKING:
     from dispatchd.config import Config, LinkConfig
@@ -77,7 +77,7 @@ async def explain(
     They are the receiver's own, by the same judge; here a refusal is told and not the end.
     """
     headers: CIMultiDict[str] = CIMultiDict(asked.headers)
-    sender = Sender("POST", headers, asked.query, asked.body, asked.now_ms / 1000)
+    sender = Inbound("POST", headers, asked.query, asked.body, asked.now_ms / 1000)
     told: dict[str, Any] = {
         "endpoint": route.slug,
         "verified": await _verified(route, sender, asked, judge),
@@ -136,7 +136,7 @@ async def explain(
     }
 
 
-async def _verified(route: Route, sender: Sender, asked: Inquiry, judge: Judge) -> dict[str, Any]:
+async def _verified(route: Route, sender: Inbound, asked: Inquiry, judge: Judge) -> dict[str, Any]:
     if asked.stored:  # its signature was not kept, but what it proved was
         return {"ok": True, "by": asked.auth, "why": None}
     try:

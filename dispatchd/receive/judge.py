@@ -12,13 +12,13 @@ from typing import Any, Final, Protocol
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.match import EVENT_TYPE_CUT, EVENT_TYPE_MAX_CHARS, Subject, event_type
 from dispatchd.reading.content import Content
-from dispatchd.reading.document import NotJson
+from dispatchd.reading.json_text import NotJson
 from dispatchd.reading.reader import CannotRead, Reader, is_soon_read, read_here
 from dispatchd.receive.answers import Refusal, unavailable
-from dispatchd.receive.decide import Decision, decide
 from dispatchd.receive.routes import Route
+from dispatchd.receive.whither import Decision, choose
 from dispatchd.store.base import Idempotency
-from dispatchd.verify import Answer, Genuine, Rejected, Sender
+from dispatchd.verify import Answer, Genuine, Inbound, Rejected
 
 RETRY_AFTER_CERTIFICATE_S: Final = 60
 # Hashing more than this keeps the loop for a millisecond or more; it lets the interpreter go.
@@ -59,7 +59,7 @@ class Judge:
         self._reader = reader
 
     async def prove(
-        self, route: Route, sender: Sender, stranger: str = ""
+        self, route: Route, sender: Inbound, stranger: str = ""
     ) -> tuple[Genuine, Content | None]:
         """Prove the sender; also return what the body says where that had to be read for it.
 
@@ -96,7 +96,7 @@ class Judge:
         return proof, content
 
     async def read(
-        self, route: Route, sender: Sender, stranger: str = "", *, proven: bool
+        self, route: Route, sender: Inbound, stranger: str = "", *, proven: bool
     ) -> Content:
         """Read the body: at once where that is soon done, else in a process of its own.
 
@@ -122,7 +122,7 @@ class Judge:
     async def judge(
         self,
         route: Route,
-        sender: Sender,
+        sender: Inbound,
         content: Content,
         source_ip: str | None,
         *,
@@ -142,7 +142,7 @@ class Judge:
             kind = kind[:EVENT_TYPE_MAX_CHARS]
         rule = route.idempotency
         subject = Subject(kind, headers, document, source_ip, content.json)
-        decision = await decide(route, subject, self._evaluator)
+        decision = await choose(route, subject, self._evaluator)
         return Judgement(
             subject,
             own,

@@ -27,7 +27,7 @@ from dispatchd.receive.room import NoRoom, Room, Share
 from dispatchd.receive.routes import Route, Routes
 from dispatchd.store.base import Duplicate, Idempotency, Intake
 from dispatchd.store.health import StoreHealth
-from dispatchd.verify import Answer, Sender, storable_headers
+from dispatchd.verify import Answer, Inbound, storable_headers
 
 HOOKS: Final = "/hooks/"
 NOSNIFF: Final = {"X-Content-Type-Options": "nosniff"}
@@ -246,10 +246,10 @@ def _source_ip(request: web.BaseRequest, client_ip: ClientIp) -> str | None:
     )
 
 
-def _sender(request: web.BaseRequest, body: bytes, now_ms: int) -> Sender:
+def _sender(request: web.BaseRequest, body: bytes, now_ms: int) -> Inbound:
     # The query as received: aiohttp's own URL requotes it, and signatures may cover it.
     query = request.raw_path.partition("?")[2]
-    return Sender(request.method, request.headers, query, body, now_ms / 1000)
+    return Inbound(request.method, request.headers, query, body, now_ms / 1000)
 
 
 def _answered(answer: Answer | None, told: WebhookAnswered) -> HttpAnswer:

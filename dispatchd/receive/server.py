@@ -8,7 +8,6 @@ from typing import Any, Final, cast
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
-from yarl import URL
 
 from dispatchd.log import Log
 from dispatchd.receive.answers import HttpAnswer, Refusal, raw_answer, refused
@@ -139,11 +138,7 @@ class _Protocol(RequestHandler):
         if self._head_bytes > HEAD_MAX_BYTES:
             return  # it is refused once the answer before it is written
         is_body, begun = self._is_unfinished(), self._request_count
-        try:
-            super().data_received(data)
-        except ValueError:  # older aiohttp lets it out where a URL in absolute form is none
-            self._refuse_head(400, "bad_request", "the request is not valid HTTP")
-            return
+        super().data_received(data)
         if self._request_count != begun:  # a head is whole
             self._last_body = self._messages[-1][1]
             self._head_bytes = 0
@@ -294,12 +289,6 @@ class _Server(web.Server):
         except TimeoutError:
             return False
         return True
-
-    def _make_request(self, message: Any, *rest: Any) -> web.BaseRequest:
-        try:
-            return super()._make_request(message, *rest)
-        except ValueError:  # older aiohttp finds only here that a URL in absolute form is none
-            return super()._make_request(message._replace(url=URL("/"), path="/"), *rest)
 
     def refused(self) -> None:
         """Count a connection that was one too many, for the log."""

@@ -27,7 +27,7 @@ from dispatchd.verify.form import (
     is_form,
     parse_form,
 )
-from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, Rejected, Sender
+from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, Inbound, Rejected
 from dispatchd.verify.keys import private_key_text, signing_secret_text
 from dispatchd.verify.paypal import Certificates
 from dispatchd.verify.providers import must_remember, provider_names
@@ -56,9 +56,9 @@ __all__ = [
     "Draft",
     "Genuine",
     "Headers",
+    "Inbound",
     "OutgoingSpec",
     "Rejected",
-    "Sender",
     "SignatureSpec",
     "SignedRequest",
     "Signer",
@@ -107,7 +107,7 @@ def verify(
 ) -> Genuine | Rejected:
     """Prove who sent `body` by the generic scheme, for callers without a compiled endpoint."""
     verifier = _generic(tuple(secrets), tuple(api_keys), open_to_all)
-    return verifier.verify(Sender("POST", headers, "", body, 0.0))
+    return verifier.verify(Inbound("POST", headers, "", body, 0.0))
 
 
 @lru_cache(maxsize=256)

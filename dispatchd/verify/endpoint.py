@@ -12,8 +12,8 @@ from dispatchd.verify.inbound import (
     Check,
     Genuine,
     Headers,
+    Inbound,
     Rejected,
-    Sender,
 )
 from dispatchd.verify.jwt import JwtCheck
 from dispatchd.verify.paypal import SIGNATURE as PAYPAL_SIGNATURE
@@ -183,7 +183,7 @@ class Verifier:
             )
         )
 
-    def verify(self, sender: Sender) -> Genuine | Rejected:
+    def verify(self, sender: Inbound) -> Genuine | Rejected:
         """Prove who sent the request.
 
         The strongest signature that is present decides, whatever else is; only without any
@@ -212,7 +212,7 @@ class Verifier:
         """Return the URL whose certificate `verify` will want, already pinned; usually None."""
         return certificate_url(headers) if "paypal" in self._row.coded else None
 
-    def handshake(self, sender: Sender, document: Any) -> Answer | None:
+    def handshake(self, sender: Inbound, document: Any) -> Answer | None:
         """Answer a handshake; None when the request is none.
 
         On POST the request must have been verified before; on GET, ask only if `gets`.

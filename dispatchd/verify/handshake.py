@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
-from dispatchd.verify.inbound import Answer, Sender
+from dispatchd.verify.inbound import Answer, Inbound
 from dispatchd.verify.places import at
 
 TEXT: Final = "text/plain; charset=utf-8"
@@ -31,7 +31,7 @@ class Shared:
     verify_token: bytes = field(repr=False)
 
 
-Answering = Callable[[Sender, Any, Shared], Answer | None]
+Answering = Callable[[Inbound, Any, Shared], Answer | None]
 
 
 class Handshake(NamedTuple):
@@ -41,7 +41,7 @@ class Handshake(NamedTuple):
     paths: tuple[str, ...] = ()
 
 
-def _slack(_sender: Sender, document: Any, _shared: Shared) -> Answer | None:
+def _slack(_sender: Inbound, document: Any, _shared: Shared) -> Answer | None:
     """`url_verification`: echo the challenge."""
     if at(document, "type") != "url_verification":
         return None
@@ -51,7 +51,7 @@ def _slack(_sender: Sender, document: Any, _shared: Shared) -> Answer | None:
     return Answer(200, TEXT, challenge)
 
 
-def _zoom(_sender: Sender, document: Any, shared: Shared) -> Answer | None:
+def _zoom(_sender: Inbound, document: Any, shared: Shared) -> Answer | None:
     """`endpoint.url_validation`: sign the plain token with the secret token."""
     if at(document, "event") != "endpoint.url_validation":
         return None
@@ -62,7 +62,7 @@ def _zoom(_sender: Sender, document: Any, shared: Shared) -> Answer | None:
     return _json(200, {"plainToken": token.decode(), "encryptedToken": signed})
 
 
-def _discord(_sender: Sender, document: Any, _shared: Shared) -> Answer | None:
+def _discord(_sender: Inbound, document: Any, _shared: Shared) -> Answer | None:
     """Type 0 is the ping of webhook events, type 1 without an event that of interactions."""
     kind = at(document, "type")
     if isinstance(kind, bool) or not isinstance(kind, int) or at(document, "event") is not None:
@@ -72,7 +72,7 @@ def _discord(_sender: Sender, document: Any, _shared: Shared) -> Answer | None:
     return _json(200, {"type": 1}) if kind == 1 else None
 
 
-def _x(sender: Sender, _document: Any, shared: Shared) -> Answer | None:
+def _x(sender: Inbound, _document: Any, shared: Shared) -> Answer | None:
     """Sign `crc_token` with the consumer secret, on GET.
 
     Anyone may ask, and the answer has the form of an event's signature: the echo's characters
@@ -87,7 +87,7 @@ def _x(sender: Sender, _document: Any, shared: Shared) -> Answer | None:
     return _json(200, {"response_token": f"sha256={signed}"})
 
 
-def _meta(sender: Sender, _document: Any, shared: Shared) -> Answer | None:
+def _meta(sender: Inbound, _document: Any, shared: Shared) -> Answer | None:
     """Echo `hub.challenge` on GET to whoever knows the verify token."""
     if sender.method != "GET":
         return None
@@ -107,7 +107,7 @@ def _echoable(value: Any) -> bytes | None:
     return value.encode() if isinstance(value, str) and _ECHO.fullmatch(value) else None
 
 
-def _query_field(sender: Sender, name: str) -> str | None:
+def _query_field(sender: Inbound, name: str) -> str | None:
     try:
         fields = parse_qs(sender.query, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
     except ValueError:

@@ -20,7 +20,7 @@ class _Unread:
 UNREAD: Final = _Unread()
 
 
-class Sender(NamedTuple):
+class Inbound(NamedTuple):
     """One inbound request, as data; a tuple because one is made for every request.
 
     `query` is the raw query string as received (no `?`, not requoted), `body` the raw bytes,
@@ -76,7 +76,7 @@ class Check(Protocol):
 
     paths: tuple[str, ...]
 
-    def check(self, sender: Sender) -> Genuine | Rejected | None:
+    def check(self, sender: Inbound) -> Genuine | Rejected | None:
         """Judge the request; None when it carries no signature of this scheme."""
 
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from dispatchd.verify import decode, keys
 from dispatchd.verify.api_key import API_KEY_PREFIX
-from dispatchd.verify.inbound import Genuine, Rejected, Sender, one_header
+from dispatchd.verify.inbound import Genuine, Inbound, Rejected, one_header
 from dispatchd.verify.scheme import stale
 
 HEADER: Final = "Authorization"
@@ -31,7 +31,7 @@ class JwtCheck:
         self._tolerance_s = tolerance_s
         self._path = urlsplit(url).path if url else None
 
-    def check(self, sender: Sender) -> Genuine | Rejected | None:
+    def check(self, sender: Inbound) -> Genuine | Rejected | None:
         """Judge the request; None when it carries no token (an API key is none)."""
         values = sender.headers.getall(HEADER, [])
         if not values:
@@ -48,7 +48,7 @@ class JwtCheck:
         except ValueError as error:
             return Rejected("invalid_signature", str(error))
 
-    def _check(self, sender: Sender, token: str, *, bound: bool) -> Genuine | Rejected:
+    def _check(self, sender: Inbound, token: str, *, bound: bool) -> Genuine | Rejected:
         head, _, rest = token.partition(".")
         claims_text, dot, signature_text = rest.partition(".")
         if not dot:
@@ -82,7 +82,7 @@ class JwtCheck:
                 return stale(age_s, self._tolerance_s)
         return None
 
-    def _require_qsh(self, claimed: Any, sender: Sender) -> None:
+    def _require_qsh(self, claimed: Any, sender: Inbound) -> None:
         if self._path is None:
             raise ValueError("the token has a qsh; the endpoint needs its url to check it")
         right = query_string_hash(sender.method, self._path, sender.query)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from dispatchd.verify import decode
-from dispatchd.verify.inbound import Genuine, Headers, Rejected, Sender, one_header
+from dispatchd.verify.inbound import Genuine, Headers, Inbound, Rejected, one_header
 from dispatchd.verify.scheme import stale
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class PayPalCheck:
         self._certificates = certificates
         self._known: dict[tuple[bytes, int], RSAPublicKey] = {}
 
-    def check(self, sender: Sender) -> Genuine | Rejected | None:
+    def check(self, sender: Inbound) -> Genuine | Rejected | None:
         """Judge the request; None when it carries no PayPal signature."""
         if not sender.headers.getall(SIGNATURE, []):
             return None
@@ -75,7 +75,7 @@ class PayPalCheck:
         except ValueError as error:
             return Rejected("invalid_signature", str(error))
 
-    def _check(self, sender: Sender) -> Genuine | Rejected:
+    def _check(self, sender: Inbound) -> Genuine | Rejected:
         signature = decode.base64_bytes(_need(sender.headers, SIGNATURE))
         transmission, sent = _need(sender.headers, _ID), _need(sender.headers, _TIME)
         if _need(sender.headers, _ALGORITHM) != "SHA256withRSA":

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from dispatchd.verify import decode, keys
 from dispatchd.verify.form import form_document, is_form
-from dispatchd.verify.inbound import UNREAD, Genuine, Rejected, Sender, one_header
+from dispatchd.verify.inbound import UNREAD, Genuine, Inbound, Rejected, one_header
 from dispatchd.verify.places import at
 from dispatchd.verify.template import Signed, compile_template, fill, is_body, uses
 
@@ -155,7 +155,7 @@ class SchemeCheck:
         self._timed = listed or bool(scheme.timestamp_header or scheme.timestamp_path)
         self._size = keys.DIGEST_BYTES.get(scheme.algorithm, keys.ED25519_SIGNATURE_BYTES)
 
-    def check(self, sender: Sender) -> Genuine | Rejected | None:
+    def check(self, sender: Inbound) -> Genuine | Rejected | None:
         """Judge the request; None when it carries no signature of this scheme."""
         try:
             return self._check(sender)
@@ -163,7 +163,7 @@ class SchemeCheck:
             message = "a part of it is not ASCII" if isinstance(error, UnicodeError) else str(error)
             return Rejected("invalid_signature", message)
 
-    def _check(self, sender: Sender) -> Genuine | Rejected | None:
+    def _check(self, sender: Inbound) -> Genuine | Rejected | None:
         scheme = self._scheme
         value, document = self._value(sender)
         if value is None:
@@ -189,7 +189,7 @@ class SchemeCheck:
             return stale(age_s, self._tolerance_s)
         return self._proofs[found]
 
-    def _value(self, sender: Sender) -> tuple[Any, Any]:
+    def _value(self, sender: Inbound) -> tuple[Any, Any]:
         """Return what holds the signature, or None, and the document where it is needed."""
         if not self._scheme.header:
             document = self._document_if_any(sender)
@@ -197,7 +197,7 @@ class SchemeCheck:
         value = one_header(sender.headers, self._scheme.header)
         return value, self._document(sender) if self.paths and value is not None else None
 
-    def _document(self, sender: Sender) -> Any:
+    def _document(self, sender: Inbound) -> Any:
         """Read the body as the endpoint will.
 
         The Content-Type is signed by nobody: were it believed here alone, a sender could choose
@@ -210,7 +210,7 @@ class SchemeCheck:
             return form_document(sender.body, content_type)
         return decode.json_document(sender.body)
 
-    def _document_if_any(self, sender: Sender) -> Any:
+    def _document_if_any(self, sender: Inbound) -> Any:
         """Return the document; a body that cannot be read holds no signature either."""
         try:
             return self._document(sender)
@@ -228,7 +228,7 @@ class SchemeCheck:
             raise ValueError(f"the signature does not start with {scheme.prefix}")
         return [value[len(scheme.prefix) :]], None
 
-    def _timestamp(self, sender: Sender, document: Any) -> str:
+    def _timestamp(self, sender: Inbound, document: Any) -> str:
         """Return the timestamp as sent, from where the scheme has it."""
         scheme = self._scheme
         if scheme.timestamp_header:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from multidict import CIMultiDict
 
 from dispatchd.verify import keys
-from dispatchd.verify.inbound import Sender
+from dispatchd.verify.inbound import Inbound
 from dispatchd.verify.providers import standard
 from dispatchd.verify.scheme import Scheme, SignatureSpec, scheme_of, spec_problems, spell
 from dispatchd.verify.template import Signed, compile_template, fill, is_body, uses
@@ -70,7 +70,7 @@ class Signer:
             headers[self._timestamp_header] = timestamp
         message = body
         if not self._body_only:
-            sender = Sender("POST", headers, "", body, 0.0)
+            sender = Inbound("POST", headers, "", body, 0.0)
             message = fill(self._parts, Signed(sender, self._url, timestamp, None))
         headers[self._header] = " ".join(
             [spell(scheme, make(message), timestamp) for scheme, make in self._keyed]

@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 from dispatchd.verify import keys
 from dispatchd.verify.decode import json_document
 from dispatchd.verify.endpoint import Auth, schemes_of
-from dispatchd.verify.inbound import Sender
+from dispatchd.verify.inbound import Inbound
 from dispatchd.verify.places import at
 from dispatchd.verify.providers import provider_named
 from dispatchd.verify.scheme import Scheme, spell
@@ -123,7 +123,7 @@ class _Signing:
             document = json_document(body)
         if scheme.timestamp_path:
             timestamp = str(at(document, scheme.timestamp_path))
-        sender = Sender("POST", CIMultiDict(headers), "", body, self.now_s)
+        sender = Inbound("POST", CIMultiDict(headers), "", body, self.now_s)
         message = fill(tuple(parts), Signed(sender, self.url, timestamp, document))
         signature = keys.hmac_maker(self.secret, scheme.algorithm)(message)
         return spell(scheme, signature, timestamp)

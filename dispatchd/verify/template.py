@@ -5,7 +5,7 @@ from string import Formatter
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from dispatchd.verify.inbound import Sender, one_header
+from dispatchd.verify.inbound import Inbound, one_header
 from dispatchd.verify.places import at
 
 NAMES: Final = "{timestamp}, {body}, {url}, {method}, {header.NAME}, {body.PATH}"
@@ -22,7 +22,7 @@ class Part:
 class Signed(NamedTuple):
     """What a template is filled from, beside the request itself."""
 
-    sender: Sender
+    sender: Inbound
     url: str
     timestamp: str | None
     document: Any

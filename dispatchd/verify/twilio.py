@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from dispatchd.verify import decode, keys
 from dispatchd.verify.form import URLENCODED, media_type, urlencoded_pairs
-from dispatchd.verify.inbound import Genuine, Rejected, Sender, one_header
+from dispatchd.verify.inbound import Genuine, Inbound, Rejected, one_header
 from dispatchd.verify.template import full_url
 
 HEADER: Final = "X-Twilio-Signature"
@@ -36,7 +36,7 @@ class TwilioCheck:
         }
         self._urls = tuple(url_spellings(url))
 
-    def check(self, sender: Sender) -> Genuine | Rejected | None:
+    def check(self, sender: Inbound) -> Genuine | Rejected | None:
         """Judge the request; None when it carries no Twilio signature."""
         if not sender.headers.getall(HEADER, []):
             return None
@@ -46,7 +46,7 @@ class TwilioCheck:
             message = "a part of it is malformed" if isinstance(error, UnicodeError) else str(error)
             return Rejected("invalid_signature", message)
 
-    def _check(self, sender: Sender) -> Genuine | Rejected:
+    def _check(self, sender: Inbound) -> Genuine | Rejected:
         algorithm = _algorithm(one_header(sender.headers, _SETTINGS))
         signature = decode.base64_bytes(one_header(sender.headers, HEADER) or "")
         if len(signature) != keys.DIGEST_BYTES[algorithm]:
@@ -73,7 +73,7 @@ def _algorithm(settings: str | None) -> str:
     return "sha1"
 
 
-def _signed_params(sender: Sender) -> bytes:
+def _signed_params(sender: Inbound) -> bytes:
     """Return what is signed behind the URL; every byte of the body must be covered by something.
 
     A `bodySHA256` in the query must hold whatever the content type claims: else a captured JSON

@@ -42,7 +42,7 @@ def judge(provider, headers, body, *, now_s=0.0, method="POST", query="", secret
         auth["secrets"] = (b"another-secret-of-thirty-two-bytes" if secret != WHSEC else
                            secret[:-1].encode() + b"E", secret.encode())  # fmt: skip
     verifier = verify.compile_verifier(verify.Auth(provider, **auth))
-    sender = verify.Sender(method, CIMultiDict(headers), query, body.encode(), now_s)
+    sender = verify.Inbound(method, CIMultiDict(headers), query, body.encode(), now_s)
     return isinstance(verifier.verify(sender), verify.Genuine)
 
 

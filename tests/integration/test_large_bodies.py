@@ -16,7 +16,7 @@ from rig import SECRET, Daemon, Sink, StartDaemon, signature
 
 from dispatchd.reading import reader as reader_module
 from dispatchd.reading.content import read_content
-from dispatchd.reading.document import NotJson
+from dispatchd.reading.json_text import NotJson
 from dispatchd.reading.reader import (
     INLINE_JSON_MAX_BYTES,
     INLINE_MAX_BYTES,

@@ -117,7 +117,7 @@ def changed(draw, provider):
     body = draw(st.just(sender.body) | BODIES)
     query = draw(st.just("") | VALUES)
     method = draw(st.sampled_from(["POST", "GET"]))
-    return verify.Sender(method, CIMultiDict(headers), query, body, 1.8e9)
+    return verify.Inbound(method, CIMultiDict(headers), query, body, 1.8e9)
 
 
 @pytest.mark.parametrize("provider", reading.PROVIDERS)
@@ -162,5 +162,5 @@ def test_one_changed_byte_of_a_body_is_never_genuine(provider, data):
     index = data.draw(st.integers(0, len(sender.body) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda b: b != sender.body[index]))
     body = sender.body[:index] + bytes([byte]) + sender.body[index + 1 :]
-    forged = verify.Sender(sender.method, sender.headers, sender.query, body, sender.now_s)
+    forged = verify.Inbound(sender.method, sender.headers, sender.query, body, sender.now_s)
     assert isinstance(verifier_of(provider).verify(forged), verify.Rejected)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dispatchd.reading.document import NotJson, parse_json
+from dispatchd.reading.json_text import NotJson, parse_json
 
 MIB = 1024 * 1024
 

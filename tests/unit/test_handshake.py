@@ -31,7 +31,7 @@ HOSTILE = (
 def answer(provider, *, document=None, method="POST", query="", **auth):
     verifier = verify.compile_verifier(verify.Auth(provider, **auth))
     body = b"" if document is None else json.dumps(document).encode()
-    sender = verify.Sender(method, CIMultiDict(), query, body, 0.0)
+    sender = verify.Inbound(method, CIMultiDict(), query, body, 0.0)
     return verifier.handshake(sender, document)
 
 
@@ -167,5 +167,5 @@ def test_an_answer_to_a_crc_is_no_signature_of_an_event():
     got = json.loads(x("crc_token=12345").body)["response_token"]
     verifier = verify.compile_verifier(verify.Auth("x", secrets=(SECRET,)))
     headers = CIMultiDict({"x-twitter-webhooks-signature": got})
-    verdict = verifier.verify(verify.Sender("POST", headers, "", b"12345", 0.0))
+    verdict = verifier.verify(verify.Inbound("POST", headers, "", b"12345", 0.0))
     assert isinstance(verdict, verify.Rejected)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from dispatchd.verify import Auth, Genuine, Sender, compile_verifier
+from dispatchd.verify import Auth, Genuine, Inbound, compile_verifier
 
 SECRETS = (b"a" * 24, b"b" * 24)
 
@@ -28,6 +28,6 @@ def test_a_body_is_hashed_once_for_each_secret_however_many_signatures_come(
         return digest(key, message, algorithm)
 
     monkeypatch.setattr(hmac, "digest", watched)
-    verdict = verifier.verify(Sender("POST", headers, "", b"{}", 1_700_000_000.0))
+    verdict = verifier.verify(Inbound("POST", headers, "", b"{}", 1_700_000_000.0))
     assert verdict == Genuine("stripe[1]")
     assert len(hashed) == len(SECRETS)

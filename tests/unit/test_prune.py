@@ -8,7 +8,7 @@ import pytest
 from dispatchd import verify
 from dispatchd.paths import at_path, split_path
 from dispatchd.reading.content import read_content
-from dispatchd.reading.document import NotJson
+from dispatchd.reading.json_text import NotJson
 from dispatchd.reading.prune import MANY_MAX, Wanted, prune
 
 sys.path.append(str(Path(__file__).parents[1] / "vectors"))

@@ -14,7 +14,7 @@ from dispatchd.plan.compiling import compile_plan
 from dispatchd.verify import (
     Auth,
     Genuine,
-    Sender,
+    Inbound,
     SignatureSpec,
     compile_verifier,
     private_key_text,
@@ -68,7 +68,7 @@ def test_every_secret_signs() -> None:
         Auth("standard-webhooks", (WHSEC_2.encode(),)),
         Auth("standard-webhooks", public_keys=(WHPK,)),
     ):
-        sender = Sender("POST", CIMultiDict(headers), "", BODY, NOW_MS / 1000)
+        sender = Inbound("POST", CIMultiDict(headers), "", BODY, NOW_MS / 1000)
         assert isinstance(compile_verifier(auth).verify(sender), Genuine)
 
 
@@ -112,7 +112,7 @@ def test_an_endpoint_of_the_same_scheme_takes_it(algorithm: str, encoding: str) 
         timestamp_header="X-Time", template="{timestamp}:{body}",
     )  # fmt: skip
     verifier = compile_verifier(Auth(secrets=(b"s3cr3t",), signature=spec))
-    sender = Sender("POST", CIMultiDict(headers), "", BODY, NOW_MS / 1000)
+    sender = Inbound("POST", CIMultiDict(headers), "", BODY, NOW_MS / 1000)
     assert isinstance(verifier.verify(sender), Genuine)
 
 

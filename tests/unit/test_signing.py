@@ -12,8 +12,8 @@ from dispatchd.verify import (
     CannotSign,
     Draft,
     Genuine,
+    Inbound,
     Rejected,
-    Sender,
     SignatureSpec,
     compile_verifier,
     provider_names,
@@ -43,10 +43,10 @@ def auth_of(provider: str, *, secret: str = WHSEC) -> Auth:
     return Auth(provider=provider, secrets=(secret.encode(),), **EXTRA.get(provider, {}))
 
 
-def signed(auth: Auth, draft: Draft, **fields: object) -> tuple[Sender, bytes]:
+def signed(auth: Auth, draft: Draft, **fields: object) -> tuple[Inbound, bytes]:
     request = sign_request(auth, draft, now_s=NOW_S, token="t0k3n")
     headers = CIMultiDict({"Content-Type": draft.content_type, **request.headers})
-    sender = Sender("POST", headers, request.query, request.body, NOW_S)
+    sender = Inbound("POST", headers, request.query, request.body, NOW_S)
     return sender._replace(**fields), request.body
 
 

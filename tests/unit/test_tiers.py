@@ -48,13 +48,13 @@ def test_what_is_imported_is_declared() -> None:
         requirement.split(">")[0].replace("-", "_").lower()
         for requirement in PROJECT["project"]["dependencies"]
     }
-    names = {"yaml": "pyyaml", "jsonata": "jsonata_rs", "pydantic_core": "pydantic"}
+    names = {"yaml": "pyyaml", "pydantic_core": "pydantic"}
     for path in (ROOT / "dispatchd").rglob("*.py"):
         for module in modules(path) & THIRD_PARTY:
             assert names.get(module, module) in declared, f"{path} imports {module}"
 
 
 THIRD_PARTY = {
-    "aiohttp", "aiosqlite", "click", "cryptography", "jsonata", "multidict", "orjson", "pydantic",
+    "aiohappyeyeballs", "aiohttp", "aiosqlite", "click", "cryptography", "idna", "jlens", "multidict", "orjson", "pydantic",
     "pydantic_core", "rich", "structlog", "uuid_utils", "uvloop", "yaml", "yarl",
 }  # fmt: skip

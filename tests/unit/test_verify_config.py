@@ -104,7 +104,7 @@ def judge(spec, headers, body, *, now_s=1000.0, method="POST", query="", **auth)
     verifier = verify.compile_verifier(
         Auth(secrets=SECRET, signature=SignatureSpec(**spec), **auth)
     )
-    sender = verify.Sender(method, CIMultiDict(headers), query, body, now_s)
+    sender = verify.Inbound(method, CIMultiDict(headers), query, body, now_s)
     return verifier.verify(sender)
 
 

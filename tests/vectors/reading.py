@@ -70,13 +70,13 @@ def auth_of(document: dict, case: dict) -> verify.Auth:
     )
 
 
-def sender_of(document: dict, case: dict) -> verify.Sender:
+def sender_of(document: dict, case: dict) -> verify.Inbound:
     request = case["request"]
     headers = CIMultiDict(
         (name, expand(value).decode("utf-8", "surrogateescape"))
         for name, value in request["headers"]
     )
-    return verify.Sender(
+    return verify.Inbound(
         request["method"],
         headers,
         expand(request["query"]).decode(),

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
-from dispatchd.verify import Auth, Genuine, Sender, compile_verifier, sign
+from dispatchd.verify import Auth, Genuine, Inbound, compile_verifier, sign
 
 EVENT_ID = "0198c0de-0000-7000-8000-000000000001"
 
@@ -106,7 +106,7 @@ def test_signs_as_the_provider_does(world, server, providers):
     assert world.dispatchd("send", "stripe").code == 0
     _, headers, body = server.requests.pop()
     stripe = compile_verifier(Auth("stripe", (b"whsec_of-stripe",)))
-    assert stripe.verify(Sender("POST", CIMultiDict(headers), "", body, time.time())) == Genuine(
+    assert stripe.verify(Inbound("POST", CIMultiDict(headers), "", body, time.time())) == Genuine(
         "stripe[0]"
     )
     assert world.dispatchd("send", "mail").code == 0

@@ -37,7 +37,7 @@ class Decision:
     notes: Sequence[str]
 
 
-async def decide(route: Route, subject: Subject, evaluator: Evaluator) -> Decision:
+async def choose(route: Route, subject: Subject, evaluator: Evaluator) -> Decision:
     """Judge an event. Waits only where a filter is JSONata, and once for all links together."""
     notes: list[str] = []
     asking: _Asking | None = None

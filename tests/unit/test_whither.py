@@ -12,8 +12,8 @@ from dispatchd.config import parse
 from dispatchd.evaluate.evaluator import Fault, NoResult, Result, Value
 from dispatchd.match import Subject
 from dispatchd.plan.compiling import route_spec
-from dispatchd.receive.decide import FILTERS_WAIT_S, Decision, decide
 from dispatchd.receive.routes import compile_route
+from dispatchd.receive.whither import FILTERS_WAIT_S, Decision, choose
 
 CONFIG = """
 endpoints:
@@ -61,7 +61,7 @@ async def judged(
     document = json.loads(body) if body.startswith(b"{") else None
     as_it_came = body if document is not None else b"null"
     subject = Subject("push", headers, document, "::1", as_it_came)
-    return await decide(route, subject, told)  # type: ignore[arg-type]
+    return await choose(route, subject, told)  # type: ignore[arg-type]
 
 
 async def test_an_events_filters_are_asked_at_once_over_one_document() -> None:

@@ -34,7 +34,7 @@ _BOUNDS: Final = {  # the sentence, and what pydantic calls the number in it
 _SCALARS: Final = (int, float, bool)
 
 
-def explain(error: ValidationError, document: Document, root: type[BaseModel]) -> None:
+def add_problems(error: ValidationError, document: Document, root: type[BaseModel]) -> None:
     """Add a problem to `document` for everything in `error`, none of them with a secret in it."""
     for detail in error.errors(include_url=False):
         path = detail["loc"]
