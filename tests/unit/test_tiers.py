@@ -55,6 +55,7 @@ def test_what_is_imported_is_declared() -> None:
 
 
 THIRD_PARTY = {
-    "aiohappyeyeballs", "aiohttp", "aiosqlite", "click", "cryptography", "idna", "jlens", "multidict", "orjson", "pydantic",
+    "aiohappyeyeballs", "aiohttp", "aiosqlite", "click", "cryptography", "idna", "jlens",
+    "multidict", "orjson", "pydantic",
     "pydantic_core", "rich", "structlog", "uuid_utils", "uvloop", "yaml", "yarl",
 }  # fmt: skip
