@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 
 
 class EventStatus(StrEnum):
@@ -90,6 +90,18 @@ class Event:
     body: bytes
     auth: str | None = None
     forward_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+HEADER_BYTES: Final = 128  # what a header takes in memory beside its characters
+
+
+def event_bytes(event: Event) -> int:
+    """Return about how many bytes an event takes in memory: what a sender can make large."""
+    size_bytes = len(event.body)
+    for headers in (event.headers, event.forward_headers):
+        for name, value in headers:
+            size_bytes += len(name) + len(value) + HEADER_BYTES
+    return size_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Final
 
 from dispatchd.clock import Clock
 from dispatchd.deliver.room import EACH_BYTES, Room
-from dispatchd.model import Delivery, Event
+from dispatchd.model import Delivery, Event, event_bytes
 from dispatchd.store.base import Claimed, Schedule
 
 # The longest a lane goes without looking: what other processes change is told within a second,
@@ -174,7 +174,7 @@ class Backlog:
                 claimed = await store.claim_in_order(destination, now_ms, max_bytes)
             else:
                 claimed = await store.claim(destination, now_ms, limit, max_bytes)
-            unused -= sum(len(event.body) + EACH_BYTES for _, event in claimed.ready)
+            unused -= sum(event_bytes(event) + EACH_BYTES for _, event in claimed.ready)
         finally:
             self._let_go(unused)
         return claimed
@@ -183,7 +183,7 @@ class Backlog:
 
     def ended(self, event: Event) -> None:
         """Hear that a delivery's result is on disk and the store has let it go."""
-        self._let_go(len(event.body) + EACH_BYTES)
+        self._let_go(event_bytes(event) + EACH_BYTES)
         if self._replayed and event.id in self._replayed:
             self._replayed.remove(event.id)
             self.more_in_store = True
@@ -191,7 +191,7 @@ class Backlog:
     def give_up(self, delivery: Delivery, event: Event) -> None:
         """Release a delivery unsent: it is due as it was."""
         self._store.release(delivery)
-        self._let_go(len(event.body) + EACH_BYTES)
+        self._let_go(event_bytes(event) + EACH_BYTES)
         self.more_in_store = True
 
     def give_up_ready(self) -> None:

@@ -17,7 +17,7 @@ SOFT_MAX_BYTES: Final = 32 * 1024 * 1024
 HARD_MAX_BYTES: Final = 2 * SOFT_MAX_BYTES
 FAILING_MAX_BYTES: Final = HARD_MAX_BYTES * 3 // 4  # the rest is for those that still deliver
 SMALL_BYTES: Final = 64 * 1024
-EACH_BYTES: Final = 2048  # what a delivery takes beside its body
+EACH_BYTES: Final = 2048  # what a delivery takes beside its event's body and headers
 
 
 class Room:

@@ -11,7 +11,7 @@ from aiohttp import web
 from dispatchd.clock import Clock, new_id
 from dispatchd.errors import StoreUnavailable, WriteRejected
 from dispatchd.facts import InternalError, Tell, WebhookAnswered
-from dispatchd.model import Delivery, Event, EventStatus
+from dispatchd.model import Delivery, Event, EventStatus, event_bytes
 from dispatchd.receive.answers import (
     HttpAnswer,
     Refusal,
@@ -209,7 +209,7 @@ class Receiver:
         told: WebhookAnswered,
     ) -> HttpAnswer:
         """Commit the event, then wake its lanes and say 202."""
-        size_bytes = len(event.body)
+        size_bytes = event_bytes(event)
         offered = self._takers.offer(destinations, size_bytes)
         added: Sequence[Delivery] | Duplicate | None = None
         try:

@@ -44,7 +44,7 @@ class Claimed:
     """What `claim` handed out, and when (Unix ms) to look again if nothing is left to do.
 
     `more` says that a bound was met and further deliveries may be due already; `next_bytes` is
-    the size of the first body that did not fit into the bytes asked for. `replayed` are events
+    the size of the first event that did not fit into the bytes asked for. `replayed` are events
     whose delivery is in hand and was replayed meanwhile: owed again once it is let go.
     """
 
@@ -183,8 +183,8 @@ class Schedule(Protocol):
     async def claim(self, destination: str, now_ms: int, limit: int, max_bytes: int) -> Claimed:
         """Hand out up to `limit` open deliveries due by `now_ms`, the longest due first.
 
-        Only what nobody holds, and no more than `max_bytes` of bodies. Each is its holder's
-        until `record` or `release`.
+        Only what nobody holds, and no more than `max_bytes` of bodies and headers. Each is its
+        holder's until `record` or `release`.
         """
 
     async def claim_in_order(self, destination: str, now_ms: int, max_bytes: int) -> Claimed:

@@ -26,7 +26,7 @@ from dispatchd.deliver.lane import LaneTools
 from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.room import Room
 from dispatchd.facts import Fact, InternalError
-from dispatchd.model import DeliveryStatus, HoldKind, Outcome, Reply, Request
+from dispatchd.model import DeliveryStatus, HoldKind, Outcome, Reply, Request, event_bytes
 from dispatchd.plan.compiling import compile_plan
 from dispatchd.store.health import StoreHealth
 from dispatchd.store.jobs import ReplayQuery
@@ -153,7 +153,7 @@ class World:
 
     async def event(self) -> None:
         event = an_event(received_ms=self.clock.now_ms())
-        offered = self.lanes.offer(DESTINATIONS, len(event.body))
+        offered = self.lanes.offer(DESTINATIONS, event_bytes(event))
         added = await self.store.add_event(event, DESTINATIONS, claim=offered)
         assert isinstance(added, list)
         self.ids.append(event.id)

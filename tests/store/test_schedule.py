@@ -38,13 +38,17 @@ async def test_the_longest_due_come_first_within_the_bounds(store: Store) -> Non
 
 
 async def test_a_claim_is_bounded_in_bytes_and_says_what_did_not_fit(store: Store) -> None:
-    for size_bytes in (1000, 2000, 9000):
-        await add(store, an_event(body=b"x" * size_bytes), "crm")
-    due = await store.claim("crm", FAR_MS, 10, 3000)
-    assert (len(due.ready), due.more, due.next_bytes) == (2, True, 9000)
-    due = await store.claim("crm", FAR_MS, 10, 8999)
-    assert (due.ready, due.more, due.next_bytes) == ([], True, 9000)
-    due = await store.claim("crm", FAR_MS, 10, 9000)
+    headers = (("X-Pad", "y" * 4000),)  # they count too
+    for size_bytes, kept in ((1000, ()), (2000, ()), (5000, headers)):
+        await add(store, an_event(body=b"x" * size_bytes, headers=kept), "crm")
+    due = await store.claim("crm", FAR_MS, 10, 3100)
+    assert (len(due.ready), due.more) == (2, True)
+    assert due.next_bytes is not None
+    assert 9000 < due.next_bytes < 9100
+    large = due.next_bytes
+    due = await store.claim("crm", FAR_MS, 10, large - 1)
+    assert (due.ready, due.more, due.next_bytes) == ([], True, large)
+    due = await store.claim("crm", FAR_MS, 10, large)
     assert (len(due.ready), due.more, due.next_bytes) == (1, False, None)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from dispatchd.model import Delivery, DeliveryStatus, Event
+from dispatchd.model import Delivery, DeliveryStatus, Event, event_bytes
 from dispatchd.store.base import Duplicate, Idempotency
 from dispatchd.store.sqlite.rows import event_to_row, from_key, to_key
 from dispatchd.store.sqlite.writes import Write, Writes
@@ -41,7 +41,7 @@ class Intake(Writes):
             event_id=event.id,
             claims=claim,
         )
-        await self._written(write, len(event.body) + 512)
+        await self._written(write, event_bytes(event) + 512)
         if write.duplicate_of is not None:
             return Duplicate(from_key(write.duplicate_of))
         return [

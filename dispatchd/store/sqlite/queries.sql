@@ -29,7 +29,7 @@ WHERE event_id = :event_id AND destination = :destination;
 
 -- name: claim
 SELECT d.event_id, d.destination, d.status, d.attempts, d.attempts_before, d.replays, d.due_ms,
-       length(e.body) + iif(d.as_sent, coalesce((
+       length(e.body) + length(e.headers) + iif(d.as_sent, coalesce((
            SELECT length(s.body) FROM sent s
            WHERE s.event_id = d.event_id AND s.destination = d.destination), 0), 0),
        d.as_sent
@@ -39,7 +39,7 @@ ORDER BY d.due_ms, d.event_id LIMIT ?;
 
 -- name: claim_in_order
 SELECT d.event_id, d.destination, d.status, d.attempts, d.attempts_before, d.replays, d.due_ms,
-       length(e.body) + iif(d.as_sent, coalesce((
+       length(e.body) + length(e.headers) + iif(d.as_sent, coalesce((
            SELECT length(s.body) FROM sent s
            WHERE s.event_id = d.event_id AND s.destination = d.destination), 0), 0),
        d.as_sent
