@@ -63,7 +63,9 @@ async def test_one_that_is_too_large_is_not_passed_by(store: Store) -> None:
     await add(store, an_event(body=b"x" * 900), "crm")
     await add(store, an_event(), "crm")
     due = await store.claim_in_order("crm", FAR_MS, 100)
-    assert (due.ready, due.more, due.next_bytes) == ([], True, 900)
+    assert (due.ready, due.more) == ([], True)
+    assert due.next_bytes is not None
+    assert 900 < due.next_bytes < 1000  # headers count too
 
 
 async def test_a_replay_keeps_the_place_of_its_event(store: Store) -> None:
