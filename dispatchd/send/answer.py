@@ -177,6 +177,8 @@ class Answer:
                 self.reusable = False
             self._read = Answer._read_length
         elif codings and codings[-1] == "chunked" and codings.count("chunked") == 1:
+            if len(codings) > 1:  # others may see its end elsewhere
+                self.reusable = False
             self._read = Answer._read_chunk_line
         elif length is not None:
             self._left = length

@@ -110,6 +110,10 @@ def theirs(data: bytes) -> tuple[object, ...] | None:
 @example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\njunk\r\n\r\n")
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: cl\x0bose\r\n\r\n")
 @example(b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n")
+@example(
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\nhello\r\n0\r\n\r\n"
+)
 def test_no_connection_is_kept_that_another_reader_would_not_keep(data: bytes) -> None:
     read = ours([data], ended=False)
     if read is not None and read[2]:
