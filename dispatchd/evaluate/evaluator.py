@@ -8,14 +8,13 @@ memory used up, a crash), is the expression's; everything else that ends or dela
 """
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from dispatchd.children import end_child, start_child
 from dispatchd.evaluate.frames import (
     CPU_MAX_MS,
     ERROR,
@@ -180,15 +179,7 @@ class Evaluator:
             if process.returncode is None and process.stdout and not process.stdout.at_eof():
                 return process
             await self._end(process)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "dispatchd.evaluate.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            # It needs no secret from our environment, so it is given none.
-            env={k: os.environ[k] for k in ("PATH", "PYTHONPATH", "LANG") if k in os.environ},
-        )
+        process = await start_child("dispatchd.evaluate.worker")
         self._processes.add(process)
         try:  # a trivial round trip: a slow start must not count against an evaluation
             async with asyncio.timeout(START_DEADLINE_S):
@@ -212,9 +203,7 @@ class Evaluator:
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         self._processes.discard(process)
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await end_child(process)
 
 
 async def _exchange(

@@ -5,14 +5,13 @@ In each, owners take turns: strangers' clients in one, endpoints in the other.
 """
 
 import asyncio
-import os
-import sys
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
+from dispatchd.children import end_child, start_child
 from dispatchd.reading.content import JSON, Bodies, Content, read_content
 from dispatchd.reading.json_text import NotJson, parse_json
 from dispatchd.reading.prune import Paths
@@ -143,15 +142,7 @@ class _Process:
         if self._child is not None and self._child.returncode is None:
             return self._child
         async with asyncio.timeout(START_S):
-            child = self._child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "dispatchd.reading.worker",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                # It needs no secret from our environment, so it is given none.
-                env={k: os.environ[k] for k in ("PATH", "PYTHONPATH", "LANG") if k in os.environ},
-            )
+            child = self._child = await start_child("dispatchd.reading.worker")
             await _exchange(child, _TRIVIAL, b"1")  # a slow start counts against no reading
             return child
 
@@ -168,9 +159,7 @@ class _Process:
             self._idle = None
         child, self._child = self._child, None
         if child is not None:
-            with suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
+            await end_child(child)
 
 
 _TRIVIAL: Final[bytes] = orjson.dumps(
