@@ -5,30 +5,22 @@ from collections.abc import Callable, Collection
 from functools import lru_cache, partial
 from typing import Any, Final
 
+from dispatchd.framing import FRAMING, PROXY
 from dispatchd.model import Event
 from dispatchd.strangers import utf8
 
 # Of one connection or one request alone (RFC 9110 sections 7.6.1 and 7.8, RFC 9113 section 3.1),
 # or said by the courier in its own way.
-NEVER: Final = frozenset(
-    {
+NEVER: Final = (
+    FRAMING
+    | PROXY
+    | {
         "accept-encoding",
-        "connection",
         "content-encoding",
-        "content-length",
         "content-type",
-        "expect",
-        "host",
         "http2-settings",
-        "keep-alive",
         "proxy-authenticate",
         "proxy-authentication-info",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
     }
 )
 # They tell of the way to dispatchd, not of the way to the destination; and of who asks.

@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from dispatchd.addresses import refusal
+from dispatchd.framing import FRAMING
 from dispatchd.model import Listen
 
 _SIZE: Final = re.compile(r"(\d{1,12})\s?(B|KB|MB|GB|KiB|MiB|GiB)", re.ASCII)
@@ -157,19 +158,6 @@ def safe_url(url: str) -> str:
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110 section 5.6.2
-_OURS: Final = frozenset(
-    {
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 
 
 def check_header_token(name: str) -> str:
@@ -182,7 +170,7 @@ def check_header_token(name: str) -> str:
 def check_header_name(name: str) -> str:
     """Check the name of a destination's header. Raises ValueError."""
     check_header_token(name)
-    if name.lower() in _OURS:
+    if name.lower() in FRAMING:
         raise ValueError("is set by the connection itself and cannot be overridden; remove it")
     return name
 

@@ -9,6 +9,7 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
+from dispatchd.framing import FRAMING, PROXY
 from dispatchd.model import Failure, Outcome, Reply, Request, Via
 from dispatchd.send.answer import Answer
 from dispatchd.send.classify import classify
@@ -24,23 +25,7 @@ HEADERS_MAX_CHARS: Final = 4096  # of response headers that are kept
 KEEPALIVE_S: Final = 4.0
 ROUTES_MAX: Final = 4096  # URLs remembered; a config has fewer
 
-# What belongs to the connection, whoever set it: no header of an event may move the borders of
-# a request (RFC 9112 section 11.2).
-_FRAMING: Final = frozenset(
-    {
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
+_OURS: Final = FRAMING | PROXY  # whoever set them
 
 
 class _Pool:
@@ -98,7 +83,7 @@ class _Route:
         accept, authorization = True, self.authorization
         for name, value in pairs:
             lower = name.lower()
-            if lower in _FRAMING:
+            if lower in _OURS:
                 continue
             if lower == "accept":
                 accept = False

@@ -10,6 +10,7 @@ LAYERS = {
     "__init__": 0,
     "model": 0,
     "durations": 0,
+    "framing": 0,
     "errors": 0,
     "clock": 0,
     "children": 0,
