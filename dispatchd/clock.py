@@ -40,6 +40,11 @@ class SystemClock:
             pass
 
 
+def monotonic_of(clock: Clock, at_ms: int) -> float:
+    """Return when (monotonic, s) it will be `at_ms` (Unix ms), unless the wall clock is set."""
+    return clock.monotonic_s() + (at_ms - clock.now_ms()) / 1000
+
+
 def new_id() -> str:
     """Return a UUIDv7 (RFC 9562 section 5.7), monotonic within this process.
 

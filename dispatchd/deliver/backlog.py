@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from dispatchd.clock import Clock
+from dispatchd.clock import Clock, monotonic_of
 from dispatchd.deliver.room import EACH_BYTES, Room
 from dispatchd.model import Delivery, Event, event_bytes
 from dispatchd.store.base import Claimed, Schedule
@@ -101,7 +101,7 @@ class Backlog:
 
     def expect(self, due_ms: int) -> bool:
         """Remember that something is due at `due_ms` (Unix ms); whether that is news."""
-        due_s = self._clock.monotonic_s() + (due_ms - self._clock.now_ms()) / 1000
+        due_s = monotonic_of(self._clock, due_ms)
         if due_s >= self._look_at_s:
             return False
         self._look_at_s = due_s

@@ -26,7 +26,6 @@ from dispatchd.errors import StoreUnavailable
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.facts import DrainCut, Tell
 from dispatchd.model import (
-    Attempt,
     Dead,
     Delivered,
     Delivery,
@@ -308,9 +307,8 @@ class Lane:
             else:
                 self._backlog.give_up_ready()  # let others have the room that these would wait in
 
-    def _settled(self, event: Event, attempt: Attempt, verdict: Verdict) -> None:
+    def _settled(self, event: Event, verdict: Verdict) -> None:
         """Hear that a result is on disk and its delivery let go."""
-        del attempt
         self._backlog.ended(event)
         if isinstance(verdict, RetryAt) and self._backlog.expect(verdict.due_ms):
             self._wake.set()

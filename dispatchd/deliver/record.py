@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from dispatchd.clock import Clock
+from dispatchd.clock import Clock, monotonic_of
 from dispatchd.deliver.attempt import bare_attempt
 from dispatchd.errors import StoreUnavailable
 from dispatchd.facts import AttemptEnded, InternalError, Tell
@@ -18,7 +18,7 @@ from dispatchd.store.health import StoreHealth
 # this long, so that it neither waits for a restart nor goes round and round.
 QUARANTINE_S: Final = 300.0
 
-Settled = Callable[[Event, Attempt, Verdict], None]
+Settled = Callable[[Event, Verdict], None]
 
 
 class Recorder:
@@ -46,7 +46,7 @@ class Recorder:
     def record(self, delivery: Delivery, event: Event, attempt: Attempt, verdict: Verdict) -> None:
         """Keep a result; returns at once."""
         self.waiting += 1
-        due_s = self._due_s(verdict) if isinstance(verdict, RetryAt) else 0.0
+        due_s = monotonic_of(self._clock, verdict.due_ms) if isinstance(verdict, RetryAt) else 0.0
         written = self._store.record(delivery, attempt, verdict)
         written.add_done_callback(
             partial(self._written, delivery, event, attempt, verdict, due_s=due_s)
@@ -79,7 +79,7 @@ class Recorder:
         if error is None:
             self._health.worked()
             self._tell(AttemptEnded(event, attempt, verdict))
-            self._done(event, attempt, verdict)
+            self._done(event, verdict)
             return
         self.unwritten += 1
         trouble = asyncio.create_task(
@@ -126,11 +126,7 @@ class Recorder:
                 self._health.worked()
                 self._tell(AttemptEnded(event, attempt, verdict))
                 break
-        self._done(event, attempt, verdict)
-
-    def _due_s(self, verdict: RetryAt) -> float:
-        """Return when (monotonic, s) a retry is due."""
-        return self._clock.monotonic_s() + (verdict.due_ms - self._clock.now_ms()) / 1000
+        self._done(event, verdict)
 
     async def _quarantine(self, error: BaseException, delivery: Delivery) -> None:
         why = f"a result cannot be kept, and is tried again in {QUARANTINE_S:g} s: {error!r}"
@@ -138,11 +134,11 @@ class Recorder:
         await self._clock.wait(asyncio.Event(), QUARANTINE_S)
         self._store.release(delivery)
 
-    def _done(self, event: Event, attempt: Attempt, verdict: Verdict) -> None:
+    def _done(self, event: Event, verdict: Verdict) -> None:
         self.waiting -= 1
         if self.waiting == 0:
             self._idle.set()
-        self._settled(event, attempt, verdict)
+        self._settled(event, verdict)
 
 
 def _why(attempt: Attempt, error: BaseException) -> str:

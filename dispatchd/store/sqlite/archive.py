@@ -13,6 +13,7 @@ from dispatchd.store.base import (
     EventSummary,
     Stats,
 )
+from dispatchd.store.sqlite.connection import scalar
 from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.lanes import why_held
 from dispatchd.store.sqlite.rows import (
@@ -128,7 +129,7 @@ def get_event(event_id: str, ahead_ms: int, reader: sqlite3.Connection) -> Event
     """Return one event and everything that happened to it; None where there is none."""
     sql = statements()
     key = (to_key(event_id),)
-    events = list(reader.execute(sql["event"], key).fetchall())
+    events = reader.execute(sql["event"], key).fetchall()
     if not events:
         return None
     held = why_held(reader)
@@ -165,10 +166,8 @@ def stats(since_ms: int, ahead_ms: int, reader: sqlite3.Connection) -> Stats:
         oldest[destination] = min(shown_ms, oldest.get(destination, shown_ms))
     for destination, status, count in reader.execute(sql["stats_ended"], (since_ms,)).fetchall():
         counts.setdefault(destination, {})[DeliveryStatus(status)] = count
-    pages = list(
-        reader.execute(
-            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-        ).fetchall()
+    size_bytes = scalar(
+        reader, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
     )
     return Stats(
         events,
@@ -176,5 +175,5 @@ def stats(since_ms: int, ahead_ms: int, reader: sqlite3.Connection) -> Stats:
             DestinationStats(name, counts[name], oldest.get(name), held.get(name))
             for name in sorted(counts)
         ],
-        pages[0][0],
+        size_bytes,
     )
