@@ -135,6 +135,47 @@ def test_a_config_with_problems_is_exit_2_and_no_traceback(tmp_path: Path) -> No
     assert "Traceback" not in ran.stderr
 
 
+def test_a_reader_of_the_config_that_dies_is_told_and_none_is_left_behind() -> None:
+    """In a process of its own, which has no thread: the reader is a fork of it."""
+    code = """
+        import os, signal
+        from dispatchd.errors import DispatchdError
+        from dispatchd.plan import reading
+
+        def dies(config_path):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        def hangs(config_path):
+            while True:
+                signal.pause()
+
+        reading._read = dies
+        with reading.PlanReader(None) as reader:
+            try:
+                reader.plan()
+            except DispatchdError as error:
+                print(error)
+        reading._read = hangs
+        with reading.PlanReader(None):
+            pass
+        try:
+            os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            print("no child is left")
+    """
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert ran.stdout.splitlines() == [
+        "reading the config ended with exit code -9",
+        "no child is left",
+    ]
+
+
 async def test_text_logs_escape_what_senders_write(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     text = config_text(tmp_path).replace("{secret: a-secret}", "{auth: none, event_type_path: t}")
