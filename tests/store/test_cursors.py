@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from locks import write_lock
 from nouns import NOW_MS, an_attempt, an_event
 from replays import FAILED, replayed
 
@@ -90,12 +91,10 @@ async def test_reads_leave_no_cursor(store: SqliteStore, tmp_path: Path) -> None
 
 
 async def test_a_locked_database_leaves_no_cursor(store: SqliteStore, tmp_path: Path) -> None:
-    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    (error,) = await all_of([store.add_event(an_event(), ["crm"])])
-    assert isinstance(error, StoreUnavailable)
-    assert cursors() == []
-    other.close()
+    with write_lock(tmp_path / "s.db"):
+        (error,) = await all_of([store.add_event(an_event(), ["crm"])])
+        assert isinstance(error, StoreUnavailable)
+        assert cursors() == []
 
 
 def fail(wrong: str, connection: sqlite3.Connection) -> None:

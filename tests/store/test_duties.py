@@ -1,12 +1,12 @@
 """The duties over a real store: the clock's watch, what is forgotten, the probe."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from locks import write_lock
 from nouns import an_event
 from rig import FakeClock, RecordingLog
 
@@ -67,16 +67,13 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 async def test_a_clock_set_back_while_the_database_is_locked_is_not_forgotten(rig: Rig) -> None:
     await rig.owe(60_000)
-    locker = sqlite3.connect(rig.path, isolation_level=None)
-    locker.execute("BEGIN IMMEDIATE")
-    rig.clock.set_wall(-3600)
-    for _ in range(3):
-        await rig.watch.step()
-        rig.clock.advance(1)
-    assert await rig.due_in_ms() == [HOUR_MS + 57_000]
-    assert [fault.reason for fault in rig.faults if fault] == ["locked"]
-    locker.execute("ROLLBACK")
-    locker.close()
+    with write_lock(rig.path):
+        rig.clock.set_wall(-3600)
+        for _ in range(3):
+            await rig.watch.step()
+            rig.clock.advance(1)
+        assert await rig.due_in_ms() == [HOUR_MS + 57_000]
+        assert [fault.reason for fault in rig.faults if fault] == ["locked"]
     for _ in range(3):
         await rig.watch.step()
     assert await rig.due_in_ms() == [57_000]
@@ -101,11 +98,9 @@ async def test_a_clock_set_back_while_the_daemon_was_down_postpones_nothing(
 
 async def test_a_crash_before_a_jump_was_written_counts_it_once(rig: Rig) -> None:
     await rig.owe(60_000)
-    locker = sqlite3.connect(rig.path, isolation_level=None)
-    locker.execute("BEGIN IMMEDIATE")
-    rig.clock.set_wall(-3600)
-    await rig.watch.step()
-    locker.close()
+    with write_lock(rig.path):
+        rig.clock.set_wall(-3600)
+        await rig.watch.step()
     await rig.crash()
     await rig.start()
     await rig.watch.step()
@@ -114,12 +109,10 @@ async def test_a_crash_before_a_jump_was_written_counts_it_once(rig: Rig) -> Non
 
 async def test_a_clock_set_right_again_before_it_was_written_leaves_nothing(rig: Rig) -> None:
     await rig.owe(60_000)
-    locker = sqlite3.connect(rig.path, isolation_level=None)
-    locker.execute("BEGIN IMMEDIATE")
-    for change_s in (-3600, 3600):
-        rig.clock.set_wall(change_s)
-        await rig.watch.step()
-    locker.close()
+    with write_lock(rig.path):
+        for change_s in (-3600, 3600):
+            rig.clock.set_wall(change_s)
+            await rig.watch.step()
     await rig.watch.step()
     assert await rig.due_in_ms() == [60_000]
 
@@ -163,10 +156,8 @@ async def test_keys_are_forgotten_in_batches_once_their_window_is_over(rig: Rig)
     rig.clock.set_wall(1)
     assert [await forgetting.step() for _ in range(3)] == [500, 150, 0]
     rig.clock.advance(1)
-    locker = sqlite3.connect(rig.path, isolation_level=None)
-    locker.execute("BEGIN IMMEDIATE")
-    assert await forgetting.step() == 0  # nothing is lost by that
-    locker.close()
+    with write_lock(rig.path):
+        assert await forgetting.step() == 0  # nothing is lost by that
     assert [await forgetting.step() for _ in range(3)] == [500, 150, 0]
 
 

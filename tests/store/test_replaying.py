@@ -1,12 +1,12 @@
 """The jobs duty over a real store: turns, rates, and what a job that cannot run comes to."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 from asking import add
+from locks import write_lock
 from nouns import NOW_MS, an_attempt, an_event
 from replays import FAILED
 from rig import FakeClock, RecordingLog
@@ -162,9 +162,7 @@ async def test_without_an_evaluator_a_job_waits_and_then_fails(rig: Rig) -> None
 async def test_a_store_in_trouble_is_waited_for(rig: Rig) -> None:
     await rig.fail(1)
     job_id = await rig.ask()
-    locker = sqlite3.connect(rig.path, isolation_level=None)
-    locker.execute("BEGIN IMMEDIATE")
-    assert await rig.runner.turn() == TROUBLE_S
-    locker.close()
+    with write_lock(rig.path):
+        assert await rig.runner.turn() == TROUBLE_S
     await rig.runner.turn()
     assert (await rig.job(job_id)).replayed == 1

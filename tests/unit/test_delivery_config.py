@@ -1,6 +1,7 @@
 """How a destination is delivered to: what may be written, what it means, and what is refused."""
 
 import pytest
+from configs import destination
 
 from dispatchd.config import ConfigProblems, DestinationConfig, parse
 from dispatchd.gates import BreakerPolicy
@@ -8,12 +9,8 @@ from dispatchd.plan.compiling import compile_plan
 from dispatchd.retry import PRESETS, RetryPolicy
 
 
-def text(keys: str) -> str:
-    return f"destinations:\n  d:\n    url: http://h/\n    {keys}\n"
-
-
-def destination(keys: str = "timeout: 1s") -> DestinationConfig:
-    return parse(text(keys), environ={}).destinations["d"]
+def read(keys: str = "timeout: 1s") -> DestinationConfig:
+    return parse(destination(keys), environ={}).destinations["d"]
 
 
 @pytest.mark.parametrize(
@@ -35,21 +32,21 @@ def destination(keys: str = "timeout: 1s") -> DestinationConfig:
     ],
 )
 def test_a_retry_policy_is_a_presets_with_changes(keys: str, policy: RetryPolicy) -> None:
-    assert destination(keys).retry.policy() == policy
+    assert read(keys).retry.policy() == policy
 
 
 def test_a_breaker_is_off_unless_written() -> None:
-    assert destination().breaker_policy() == BreakerPolicy(None, 30.0, 600.0)
-    assert destination("breaker: {}").breaker_policy() == BreakerPolicy(10, 30.0, 600.0)
+    assert read().breaker_policy() == BreakerPolicy(None, 30.0, 600.0)
+    assert read("breaker: {}").breaker_policy() == BreakerPolicy(10, 30.0, 600.0)
     written = "breaker: {open_after: 2, probe_every: 1s, max_probe_every: 1m}"
-    assert destination(written).breaker_policy() == BreakerPolicy(2, 1.0, 60.0)
+    assert read(written).breaker_policy() == BreakerPolicy(2, 1.0, 60.0)
 
 
 def test_a_lane_knows_its_gap_and_its_order() -> None:
-    (plain,) = compile_plan(parse(text("timeout: 1s"), environ={})).lanes.values()
+    (plain,) = compile_plan(parse(destination("timeout: 1s"), environ={})).lanes.values()
     assert (plain.gap_s, plain.ordered, plain.max_in_flight) == (None, False, 16)
     keys = "rate_limit: 30/m\n    ordered: true\n    on_failed: hold"
-    (ordered,) = compile_plan(parse(text(keys), environ={})).lanes.values()
+    (ordered,) = compile_plan(parse(destination(keys), environ={})).lanes.values()
     assert (ordered.gap_s, ordered.ordered, ordered.max_in_flight) == (2.0, True, 1)
     assert ordered.hold_on_failed
 
@@ -80,14 +77,14 @@ def test_a_lane_knows_its_gap_and_its_order() -> None:
 )
 def test_what_is_refused(keys: str, problem: str) -> None:
     with pytest.raises(ConfigProblems) as caught:
-        parse(text(keys), environ={})
+        parse(destination(keys), environ={})
     shown = [str(one).partition(":")[2] for one in caught.value.problems]
     assert shown[0].startswith(problem), shown
 
 
 def test_a_breaker_that_one_event_may_open_in_an_ordered_lane_is_warned_of() -> None:
     def warned(keys: str) -> bool:
-        config = parse(text(keys), environ={})
+        config = parse(destination(keys), environ={})
         return any("open_after" in sentence for sentence in config.warnings())
 
     assert warned("ordered: true\n    breaker: {open_after: 7}")

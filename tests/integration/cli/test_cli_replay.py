@@ -1,8 +1,7 @@
 """`dispatchd replay` on a real database."""
 
-import sqlite3
-
 import pytest
+from locks import write_lock
 
 from dispatchd.clock import new_id
 from dispatchd.errors import StoreUnavailable
@@ -136,17 +135,12 @@ def test_usage_errors(world, history, args):
 
 
 def test_a_locked_database_is_one_sentence(world, history, monkeypatch):
-
     monkeypatch.setattr("dispatchd.cli.storage.BUSY_TIMEOUT_MS", 1)
-    other = sqlite3.connect(world.database, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
+    with write_lock(world.database):
         ran = world.dispatchd("replay", "--failed")
         assert ran.code == 1
         assert "locked by another process" in ran.err
         assert world.dispatchd("events").code == 0  # reading goes on
-    finally:
-        other.close()
 
 
 def test_a_terminal_sees_how_far_it_is(world, history):

@@ -1,0 +1,74 @@
+"""No secret is in what is told of a config, be it wrong or good."""
+
+import pytest
+from configs import SECRET, endpoint, problems
+
+from dispatchd.config import ConfigProblems, parse
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        'secret: s\n    signature: {header: X, template: "${SEKRIT}"}',
+        "provider: twilio\n    secret: s\n    url: ${SEKRIT}",
+        "provider: ${SEKRIT}\n    secret: s",
+    ],
+)
+def test_what_came_from_the_environment_is_in_no_problem(keys):
+    for value in ("topsecret{zzz}", "https://x.example/?t=topsecret"):
+        found = problems(endpoint(keys), {"SEKRIT": value})
+        assert found
+        assert "topsecret" not in "".join(found)
+        assert "zzz" not in "".join(found)
+
+
+WRONG_PLACES = (
+    "header_prefix: '${X}'",
+    "server: {listen: '${X}', max_body: '${X}', trusted_proxies: ['${X}']}",
+    "storage: {url: '${X}', retention: '${X}'}",
+    "api_keys: [{name: '${X}', hash: '${X}'}]\nendpoints: {a: {id: '${X}'}}",
+    "endpoints: {a: {secret: s, auth: '${X}', event_type_path: '${X}', active: '${X}'}}",
+    "endpoints: {a: {auth: none, destinations: ['${X}', {to: '${X}'}]}}",
+    "endpoints: {a: {auth: none, destinations: [{to: d, on_transform_error: '${X}'}]}}",
+    "endpoints: {a: {auth: none, destinations: [{to: d, transform: '${X} ) ${X}'}]}}",
+    "destinations: {d: {url: '${X}', type: '${X}', timeout: '${X}', max_in_flight: '${X}'}}",
+    "destinations: {d: {url: 'http://h', headers: {A: '${X}\n\n${X}'}}}",
+    "destinations: {d: {url: 'http://h', retry: {max_attempts: '${X}', jitter: '${X}'}}}",
+    "destinations: {d: {url: 'http://h', retry: {backoff: ['${X}']}}}",
+    "admin: {listen: '${X}', token: ['${X}']}",
+    "server: '${X}'",
+    "unknown: '${X}'",
+    f"destinations: {{d: {{url: 'http://u:{SECRET}@h/#'}}}}",
+    f"destinations: {{d: {{url: 'http://u:{SECRET}@h/', headers: {{Authorization: a}}}}}}",
+    f"destinations: {{d: {{url: 'http://h', proxy: 'http://u:{SECRET}@p/path'}}}}",
+    f"proxy: 'socks5://u:{SECRET}@p'",
+    "destinations: {d: {url: 'http://h', proxy: '${X}', tls: {ca: '${X}', cert: '${X}'}}}",
+    f"destinations: {{d: {{url: 'http://h', headers: {{A: [{SECRET}]}}}}}}",
+    f"endpoints: {{a: {{secret: {{{SECRET}x: 1}}, auth: none}}}}".replace(f"{SECRET}x", "x"),
+)
+
+
+@pytest.mark.parametrize("text", WRONG_PLACES)
+def test_no_problem_holds_a_secret(text):
+    with pytest.raises(ConfigProblems) as caught:
+        parse(text, "c.yaml", {"X": f"{SECRET} {SECRET}\n"})
+    error = caught.value
+    told = [str(error), repr(error), *map(repr, error.problems)]
+    assert not [line for line in told if SECRET in line]
+    assert error.__cause__ is None
+    assert error.__context__ is None  # nor may a traceback: pydantic's error holds every value
+
+
+def test_a_good_config_prints_stars():
+    config = parse(
+        f"""
+        admin: {{token: {SECRET}1}}
+        endpoints: {{a: {{secret: [{SECRET}2, "${{X}}"], destinations: [d]}}}}
+        destinations: {{d: {{url: "http://h/{SECRET}", headers: {{A: {SECRET}3}}}}}}
+        """,
+        environ={"X": SECRET},
+    )
+    told = [str(config), repr(config), repr(config.model_dump()), config.model_dump_json()]
+    assert not [line for line in told if SECRET in line]
+    assert "**********" in repr(config)
+    assert config.destinations["d"].safe_url == "http://h"
