@@ -9,7 +9,7 @@ import click
 from dispatchd.cli.options import config_option, json_option
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
-from dispatchd.cli.text import distance, iso, to_json
+from dispatchd.cli.text import distance, iso_or_none, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.strangers import printable
 
@@ -102,18 +102,14 @@ def _fields(lane: "LaneSummary") -> dict[str, Any]:
             {
                 "kind": hold.kind.value,
                 "reason": hold.reason,
-                "since": None if hold.since_ms is None else iso(hold.since_ms),
+                "since": iso_or_none(hold.since_ms),
                 "detail": dict(hold.detail),
             }
             for hold in lane.state.holds
         ],
         "backlog": lane.backlog,
-        "oldest_due": _time(lane.oldest_due_ms),
-        "last_success": _time(lane.last_success_ms),
-        "last_error": _time(lane.last_error_ms),
+        "oldest_due": iso_or_none(lane.oldest_due_ms),
+        "last_success": iso_or_none(lane.last_success_ms),
+        "last_error": iso_or_none(lane.last_error_ms),
         "last_error_class": None if lane.last_error is None else lane.last_error.value,
     }
-
-
-def _time(at_ms: int | None) -> str | None:
-    return None if at_ms is None else iso(at_ms)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from dispatchd.cli.ids import find_event_id, parse_event_id, short_ids
-from dispatchd.cli.options import config_option, json_option, parse_since, unknown
+from dispatchd.cli.options import check_name, config_option, json_option, parse_since
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw, lay_out, width
 from dispatchd.cli.text import iso, size, span, to_json
@@ -146,22 +146,14 @@ async def _check_names(config: "Outline", query: "EventQuery", store: "Store") -
     from dispatchd.store.base import EventQuery  # noqa: PLC0415 - not for --help
 
     endpoint, destination = query.endpoint, query.destination
-    if (
-        endpoint is not None
-        and endpoint not in config.endpoints
-        and not await store.find_events(EventQuery(endpoint=endpoint, limit=1))
+    if endpoint not in (None, *config.endpoints) and not await store.find_events(
+        EventQuery(endpoint=endpoint, limit=1)
     ):
-        raise click.BadParameter(
-            unknown("endpoint", endpoint, config.endpoints), param_hint="--endpoint"
-        )
-    if (
-        destination is not None
-        and destination not in config.destinations
-        and not await store.find_events(EventQuery(destination=destination, limit=1))
+        check_name("endpoint", endpoint, config.endpoints)
+    if destination not in (None, *config.destinations) and not await store.find_events(
+        EventQuery(destination=destination, limit=1)
     ):
-        raise click.BadParameter(
-            unknown("destination", destination, config.destinations), param_hint="--destination"
-        )
+        check_name("destination", destination, config.destinations)
 
 
 def _fields(event: "EventSummary") -> dict[str, Any]:

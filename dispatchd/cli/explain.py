@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 
 from dispatchd.cli.endpoint import endpoint_fields, endpoint_lines
-from dispatchd.cli.ids import find_event_id, parse_event_id
+from dispatchd.cli.ids import parse_event_id
 from dispatchd.cli.options import config_option, json_option, unknown
 from dispatchd.cli.request import header
 from dispatchd.cli.sent import add_header_names
-from dispatchd.cli.storage import load_config, opened
-from dispatchd.cli.story import deliveries_fields
-from dispatchd.cli.text import body_text, bytes_field, say, to_json
+from dispatchd.cli.storage import load_config
+from dispatchd.cli.story import deliveries_fields, get_story
+from dispatchd.cli.text import body_text, bytes_field, say, spoken, to_json
 from dispatchd.clock import SystemClock
-from dispatchd.errors import DispatchdError
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
@@ -115,11 +114,7 @@ def _id_or_slug(config: "Config", target: str) -> str:
 async def _stored(config: "Config", given: str) -> dict[str, Any]:
     from dispatchd.receive.explain import Inquiry  # noqa: PLC0415 - not for --help
 
-    async with opened(config) as store:
-        event_id = await find_event_id(store, given)
-        story = await store.get_event(event_id)
-    if story is None:
-        raise DispatchdError(f"there is no event {event_id}; `dispatchd events` lists them")
+    story = await get_story(config, given)
     event = story.event
     told: dict[str, Any] = {"event_id": event.id}
     if event.endpoint in config.endpoints:
@@ -273,7 +268,7 @@ def _delivery_lines(delivery: dict[str, Any]) -> Iterator[str]:
     if delivery["held_because"]:
         yield f"  held: {delivery['held_because']}"
     elif delivery["due"] is not None:
-        yield f"  next attempt {delivery['due'].replace('T', ' ').replace('Z', ' UTC')}"
+        yield f"  next attempt {spoken(delivery['due'])}"
     if delivery["attempts"]:
         last = delivery["attempts"][-1]
         code = "" if last["status_code"] is None else f" {last['status_code']}"

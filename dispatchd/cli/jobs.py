@@ -9,7 +9,7 @@ import click
 from dispatchd.cli.options import config_option, json_option
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
-from dispatchd.cli.text import clock_time, distance, iso, plural, to_json
+from dispatchd.cli.text import clock_time, distance, iso, iso_or_none, plural, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
 from dispatchd.strangers import printable
@@ -172,8 +172,8 @@ def _fields(job: "Job") -> dict[str, Any]:
         "deliveries": job.replayed,
         "undecided": job.undecided,
         "created": iso(job.created_ms),
-        "started": None if job.started_ms is None else iso(job.started_ms),
-        "ended": None if job.ended_ms is None else iso(job.ended_ms),
+        "started": iso_or_none(job.started_ms),
+        "ended": iso_or_none(job.ended_ms),
         "error": job.error,
     }
 
@@ -185,8 +185,8 @@ def _query_fields(query: "ReplayQuery") -> dict[str, Any]:
         "destination": query.destination,
         "statuses": [status.value for status in query.statuses],
         "event_type": query.event_type,
-        "since": None if query.since_ms is None else iso(query.since_ms),
-        "until": None if query.until_ms is None else iso(query.until_ms),
+        "since": iso_or_none(query.since_ms),
+        "until": iso_or_none(query.until_ms),
         "filter": query.filter,
         "as_sent": query.as_sent,
     }

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import click
-
-from dispatchd.cli.options import unknown
+from dispatchd.cli.options import check_name
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline
@@ -17,7 +15,5 @@ async def known_lane(config: "Outline", store: "Store", name: str) -> "LaneState
     from dispatchd.model import LaneState  # noqa: PLC0415 - not for --help
 
     states = await store.lane_states()
-    if name not in states and name not in config.destinations:
-        known = {*config.destinations, *states}
-        raise click.BadParameter(unknown("destination", name, known), param_hint="NAME")
+    check_name("destination", name, {*config.destinations, *states}, hint="NAME")
     return states.get(name, LaneState())

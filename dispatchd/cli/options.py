@@ -52,6 +52,14 @@ def nearest(name: str, known: Collection[str]) -> str | None:
     return next(iter(get_close_matches(name, known, n=1)), None)
 
 
+def check_name(
+    what: str, name: str | None, known: Collection[str], hint: str | None = None
+) -> None:
+    """Refuse a name that nothing has. Raises BadParameter of `--what`, or of `hint`."""
+    if name is not None and name not in known:
+        raise click.BadParameter(unknown(what, name, known), param_hint=hint or f"--{what}")
+
+
 def unknown(what: str, name: str, known: Collection[str]) -> str:
     """Say that nothing is called `name`, and what comes nearest."""
     near = nearest(name, known)

@@ -1,14 +1,14 @@
 """`dispatchd replay`: deliver events again."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from dispatchd.cli.ids import find_event_id, parse_event_id
-from dispatchd.cli.options import config_option, json_option, parse_since, unknown
+from dispatchd.cli.options import check_name, config_option, json_option, parse_since
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.text import plural, to_json
 from dispatchd.clock import SystemClock
@@ -171,14 +171,14 @@ def _run(
             job = await store.add_job(query, rate, SystemClock().now_ms())
             started.append(job.id)
             # Of the failed ones, and nothing else asked, what there is to look at is all of it.
-            whole = not query.event_ids and query == _only_failed(query)
+            whole = query == _only_failed(query)
             job = await follow(store, job, job.total if whole else None)
+            if not job.replayed:
+                return job, {}
             held = {
-                lane.destination: lane.held
+                lane.destination: lane.held_because
                 for lane in (await store.stats(SystemClock().now_ms())).destinations
-                if lane.held is not None
-                and lane.counts.get(DeliveryStatus.HELD)
-                and query.destination in (None, lane.destination)
+                if lane.held_because is not None and query.destination in (None, lane.destination)
             }
             return job, held
 
@@ -217,16 +217,11 @@ async def _whole(store: "Store", query: "ReplayQuery") -> "ReplayQuery":
 async def _check(config: "Outline", store: "Store", query: "ReplayQuery") -> None:
     """Refuse names and ids that are not there: a slip must not look like nothing to do."""
     lanes = await store.lane_states()
-    _check_name("destination", query.destination, {*config.destinations, *lanes})
-    _check_name("endpoint", query.endpoint, config.endpoints)
+    check_name("destination", query.destination, {*config.destinations, *lanes})
+    check_name("endpoint", query.endpoint, config.endpoints)
     missing = [one for one in query.event_ids if await store.get_event(one) is None]
     if missing:
         raise DispatchdError(f"nothing was replayed: there is no event {_named(missing)}")
-
-
-def _check_name(what: str, name: str | None, known: Collection[str]) -> None:
-    if name is not None and name not in known:
-        raise click.BadParameter(unknown(what, name, known), param_hint=f"--{what}")
 
 
 def _tell_counts(counts: Mapping[str, int], *, as_json: bool) -> None:
@@ -251,7 +246,7 @@ def _tell_done(job: "Job", held: dict[str, str], *, as_json: bool) -> None:
             "deliveries": job.replayed,
             "undecided": job.undecided,
             "dry_run": False,
-            "held": held if job.replayed else {},
+            "held": held,
         }
         click.echo(to_json(told))
     elif job.replayed or job.state is not JobState.DONE:
@@ -265,7 +260,7 @@ def _tell_done(job: "Job", held: dict[str, str], *, as_json: bool) -> None:
         raise DispatchdError(f"job {job.id} was cancelled")
     if job.state is JobState.FAILED:
         raise DispatchdError(f"job {job.id} failed: {job.error}")
-    if job.replayed and not as_json:
+    if not as_json:
         for name, reason in held.items():
             click.echo(f"Those to {name} wait, it is held: {reason}", err=True)
 

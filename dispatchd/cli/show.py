@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from dispatchd.cli.ids import find_event_id, parse_event_id
+from dispatchd.cli.ids import parse_event_id
 from dispatchd.cli.options import config_option, json_option
-from dispatchd.cli.storage import load_outline, opened
-from dispatchd.cli.story import ENDED, deliveries_fields
+from dispatchd.cli.storage import load_outline
+from dispatchd.cli.story import ENDED, deliveries_fields, get_story
 from dispatchd.cli.text import (
     body_text,
     bytes_field,
@@ -23,12 +23,10 @@ from dispatchd.cli.text import (
     to_json,
 )
 from dispatchd.clock import SystemClock
-from dispatchd.errors import DispatchdError
 from dispatchd.model import DeliveryStatus
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
-    from dispatchd.config import Outline
     from dispatchd.model import Attempt, Delivery, Event
     from dispatchd.store.base import EventStory
 
@@ -54,22 +52,13 @@ def command(event_id: str, config_path: str | None, only_body: bool, as_json: bo
     """  # noqa: D301 - click reads the backspace itself
     if only_body and as_json:
         raise click.UsageError("--body and --json exclude each other; --json holds the body.")
-    story = asyncio.run(_get(load_outline(config_path), event_id))
+    story = asyncio.run(get_story(load_outline(config_path), event_id))
     if only_body:
         _print_body(story.event.body)
     elif as_json:
         click.echo(to_json(_fields(story)))
     else:
         say("\n".join(_lines(story, SystemClock().now_ms())))
-
-
-async def _get(config: "Outline", given: str) -> "EventStory":
-    async with opened(config) as store:
-        event_id = await find_event_id(store, given)
-        story = await store.get_event(event_id)
-    if story is None:
-        raise DispatchdError(f"there is no event {event_id}; `dispatchd events` lists them")
-    return story
 
 
 def _print_body(body: bytes) -> None:

@@ -8,7 +8,7 @@ import click
 from dispatchd.cli.options import config_option, json_option, parse_since
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
-from dispatchd.cli.text import clock_time, distance, iso, plural, say, size, to_json
+from dispatchd.cli.text import clock_time, distance, iso, iso_or_none, plural, say, size, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.model import DeliveryStatus, EventStatus
 
@@ -61,7 +61,7 @@ def command(config_path: str | None, since_ms: int, as_json: bool) -> None:
         return
     draw(COLUMNS, [_row(lane, now_ms) for lane in stats.destinations])
     for lane in stats.destinations:
-        if (reason := _held_because(lane)) is not None:
+        if (reason := lane.held_because) is not None:
             say(f"{lane.destination} is held: {reason}")
 
 
@@ -76,11 +76,6 @@ def _row(lane: "DestinationStats", now_ms: int) -> tuple[str, ...]:
     return (lane.destination, *counts, oldest)
 
 
-def _held_because(lane: "DestinationStats") -> str | None:
-    """Say why deliveries are held; None where none is."""
-    return lane.held if lane.counts.get(DeliveryStatus.HELD) else None
-
-
 def _fields(stats: "Stats", since_ms: int) -> dict[str, Any]:
     return {
         "since": iso(since_ms),
@@ -89,8 +84,8 @@ def _fields(stats: "Stats", since_ms: int) -> dict[str, Any]:
             {
                 "destination": lane.destination,
                 **{status.value: lane.counts.get(status, 0) for status in DeliveryStatus},
-                "oldest_due": None if lane.oldest_due_ms is None else iso(lane.oldest_due_ms),
-                "held_because": _held_because(lane),
+                "oldest_due": iso_or_none(lane.oldest_due_ms),
+                "held_because": lane.held_because,
             }
             for lane in stats.destinations
         ],

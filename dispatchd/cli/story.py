@@ -1,15 +1,29 @@
-"""How a stored event's deliveries are spelled for scripts: one shape, whoever tells of them."""
+"""A stored event's story: found for whoever tells of it, and spelled for scripts in one shape."""
 
 from typing import TYPE_CHECKING, Any, Final
 
+from dispatchd.cli.ids import find_event_id
+from dispatchd.cli.storage import opened
 from dispatchd.cli.text import bytes_field, iso
+from dispatchd.errors import DispatchdError
 from dispatchd.model import DeliveryStatus
 
 if TYPE_CHECKING:
+    from dispatchd.config import Config, Outline
     from dispatchd.model import Attempt, Delivery
     from dispatchd.store.base import EventStory
 
 ENDED: Final = (DeliveryStatus.SUCCESS, DeliveryStatus.FAILED)
+
+
+async def get_story(config: "Config | Outline", given: str) -> "EventStory":
+    """Return what there is of the event whose id is, or begins with, `given`."""
+    async with opened(config) as store:
+        event_id = await find_event_id(store, given)
+        story = await store.get_event(event_id)
+    if story is None:
+        raise DispatchdError(f"there is no event {event_id}; `dispatchd events` lists them")
+    return story
 
 
 def deliveries_fields(story: "EventStory") -> list[dict[str, Any]]:

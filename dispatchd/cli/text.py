@@ -117,9 +117,19 @@ def iso(at_ms: int) -> str:
     return _utc(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def iso_or_none(at_ms: int | None) -> str | None:
+    """Spell a time for scripts, where there was one."""
+    return None if at_ms is None else iso(at_ms)
+
+
 def clock_time(at_ms: int) -> str:
     """Spell a time for people: `2026-01-31 12:00:00.123 UTC`."""
-    return iso(at_ms).replace("T", " ").replace("Z", " UTC")
+    return spoken(iso(at_ms))
+
+
+def spoken(iso_time: str) -> str:
+    """Spell for people what `iso` spelled for scripts."""
+    return iso_time.replace("T", " ").replace("Z", " UTC")
 
 
 def _utc(at_ms: int) -> datetime:

@@ -1,11 +1,10 @@
 """What is sent to each type of destination, and what its answer means: a Courier each. Pure."""
 
 from dispatchd.compose.courier import Courier, judge_http
-from dispatchd.compose.forward import IN_FULL_ONLY, NEVER, PATH_PREFIX, Forwarding
+from dispatchd.compose.forward import NEVER, PATH_PREFIX, Forwarding
 from dispatchd.compose.webhook import Signs, WebhookCourier, header_case, own_headers
 
 __all__ = [
-    "IN_FULL_ONLY",
     "NEVER",
     "PATH_PREFIX",
     "Courier",

@@ -62,11 +62,13 @@ class WebhookCourier:
 
         self._content_type = free("Content-Type")
         self._content_encoding = free("Content-Encoding")
-        self._event_id = free(f"X-{header_prefix}-Event-ID")
-        self._event_type = free(f"X-{header_prefix}-Event-Type")
-        self._endpoint = free(f"X-{header_prefix}-Endpoint")
-        self._endpoint_id = free(f"X-{header_prefix}-Endpoint-ID")
-        self._attempt = free(f"X-{header_prefix}-Attempt")
+        (
+            self._event_id,
+            self._event_type,
+            self._endpoint,
+            self._endpoint_id,
+            self._attempt,
+        ) = map(free, own_headers(header_prefix))
 
     def compose(  # noqa: C901 - each delivery comes through here, and branches cost less than calls
         self, event: Event, delivery: Delivery, content: bytes | None, now_ms: int

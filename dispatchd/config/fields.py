@@ -35,7 +35,8 @@ def _network(value: Any) -> IPv4Network | IPv6Network:
         ) from None
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
+    """Read one where there may be several."""
     return [value] if isinstance(value, str) else value
 
 
@@ -97,7 +98,7 @@ Network = Annotated[
 EventTypes = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...],
     BeforeValidator(_or_empty_list),
-    BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+    BeforeValidator(listed, json_schema_input_type=str | list[str]),
 ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from dispatchd.compose import PATH_PREFIX, header_case
+from dispatchd.compose import PATH_PREFIX
 from dispatchd.config.outgoing import is_glob
 from dispatchd.match import compile_event_types
 from dispatchd.verify import is_secret_header, proof_headers
@@ -19,7 +19,7 @@ _CREDENTIALS: Final = ("authorization", "cookie")
 
 def forward_advice(config: "Config") -> Iterator[str]:
     """Yield a sentence for each such thing, with the path of its key."""
-    prefix = f"x-{header_case(config.header_prefix).lower()}-"
+    prefix = f"x-{config.header_prefix.lower()}-"
     for name, destination in config.destinations.items():
         if destination.forward_headers:
             for sentence in _of_one(config, name, destination, prefix):

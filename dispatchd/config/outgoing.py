@@ -13,6 +13,7 @@ from dispatchd.config.fields import (
     HeaderName,
     HeaderValue,
     Secret,
+    listed,
     one_or_more,
 )
 from dispatchd.config.part import Part
@@ -40,10 +41,6 @@ def _forwardable(name: str) -> str:
     if name.lower() in NEVER:
         raise ValueError("belongs to each request itself and is never forwarded; remove it")
     return name
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
 
 
 def _signing(value: Any) -> Any:
@@ -100,7 +97,7 @@ class OutgoingConfig(Part):
     forward_headers: Annotated[
         tuple[Annotated[str, AfterValidator(_forwardable)], ...],
         EMPTY_LIST,
-        BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+        BeforeValidator(listed, json_schema_input_type=str | list[str]),
     ] = Field(
         (),
         description="Names or globs (* and ?) of the sender's headers that go along; one that"

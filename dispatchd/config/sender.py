@@ -30,7 +30,7 @@ from dispatchd.verify import (
     ApiKey,
     Auth,
     SignatureSpec,
-    missing_keys,
+    covers_url,
     public_url_problem,
 )
 
@@ -238,4 +238,4 @@ def needs_public_url(endpoint: dict[str, Any]) -> bool:
     provider = endpoint.get("provider")
     if not isinstance(provider, str):
         return False
-    return any("needs url" in sentence for sentence in missing_keys(provider, ()))
+    return covers_url(provider)

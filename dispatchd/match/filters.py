@@ -33,24 +33,27 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One line of a plain filter: what stands at a path, and the values it may have."""
+    """One line of a plain filter: what stands at a path, and the values it may have.
+
+    `key` is as the config has it: `root` and, below that, `path`, for headers the one name.
+    """
 
     key: str
     wanted: tuple[Any, ...]
+    root: str
+    path: tuple[str, ...]
 
     def actual(self, subject: Subject) -> Any:
         """Return what stands at the path; None where it leads nowhere."""
-        root, _, rest = self.key.partition(".")
-        if root == "headers":
-            return subject.headers.get(rest)
-        value = getattr(subject, root)
-        return at_path(value, split_path(rest)) if rest else value
+        if self.root == "headers":
+            return subject.headers.get(self.path[0])
+        value = getattr(subject, self.root)
+        return at_path(value, self.path) if self.path else value
 
     @property
     def body_path(self) -> tuple[str, ...] | None:
         """The path it follows into the body; None where it looks elsewhere."""
-        root, _, rest = self.key.partition(".")
-        return split_path(rest) if root == "body" else None
+        return self.path if self.root == "body" else None
 
     def holds(self, subject: Subject) -> bool:
         """Whether one of the values is there."""
@@ -103,7 +106,8 @@ def _condition(key: str, value: Any) -> Condition:
     wanted = tuple(value) if isinstance(value, list) else (value,)
     if not wanted or any(isinstance(item, (list, dict)) for item in wanted):
         raise ValueError(f'"{key}" needs a value or a list of them: text, numbers, true, null')
-    return Condition(key, wanted)
+    path = (rest,) if root == "headers" else split_path(rest)
+    return Condition(key, wanted, root, path)
 
 
 def _same(wanted: Any, actual: Any) -> bool:

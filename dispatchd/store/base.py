@@ -124,6 +124,11 @@ class DestinationStats:
     oldest_due_ms: int | None
     held: str | None
 
+    @property
+    def held_because(self) -> str | None:
+        """Why deliveries are held; None where none is."""
+        return self.held if self.counts.get(DeliveryStatus.HELD) else None
+
 
 @dataclass(frozen=True, slots=True)
 class LaneSummary:

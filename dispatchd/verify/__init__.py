@@ -30,7 +30,7 @@ from dispatchd.verify.form import (
 from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, Inbound, Rejected
 from dispatchd.verify.keys import private_key_text, signing_secret_text
 from dispatchd.verify.paypal import Certificates
-from dispatchd.verify.providers import must_remember, provider_names
+from dispatchd.verify.providers import covers_url, must_remember, provider_names
 from dispatchd.verify.scheme import SignatureSpec
 from dispatchd.verify.secret_headers import headers_named, is_secret_header, storable_headers
 from dispatchd.verify.signer import (
@@ -64,6 +64,7 @@ __all__ = [
     "Signer",
     "Verifier",
     "compile_verifier",
+    "covers_url",
     "document_json",
     "fields_document",
     "fields_json",

@@ -294,6 +294,12 @@ def must_remember(name: str) -> bool:
     return provider is not None and provider.remembers
 
 
+def covers_url(name: str) -> bool:
+    """Whether a provider's signature covers the URL that it posts to."""
+    provider = provider_named(name)
+    return provider is not None and "url" in provider.also
+
+
 def provider_named(name: str) -> Provider | None:
     """Return the provider of a name or alias."""
     return PROVIDERS.get(ALIASES.get(name, name))
