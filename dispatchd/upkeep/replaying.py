@@ -1,13 +1,11 @@
 """One batch of a replay: look at the next page, ask the filter, replay what it lets through."""
 
 import asyncio
-import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
-import orjson
 from multidict import CIMultiDict
 
 from dispatchd.clock import Clock
@@ -21,6 +19,7 @@ from dispatchd.match import (
     verdict_of,
 )
 from dispatchd.model import Event
+from dispatchd.reading.json_text import NotJson, parse_json
 from dispatchd.store.jobs import Candidate, Job, Jobs, Page
 from dispatchd.verify import document_json
 
@@ -93,8 +92,11 @@ class Replaying:
 
     async def _ask(self, chosen: Filter, event: Event, owner: str) -> bool | Fault | None:
         """Ask about one event; None where the filter says neither true nor false."""
-        document = _document(event)
-        read = _read(document)
+        document = document_json(event.body, event.content_type)
+        try:
+            read = parse_json(document)
+        except NotJson:
+            read = None
         headers = CIMultiDict(event.headers)
         as_json = b"null" if read is None else document
         subject = Subject(event.event_type, headers, read, event.source_ip, as_json)
@@ -120,23 +122,3 @@ def batch_size(rate: float | None) -> int:
 def pause_s(before: Job, after: Job) -> float:
     """Return how long a job with a rate waits after a batch."""
     return 0.0 if after.rate is None else (after.replayed - before.replayed) / after.rate
-
-
-def _document(event: Event) -> bytes:
-    """Return the JSON document of an event's body: what the filter of an endpoint sees."""
-    try:
-        return document_json(event.body, event.content_type)
-    except ValueError:
-        return event.body
-
-
-def _read(document: bytes) -> Any:
-    """Read a document; None where it is none."""
-    try:
-        return orjson.loads(document)
-    except ValueError:
-        pass
-    try:  # a lone surrogate or 1e999, which the standard allows
-        return json.loads(document)
-    except (ValueError, RecursionError):
-        return None

@@ -123,6 +123,18 @@ async def test_a_filter_is_asked_over_what_an_endpoints_filter_sees(rig: Rig) ->
     assert (ended.state, ended.replayed, ended.undecided) == (JobState.DONE, 2, 0)
 
 
+async def test_a_replays_filter_reads_no_body_that_receiving_refused_to_read(rig: Rig) -> None:
+    """It read NaN, and a byte order mark, where an endpoint's filter had found no document."""
+    for body in (b'{"n":NaN}', b'\xef\xbb\xbf{"n":1}'):
+        await rig.fail(1, body=body, content_type="application/octet-stream")
+    plain = await rig.ask(filter={"body.n": 1})
+    asked = await rig.ask(filter="$exists(body.n)")
+    for job_id in (plain, asked):
+        while (await rig.job(job_id)).open:
+            await rig.runner.turn()
+        assert (await rig.job(job_id)).replayed == 0
+
+
 async def test_a_filter_that_says_neither_is_counted(rig: Rig) -> None:
     await rig.fail(3)
     job_id = await rig.ask(filter="body.nothing_there")
