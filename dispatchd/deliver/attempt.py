@@ -25,12 +25,9 @@ from dispatchd.model import (
 )
 from dispatchd.redact import header_secrets
 from dispatchd.retry import decide, given_up
-from dispatchd.verify import document_json, is_form
+from dispatchd.verify import HASH_HERE_MAX_BYTES, document_json, is_form
 
 READ_HERE_MAX_BYTES: Final = 64 * 1024
-
-# Signing more than this keeps the loop for a millisecond or more; it lets the interpreter go.
-SIGN_HERE_MAX_BYTES: Final = 256 * 1024
 
 
 class Sends(Protocol):
@@ -118,7 +115,7 @@ class Attempts:
                     case Fault(reason=reason):
                         return _not_sent(ErrorClass.EVALUATOR, Whose.OURS, reason)
         compose = spec.courier.compose
-        if spec.signs and len(event.body if content is None else content) > SIGN_HERE_MAX_BYTES:
+        if spec.signs and len(event.body if content is None else content) > HASH_HERE_MAX_BYTES:
             request = await asyncio.to_thread(compose, event, delivery, content, started_ms)
         else:
             request = compose(event, delivery, content, started_ms)

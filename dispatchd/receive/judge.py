@@ -18,11 +18,9 @@ from dispatchd.receive.answers import Refusal, unavailable
 from dispatchd.receive.routes import Route
 from dispatchd.receive.whither import Decision, choose
 from dispatchd.store.base import Idempotency
-from dispatchd.verify import Answer, Genuine, Inbound, Rejected
+from dispatchd.verify import HASH_HERE_MAX_BYTES, Answer, Genuine, Inbound, Rejected
 
 RETRY_AFTER_CERTIFICATE_S: Final = 60
-# Hashing more than this keeps the loop for a millisecond or more; it lets the interpreter go.
-PROVE_HERE_MAX_BYTES: Final = 256 * 1024
 
 
 class CertificateSource(Protocol):
@@ -85,7 +83,7 @@ class Judge:
                 "the provider's certificate cannot be had; try again",
                 headers={"Retry-After": str(RETRY_AFTER_CERTIFICATE_S)},
             )
-        if url is None and len(sender.body) <= PROVE_HERE_MAX_BYTES:
+        if url is None and len(sender.body) <= HASH_HERE_MAX_BYTES:
             proof = verifier.verify(sender)
         else:
             proof = await asyncio.to_thread(verifier.verify, sender)

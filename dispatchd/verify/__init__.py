@@ -31,7 +31,7 @@ from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, I
 from dispatchd.verify.keys import private_key_text, signing_secret_text
 from dispatchd.verify.paypal import Certificates
 from dispatchd.verify.providers import covers_url, must_remember, provider_names
-from dispatchd.verify.scheme import SignatureSpec
+from dispatchd.verify.scheme import HASH_HERE_MAX_BYTES, SignatureSpec
 from dispatchd.verify.secret_headers import headers_named, is_secret_header, storable_headers
 from dispatchd.verify.signer import (
     OutgoingSpec,
@@ -47,6 +47,7 @@ from dispatchd.verify.template import public_url_problem
 __all__ = [
     "API_KEY_PREFIX",
     "DEFAULT_TOLERANCE_S",
+    "HASH_HERE_MAX_BYTES",
     "UNREAD",
     "Answer",
     "ApiKey",

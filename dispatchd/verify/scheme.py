@@ -16,6 +16,9 @@ ENCODINGS: Final = ("hex", "base64")
 MAX_LISTED: Final = 16  # signatures in one header; a rotation needs two
 SIGNATURE_MAX_CHARS: Final = 4096
 
+# Hashing more than this keeps the loop for a millisecond or more; it lets the interpreter go.
+HASH_HERE_MAX_BYTES: Final = 256 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class SignatureSpec:
