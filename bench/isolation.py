@@ -32,6 +32,7 @@ from load import SECRET, SLUG, Outcome, open_loop
 from machine import RefusedError, finish, percentile, print_facts
 from seed import fill
 from servers import Server, free_port, pin_load
+from sink import OK, Listener, Peer, header
 
 HEALTHY, DEAD, HANGING, SLOW = 30, 10, 5, 5
 IDLE = 1000
@@ -42,64 +43,45 @@ RAMP_S = 10.0
 DRAINED = "drained"
 OTHER = "other"
 SHARE, P99_RATIO, IDLE_CPU, IDLE_MB, DRAIN_SHARE = 0.9, 1.5, 0.01, 150.0, 0.8
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-class Sinks:
+class Sinks(Listener):
     """One listener for all: the path says who is meant and how it answers."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.arrived: list[tuple[str, str, float]] = []  # event id, destination, when
-        self.port = 0
 
-    async def start(self) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Peer(self), "127.0.0.1", 0, backlog=4096)
-        self.port = int(server.sockets[0].getsockname()[1])
-        return server
+    def peer(self) -> asyncio.Protocol:
+        return _Any(self)
 
 
-class _Peer(asyncio.Protocol):
+class _Any(Peer):
     def __init__(self, sinks: Sinks) -> None:
+        super().__init__()
         self._sinks = sinks
-        self._buffer = b""
-        self._transport: asyncio.Transport | None = None
         self._drip: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         if self._drip is not None:
             self._drip.cancel()
 
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
-            head = self._buffer[:end].lower() + b"\r\n"
-            length = int(head.partition(b"\r\ncontent-length:")[2].split(b"\r\n")[0])
-            if len(self._buffer) < end + 4 + length:
-                return
-            self._buffer = self._buffer[end + 4 + length :]
-            name = head.split(b" ", 2)[1].decode().strip("/")
-            event = head.partition(b"x-dispatch-event-id:")[2].split(b"\r\n")[0].strip().decode()
-            self._answer(name, event)
-
-    def _answer(self, name: str, event_id: str) -> None:
-        assert self._transport is not None
+    def asked(self, head: bytes) -> None:
+        name = head.split(b" ", 2)[1].decode().strip("/")
         if name.startswith("hanging"):
             return
         if name.startswith("slow"):
             self._drip_on(b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n")
             return
+        event_id = (header(head, b"x-dispatch-event-id") or b"").decode()
         self._sinks.arrived.append((event_id, name, time.monotonic()))
-        self._transport.write(OK)
+        self.write(OK)
 
     def _drip_on(self, rest: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        self._transport.write(rest[:1] or b"x")
+        self.write(rest[:1] or b"x")
         self._drip = asyncio.get_running_loop().call_later(1.0, self._drip_on, rest[1:])
 
 
@@ -166,7 +148,7 @@ async def one_round(
     base: Path, arguments: argparse.Namespace, *, sick: bool
 ) -> tuple[float, float]:
     sinks = Sinks()
-    listener = await sinks.start()
+    await sinks.start()
     try:
         made = names(sick=sick)
         rows = [destination(name, sinks.port) for name in made]
@@ -176,7 +158,7 @@ async def one_round(
             outcome = await loaded(server, arguments.rate, arguments.seconds)
             share = (server.cpu_s() - cpu_s) / (time.monotonic() - started)
     finally:
-        listener.close()
+        sinks.close()
     found = latencies_ms(outcome, sinks, prefix="healthy")
     rate = len(found) / arguments.seconds
     p99 = percentile(found, 0.99)
@@ -230,7 +212,7 @@ def hold(database: Path) -> None:
 async def drained(base: Path, database: str, arguments: argparse.Namespace) -> tuple[float, float]:
     """Return the drain's rate behind the ramp, and the p99 (ms) of new events to the other."""
     sinks = Sinks()
-    listener = await sinks.start()
+    await sinks.start()
     url = f"http://127.0.0.1:{sinks.port}"
     rows = [
         f"{DRAINED}: {{url: '{url}/{DRAINED}', breaker: {{probe_every: 1s}}}}",
@@ -246,7 +228,7 @@ async def drained(base: Path, database: str, arguments: argparse.Namespace) -> t
             if sum(name == DRAINED for _, name, _ in sinks.arrived) >= arguments.deliveries:
                 raise RefusedError("the backlog was gone before the measurement: --deliveries")
     finally:
-        listener.close()
+        sinks.close()
     return rate, percentile(latencies_ms(outcome, sinks, prefix=OTHER), 0.99)
 
 
@@ -255,7 +237,7 @@ async def steady(base: Path, arguments: argparse.Namespace) -> tuple[float, floa
     from load import closed_loop  # noqa: PLC0415 - beside its only use
 
     sinks = Sinks()
-    listener = await sinks.start()
+    await sinks.start()
     rows = [f"{OTHER}: {{url: 'http://127.0.0.1:{sinks.port}/{OTHER}'}}"]
     try:
         with serving(base, "steady.db", [OTHER], rows) as server:
@@ -267,7 +249,7 @@ async def steady(base: Path, arguments: argparse.Namespace) -> tuple[float, floa
                 await asyncio.sleep(0.01)
             rate = (len(sinks.arrived) - before) / (time.monotonic() - started)
     finally:
-        listener.close()
+        sinks.close()
     return rate, p99
 
 

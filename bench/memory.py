@@ -27,7 +27,7 @@ from proof import attempts, lanes_tried, require_stored
 from quiet import watch
 from seed import DEAD_URL, opened, require_dead
 from servers import free_port, pin_load, serving
-from sink import Sink
+from sink import Listener, Sink
 
 from dispatchd.model import Event, EventStatus
 
@@ -54,21 +54,15 @@ class Run:
     connections: int  # at the hanging server, at once
 
 
-class Hanging:
+class Hanging(Listener):
     """Accepts, reads nothing, never answers."""
 
     def __init__(self) -> None:
-        self.open = self.most = self.port = 0
-        self._server: asyncio.Server | None = None
+        super().__init__()
+        self.open = self.most = 0
 
-    async def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Deaf(self), "127.0.0.1", 0, backlog=4096)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+    def peer(self) -> asyncio.Protocol:
+        return _Deaf(self)
 
 
 class _Deaf(asyncio.Protocol):
