@@ -33,7 +33,7 @@ from figures import (
 )
 from load import CONNECTIONS, WARM_UP_S, closed_loop, merged, open_loop
 from machine import RefusedError, finish, percentile, print_facts
-from options import SLICES, endpoint_lines, load_doubts, load_text, parser
+from options import SLICES, add_figures, endpoint_lines, load_doubts, load_text, parser
 from proof import arrived, recorded, require_delivered, require_no_more, require_stored
 from quiet import Watch, mean, uneven, watch
 from servers import THIS, Server, Side, ceiling, free_port, pin_load, serving
@@ -338,13 +338,6 @@ COMPARISONS: dict[str, Callable[[Setting], Awaitable[None]]] = {
 }
 
 
-def chosen(text: str) -> list[str]:
-    names = text.split(",")
-    if unknown := [name for name in names if name not in COMPARISONS]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]}: choose from {', '.join(COMPARISONS)}")
-    return names
-
-
 async def compare(directory: Path, base: Side, arguments: argparse.Namespace) -> None:
     sink = Sink()
     await sink.start()
@@ -363,12 +356,7 @@ def main() -> None:
     options.add_argument(
         "--base-python", default=THIS.python, help="an interpreter with its packages"
     )
-    options.add_argument(
-        "--figures",
-        type=chosen,
-        default=list(COMPARISONS),
-        help=f"which, by comma: {','.join(COMPARISONS)}",
-    )
+    add_figures(options, COMPARISONS)
     arguments = options.parse_args()
     if arguments.rounds < 1:
         raise RefusedError("there is nothing to compare without a round")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Collection
 
 SLICES = 6  # of a measurement, in turn with its ceiling's: the machine's moods meet both alike
 PROVIDERS = ("generic", "github")
@@ -28,6 +29,20 @@ def parser(
         help="filter on the endpoint, JSONata or plain in braces; it must let everything in",
     )
     return made
+
+
+def add_figures(options: argparse.ArgumentParser, names: Collection[str]) -> None:
+    """`--figures`: some of `names`, by comma; all by default."""
+
+    def chosen(text: str) -> list[str]:
+        found = text.split(",")
+        if unknown := [name for name in found if name not in names]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]}: choose from {', '.join(names)}")
+        return found
+
+    options.add_argument(
+        "--figures", type=chosen, default=list(names), help=f"which, by comma: {','.join(names)}"
+    )
 
 
 def endpoint_lines(arguments: argparse.Namespace) -> list[str]:

@@ -22,6 +22,7 @@ SCRIPTS = (
     "flood",
     "memory",
     "stall",
+    "isolation",
     "exactly_once",
     "against",
 )
@@ -33,6 +34,7 @@ QUICK = {
     "flood": ["--rounds", "1", "--seconds", "2"],
     "memory": ["--events", "300", "--seconds", "5"],
     "stall": ["--rounds", "1"],
+    "isolation": ["--rounds", "1", "--seconds", "2", "--deliveries", "200000"],
     "exactly_once": ["--deliveries", "4000"],
     "against": ["--rounds", "1", "--seconds", "2"],
 }
