@@ -20,7 +20,7 @@ from pathlib import Path
 
 import uvloop
 from figures import EXACTLY_ONCE, judge
-from ledger import Ledger
+from ledger import Ledger, key
 from load import SECRET, SLUG, burst
 from machine import RefusedError, finish, print_facts
 from proof import errors_logged, ledger_rows, owed, replays_kept
@@ -79,7 +79,7 @@ async def ended(database: Path, ledger: Ledger) -> int:
 
 async def last_replay(replays: Replays, ledger: Ledger, database: Path, events: list[str]) -> int:
     """Replay what has all ended: each of its deliveries gets one 200 more; return how many not."""
-    keys = [bytes.fromhex(event.replace("-", "")) for event in events]
+    keys = [key(event) for event in events]
     before = ledger.goods(keys)
     await replays.command(events)
     await ended(database, ledger)
@@ -155,7 +155,7 @@ async def load(config: Path, database: Path, arguments: argparse.Namespace) -> O
 
 def found(outcome: Outcome, database: Path) -> Counter[str]:
     """What the sink saw against what is on disk, now that the daemon has written all it knows."""
-    keys = {bytes.fromhex(one.replace("-", "")) for one in outcome.acked.ids}
+    keys = {key(one) for one in outcome.acked.ids}
     problems = outcome.ledger.problems(keys, outcome.acked.deliveries, ledger_rows(database))
     problems["ended, replayed, and not delivered once more"] = outcome.again
     kept = replays_kept(database)

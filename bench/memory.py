@@ -25,7 +25,7 @@ from load import SECRET, SLUG, Outcome, open_loop
 from machine import RefusedError, finish, percentile, print_facts
 from proof import attempts, lanes_tried, require_stored
 from quiet import watch
-from seed import DEAD_URL, opened, require_dead
+from seed import DEAD_URL, opened, require_dead, uuid7
 from servers import free_port, pin_load, serving
 from sink import Listener, Sink
 
@@ -99,7 +99,7 @@ async def seed(database: Path, events: int, destinations: list[str]) -> None:
                 *(
                     store.add_event(
                         Event(
-                            id=_uuid7(now_ms - events + number),
+                            id=str(uuid.UUID(bytes=uuid7(now_ms - events + number))),
                             endpoint=SLUG,
                             endpoint_id=endpoint_id,
                             received_ms=now_ms - events + number,
@@ -116,10 +116,6 @@ async def seed(database: Path, events: int, destinations: list[str]) -> None:
                     for number in range(first, min(first + AT_ONCE, events))
                 )
             )
-
-
-def _uuid7(at_ms: int) -> str:
-    return str(uuid.UUID(int=at_ms << 80 | 7 << 76 | 2 << 62 | int.from_bytes(os.urandom(7))))
 
 
 async def measure(directory: Path, arguments: argparse.Namespace, *, hangs: bool) -> Run:

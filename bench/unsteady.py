@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from ledger import OK, Ledger
+from ledger import OK, Ledger, key
 from sink import Listener, Peer, header
 
 ANSWERS = {
@@ -36,9 +36,7 @@ class _Failing(Peer):
         self._sink = sink
 
     def asked(self, head: bytes) -> None:
-        event = bytes.fromhex(
-            (header(head, b"x-dispatch-event-id") or b"").decode().replace("-", "")
-        )
+        event = key((header(head, b"x-dispatch-event-id") or b"").decode())
         lane = int(head.split(b" ", 2)[1][1:])
         sink = self._sink
         sink.ledger.begin(event, lane, int(header(head, b"x-dispatch-attempt") or 0))
