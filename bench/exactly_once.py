@@ -65,13 +65,25 @@ def few(lanes: int) -> int:
     return max(1, lanes // 10)
 
 
+class Silence:
+    """Whether nothing is sent any more."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._requests, self._since = ledger.requests, time.monotonic()
+
+    def lasts(self) -> bool:
+        now = time.monotonic()
+        if self._ledger.requests != self._requests:
+            self._requests, self._since = self._ledger.requests, now
+        return now > self._since + SILENCE_S
+
+
 async def ended(database: Path, ledger: Ledger) -> int:
     """Wait until nothing is owed, or nothing happens any more; return what is still owed."""
-    last, since = ledger.requests, time.monotonic()
+    silence = Silence(ledger)
     while left := await asyncio.to_thread(owed, database):
-        if ledger.requests != last:
-            last, since = ledger.requests, time.monotonic()
-        elif time.monotonic() > since + SILENCE_S:
+        if silence.lasts():
             return left
         await asyncio.sleep(POLL_S)
     return 0
@@ -112,11 +124,9 @@ async def post_all(port: int, acked: Acked, wanted: int, ledger: Ledger) -> None
         events, window = roll.choice(list(BURSTS.items()))
         slug, each = roll.choice([(SLUG, ledger.lanes), (FEW_SLUG, few(ledger.lanes))])
         events = events * ledger.lanes // each
-        since, last = time.monotonic(), ledger.requests
+        silence = Silence(ledger)
         while acked.deliveries - ledger.delivered > window:
-            if ledger.requests != last:
-                since, last = time.monotonic(), ledger.requests
-            elif time.monotonic() > since + SILENCE_S:
+            if silence.lasts():
                 raise RefusedError("deliveries are owed, and nothing is sent any more")
             await asyncio.sleep(POLL_S)
         left = -(-(wanted - acked.deliveries) // each)
