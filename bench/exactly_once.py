@@ -23,6 +23,7 @@ from figures import EXACTLY_ONCE, judge
 from ledger import Ledger, key
 from load import SECRET, SLUG, burst
 from machine import RefusedError, finish, print_facts
+from options import plain
 from proof import errors_logged, ledger_rows, owed, replays_kept
 from replays import Replays
 from servers import free_port, serving
@@ -203,15 +204,12 @@ def require_kept(problems: Counter[str], errors: list[str]) -> None:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = plain(__doc__)
     options.add_argument("--deliveries", type=int, default=STATED_DELIVERIES)
     options.add_argument("--lanes", type=int, default=STATED_LANES)
     options.add_argument(
         "--failing", type=float, default=STATED_FAILING, help="share of requests answered 500"
     )
-    options.add_argument("--directory", help="where the database goes; default: the system's temp")
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.directory) as base:
         print_facts(

@@ -42,7 +42,7 @@ from figures import (
 )
 from load import SECRET, SLUG, Outcome, closed_loop, open_loop
 from machine import RefusedError, finish, percentile, print_facts
-from options import add_figures
+from options import add_figures, plain
 from proof import arrived, lanes_tried, require_stored
 from quiet import Watch, watch
 from seed import DEAD_PORT, fill, require_dead
@@ -313,15 +313,12 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = plain(__doc__)
     add_figures(options, PARTS)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--seconds", type=float, default=STATED_S, help="of each measurement")
     options.add_argument("--rate", type=float, default=STATED_RATE, help="new events a second")
     options.add_argument("--deliveries", type=int, default=STATED_DELIVERIES, help="that are held")
-    options.add_argument("--directory", help="where the databases go; default: the system's temp")
     arguments = options.parse_args()
     pin_load()
     require_dead()

@@ -23,6 +23,7 @@ import uvloop
 from figures import HANGING_MB, REFUSING_MB, judge
 from load import SECRET, SLUG, Outcome, open_loop
 from machine import RefusedError, finish, percentile, print_facts
+from options import plain
 from proof import attempts, lanes_tried, require_stored
 from quiet import watch
 from seed import DEAD_URL, opened, require_dead, uuid7
@@ -190,16 +191,13 @@ def show(run: Run, *, hangs: bool) -> None:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = plain(__doc__)
     which = options.add_mutually_exclusive_group()
     which.add_argument("--hanging", action="store_true", help="only those that never answer")
     which.add_argument("--refusing", action="store_true", help="only a port that refuses")
     options.add_argument("--lanes", type=int, default=STATED_LANES, help="dead destinations")
     options.add_argument("--events", type=int, default=STATED_EVENTS, help="of 100 KB, waiting")
     options.add_argument("--seconds", type=float, default=STATED_S)
-    options.add_argument("--directory", help="where the database goes; default: the system's temp")
     arguments = options.parse_args()
     pin_load()
     require_dead()

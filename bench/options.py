@@ -8,16 +8,22 @@ SLICES = 6  # of a measurement, in turn with its ceiling's: the machine's moods 
 PROVIDERS = ("generic", "github")
 
 
-def parser(
-    description: str | None, *, seconds: float, rounds: int | None = 3
-) -> argparse.ArgumentParser:
+def plain(description: str | None) -> argparse.ArgumentParser:
+    """What every benchmark's begins with."""
     made = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    made.add_argument("--directory", help="where the databases go; default: the system's temp")
+    return made
+
+
+def parser(
+    description: str | None, *, seconds: float, rounds: int | None = 3
+) -> argparse.ArgumentParser:
+    made = plain(description)
     if rounds is not None:
         made.add_argument("--rounds", type=int, default=rounds)
     made.add_argument("--seconds", type=float, default=seconds, help="of each measurement")
-    made.add_argument("--directory", help="where the databases go; default: the system's temp")
     made.add_argument(
         "--provider",
         choices=PROVIDERS,
