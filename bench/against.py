@@ -12,7 +12,8 @@ import asyncio
 import statistics
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import end_to_end
@@ -27,13 +28,14 @@ from figures import (
     EXAMPLE_LOAD,
     EXAMPLE_START,
     KILL_S,
+    Figure,
     judge,
     rounds_doubts,
     sides_doubts,
 )
 from load import CONNECTIONS, WARM_UP_S, closed_loop, merged, open_loop
 from machine import RefusedError, finish, percentile, print_facts
-from options import SLICES, endpoint_lines, load_doubts, load_text, parser
+from options import SLICES, add_figures, endpoint_lines, load_doubts, load_text, parser
 from proof import arrived, recorded, require_delivered, require_no_more, require_stored
 from quiet import Watch, mean, uneven, watch
 from servers import THIS, Server, Side, ceiling, free_port, pin_load, serving
@@ -216,54 +218,22 @@ async def cost(setting: Setting, number: int, rate: float) -> tuple[float, bool,
 Round = Callable[[Setting, int], Awaitable[tuple[float, bool, list[str]]]]
 
 
-async def rounds(setting: Setting, name: str, one: Round) -> tuple[list[float], int, list[str]]:
-    """The ratio of each round, how many were disturbed, and what else puts them in doubt."""
+async def compare_rounds(figure: Figure, one: Round, setting: Setting) -> None:
+    """The median of the rounds' ratios, and what puts it in doubt."""
     ratios, disturbed, doubts = [], 0, load_doubts(setting.arguments)
     for number in range(1, setting.arguments.rounds + 1):
-        its = Setting(
-            setting.directory / f"{name}{number}", setting.base, setting.sink, setting.arguments
-        )
+        its = replace(setting, directory=setting.directory / str(number))
         its.directory.mkdir()
         ratio, uneasy, more = await one(its, number)
         ratios.append(ratio)
         disturbed += uneasy
         doubts += more
     print(f"ratios    {in_turn(ratios)}", flush=True)
-    return ratios, disturbed, doubts
-
-
-async def compare_full_load(setting: Setting) -> None:
-    ratios, disturbed, doubts = await rounds(setting, "full", full_load)
-    doubts += rounds_doubts(ratios, disturbed)
-    print(judge(AGAINST_END_TO_END, statistics.median(ratios), doubts), flush=True)
-
-
-async def compare_durable(setting: Setting) -> None:
-    ratios, disturbed, doubts = await rounds(setting, "ingest", durable)
-    doubts += rounds_doubts(ratios, disturbed)
-    print(judge(AGAINST_INGEST, statistics.median(ratios), doubts), flush=True)
-
-
-async def compare_tail(setting: Setting) -> None:
-    ratios, disturbed, doubts = await rounds(setting, "latency", tail)
-    doubts += sides_doubts(AGAINST_P99, ratios, disturbed)
-    print(judge(AGAINST_P99, statistics.median(ratios), doubts), flush=True)
-
-
-async def compare_cpu_200(setting: Setting) -> None:
-    ratios, disturbed, doubts = await rounds(
-        setting, "cpu200_", lambda its, number: cost(its, number, 200.0)
-    )
-    doubts += rounds_doubts(ratios, disturbed)
-    print(judge(AGAINST_CPU_200, statistics.median(ratios), doubts), flush=True)
-
-
-async def compare_cpu_50(setting: Setting) -> None:
-    ratios, disturbed, doubts = await rounds(
-        setting, "cpu50_", lambda its, number: cost(its, number, 50.0)
-    )
-    doubts += rounds_doubts(ratios, disturbed)
-    print(judge(AGAINST_CPU_50, statistics.median(ratios), doubts), flush=True)
+    if one is tail:
+        doubts += sides_doubts(figure, ratios, disturbed)
+    else:
+        doubts += rounds_doubts(ratios, disturbed)
+    print(judge(figure, statistics.median(ratios), doubts), flush=True)
 
 
 async def compare_kill(setting: Setting) -> None:
@@ -328,21 +298,14 @@ async def compare_memory(setting: Setting) -> None:
 
 
 COMPARISONS: dict[str, Callable[[Setting], Awaitable[None]]] = {
-    "end-to-end": compare_full_load,
-    "ingest": compare_durable,
-    "latency": compare_tail,
-    "cpu-200": compare_cpu_200,
-    "cpu-50": compare_cpu_50,
+    "end-to-end": partial(compare_rounds, AGAINST_END_TO_END, full_load),
+    "ingest": partial(compare_rounds, AGAINST_INGEST, durable),
+    "latency": partial(compare_rounds, AGAINST_P99, tail),
+    "cpu-200": partial(compare_rounds, AGAINST_CPU_200, partial(cost, rate=200.0)),
+    "cpu-50": partial(compare_rounds, AGAINST_CPU_50, partial(cost, rate=50.0)),
     "kill": compare_kill,
     "memory": compare_memory,
 }
-
-
-def chosen(text: str) -> list[str]:
-    names = text.split(",")
-    if unknown := [name for name in names if name not in COMPARISONS]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]}: choose from {', '.join(COMPARISONS)}")
-    return names
 
 
 async def compare(directory: Path, base: Side, arguments: argparse.Namespace) -> None:
@@ -363,12 +326,7 @@ def main() -> None:
     options.add_argument(
         "--base-python", default=THIS.python, help="an interpreter with its packages"
     )
-    options.add_argument(
-        "--figures",
-        type=chosen,
-        default=list(COMPARISONS),
-        help=f"which, by comma: {','.join(COMPARISONS)}",
-    )
+    add_figures(options, COMPARISONS)
     arguments = options.parse_args()
     if arguments.rounds < 1:
         raise RefusedError("there is nothing to compare without a round")

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import uvloop
 from figures import EXACTLY_ONCE, judge
-from ledger import Ledger
+from ledger import Ledger, key
 from load import SECRET, SLUG, burst
 from machine import RefusedError, finish, print_facts
+from options import plain
 from proof import errors_logged, ledger_rows, owed, replays_kept
 from replays import Replays
 from servers import free_port, serving
@@ -65,13 +66,25 @@ def few(lanes: int) -> int:
     return max(1, lanes // 10)
 
 
+class Silence:
+    """Whether nothing is sent any more."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._requests, self._since = ledger.requests, time.monotonic()
+
+    def lasts(self) -> bool:
+        now = time.monotonic()
+        if self._ledger.requests != self._requests:
+            self._requests, self._since = self._ledger.requests, now
+        return now > self._since + SILENCE_S
+
+
 async def ended(database: Path, ledger: Ledger) -> int:
     """Wait until nothing is owed, or nothing happens any more; return what is still owed."""
-    last, since = ledger.requests, time.monotonic()
+    silence = Silence(ledger)
     while left := await asyncio.to_thread(owed, database):
-        if ledger.requests != last:
-            last, since = ledger.requests, time.monotonic()
-        elif time.monotonic() > since + SILENCE_S:
+        if silence.lasts():
             return left
         await asyncio.sleep(POLL_S)
     return 0
@@ -79,7 +92,7 @@ async def ended(database: Path, ledger: Ledger) -> int:
 
 async def last_replay(replays: Replays, ledger: Ledger, database: Path, events: list[str]) -> int:
     """Replay what has all ended: each of its deliveries gets one 200 more; return how many not."""
-    keys = [bytes.fromhex(event.replace("-", "")) for event in events]
+    keys = [key(event) for event in events]
     before = ledger.goods(keys)
     await replays.command(events)
     await ended(database, ledger)
@@ -112,11 +125,9 @@ async def post_all(port: int, acked: Acked, wanted: int, ledger: Ledger) -> None
         events, window = roll.choice(list(BURSTS.items()))
         slug, each = roll.choice([(SLUG, ledger.lanes), (FEW_SLUG, few(ledger.lanes))])
         events = events * ledger.lanes // each
-        since, last = time.monotonic(), ledger.requests
+        silence = Silence(ledger)
         while acked.deliveries - ledger.delivered > window:
-            if ledger.requests != last:
-                since, last = time.monotonic(), ledger.requests
-            elif time.monotonic() > since + SILENCE_S:
+            if silence.lasts():
                 raise RefusedError("deliveries are owed, and nothing is sent any more")
             await asyncio.sleep(POLL_S)
         left = -(-(wanted - acked.deliveries) // each)
@@ -155,7 +166,7 @@ async def load(config: Path, database: Path, arguments: argparse.Namespace) -> O
 
 def found(outcome: Outcome, database: Path) -> Counter[str]:
     """What the sink saw against what is on disk, now that the daemon has written all it knows."""
-    keys = {bytes.fromhex(one.replace("-", "")) for one in outcome.acked.ids}
+    keys = {key(one) for one in outcome.acked.ids}
     problems = outcome.ledger.problems(keys, outcome.acked.deliveries, ledger_rows(database))
     problems["ended, replayed, and not delivered once more"] = outcome.again
     kept = replays_kept(database)
@@ -193,15 +204,12 @@ def require_kept(problems: Counter[str], errors: list[str]) -> None:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = plain(__doc__)
     options.add_argument("--deliveries", type=int, default=STATED_DELIVERIES)
     options.add_argument("--lanes", type=int, default=STATED_LANES)
     options.add_argument(
         "--failing", type=float, default=STATED_FAILING, help="share of requests answered 500"
     )
-    options.add_argument("--directory", help="where the database goes; default: the system's temp")
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.directory) as base:
         print_facts(

@@ -49,6 +49,12 @@ HANGING_MB = Figure("memory", "peak RSS with 200 hanging destinations", "<=", 20
 STALL_MS = Figure("stall", "another's wait beside an unproved request, worst", "<=", 20, " ms")
 DESTINATION_MS = Figure("stall", "a wait beside a hostile destination, worst", "<=", 20, " ms")
 KEPT_OUT = Figure("stall", "webhooks kept out, and hostile requests answered 5xx", "<=", 0)
+SICK_RATE = Figure("isolation", "deliveries/s to 30 beside 20 sick / alone", ">=", 0.9)
+SICK_P99 = Figure("isolation", "arrival at 30 beside 20 sick / alone, p99", "<=", 1.5)
+IDLE_CPU = Figure("isolation", "CPU with 1,000 idle destinations", "<=", 1, " % of a core")
+IDLE_MB = Figure("isolation", "RSS with 1,000 idle destinations", "<=", 150, " MB")
+DRAIN_RATE = Figure("isolation", "deliveries/s of a drain / end to end", ">=", 0.8)
+BESIDE_DRAIN_P99 = Figure("isolation", "arrival beside a drain / alone, p99", "<=", 1.5)
 
 FIGURES = (
     INGEST,
@@ -66,6 +72,12 @@ FIGURES = (
     STALL_MS,
     DESTINATION_MS,
     KEPT_OUT,
+    SICK_RATE,
+    SICK_P99,
+    IDLE_CPU,
+    IDLE_MB,
+    DRAIN_RATE,
+    BESIDE_DRAIN_P99,
     EXACTLY_ONCE,
     AGAINST_END_TO_END,
     AGAINST_INGEST,

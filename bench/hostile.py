@@ -6,6 +6,7 @@ matters. A destination is what comes back after a delivery's request.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 MIB = 1024 * 1024
 FORM_BYTES = 10 * MIB - 1024  # just below the largest body that is taken
@@ -124,42 +125,23 @@ REQUESTS = (
 )
 
 
-def _interim() -> Iterator[bytes]:
-    piece = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1_000
+def _endless(head: bytes, piece: bytes) -> Iterator[bytes]:
+    yield head
     while True:
         yield piece
 
 
-def _lines() -> Iterator[bytes]:
-    yield b"HTTP/1.1 200 OK\r\n"
-    piece = b"X-A: b\r\n" * 4_000
-    while True:
-        yield piece
-
-
-def _long_line() -> Iterator[bytes]:
-    yield b"HTTP/1.1 200 OK\r\nX-A: "
-    while True:
-        yield b"a" * PIECE_BYTES
-
-
-def _chunks() -> Iterator[bytes]:
-    yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    piece = b"1\r\nx\r\n" * 4_000
-    while True:
-        yield piece
-
-
-def _body() -> Iterator[bytes]:
-    yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"
-    while True:
-        yield b"a" * PIECE_BYTES
-
-
+OK = b"HTTP/1.1 200 OK\r\n"
 DESTINATIONS: dict[str, Callable[[], Iterator[bytes]]] = {
-    "a flood of interim answers": _interim,
-    "headers without end": _lines,
-    "one header without end": _long_line,
-    "a body without end, in single bytes": _chunks,
-    "a body without end": _body,
+    "a flood of interim answers": partial(
+        _endless, b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1_000
+    ),
+    "headers without end": partial(_endless, OK, b"X-A: b\r\n" * 4_000),
+    "one header without end": partial(_endless, OK + b"X-A: ", b"a" * PIECE_BYTES),
+    "a body without end, in single bytes": partial(
+        _endless, OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 4_000
+    ),
+    "a body without end": partial(
+        _endless, OK + b"Content-Length: 1000000000000\r\n\r\n", b"a" * PIECE_BYTES
+    ),
 }

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 OK = 200
 
 
+def key(event_id: str) -> bytes:
+    """An event's id as the ledger and the database have it."""
+    return bytes.fromhex(event_id.replace("-", ""))
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One delivery as it is on disk, with its attempts counted."""

@@ -23,11 +23,12 @@ import uvloop
 from figures import HANGING_MB, REFUSING_MB, judge
 from load import SECRET, SLUG, Outcome, open_loop
 from machine import RefusedError, finish, percentile, print_facts
+from options import plain
 from proof import attempts, lanes_tried, require_stored
 from quiet import watch
-from seed import DEAD_URL, opened, require_dead
+from seed import DEAD_URL, opened, require_dead, uuid7
 from servers import free_port, pin_load, serving
-from sink import Sink
+from sink import Listener, Sink
 
 from dispatchd.model import Event, EventStatus
 
@@ -54,21 +55,15 @@ class Run:
     connections: int  # at the hanging server, at once
 
 
-class Hanging:
+class Hanging(Listener):
     """Accepts, reads nothing, never answers."""
 
     def __init__(self) -> None:
-        self.open = self.most = self.port = 0
-        self._server: asyncio.Server | None = None
+        super().__init__()
+        self.open = self.most = 0
 
-    async def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Deaf(self), "127.0.0.1", 0, backlog=4096)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+    def peer(self) -> asyncio.Protocol:
+        return _Deaf(self)
 
 
 class _Deaf(asyncio.Protocol):
@@ -105,7 +100,7 @@ async def seed(database: Path, events: int, destinations: list[str]) -> None:
                 *(
                     store.add_event(
                         Event(
-                            id=_uuid7(now_ms - events + number),
+                            id=str(uuid.UUID(bytes=uuid7(now_ms - events + number))),
                             endpoint=SLUG,
                             endpoint_id=endpoint_id,
                             received_ms=now_ms - events + number,
@@ -122,10 +117,6 @@ async def seed(database: Path, events: int, destinations: list[str]) -> None:
                     for number in range(first, min(first + AT_ONCE, events))
                 )
             )
-
-
-def _uuid7(at_ms: int) -> str:
-    return str(uuid.UUID(int=at_ms << 80 | 7 << 76 | 2 << 62 | int.from_bytes(os.urandom(7))))
 
 
 async def measure(directory: Path, arguments: argparse.Namespace, *, hangs: bool) -> Run:
@@ -200,16 +191,13 @@ def show(run: Run, *, hangs: bool) -> None:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = plain(__doc__)
     which = options.add_mutually_exclusive_group()
     which.add_argument("--hanging", action="store_true", help="only those that never answer")
     which.add_argument("--refusing", action="store_true", help="only a port that refuses")
     options.add_argument("--lanes", type=int, default=STATED_LANES, help="dead destinations")
     options.add_argument("--events", type=int, default=STATED_EVENTS, help="of 100 KB, waiting")
     options.add_argument("--seconds", type=float, default=STATED_S)
-    options.add_argument("--directory", help="where the database goes; default: the system's temp")
     arguments = options.parse_args()
     pin_load()
     require_dead()

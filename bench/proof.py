@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ledger import OK, Row
+from ledger import OK, Row, key
 from machine import RefusedError
 from sink import Sink
 
@@ -40,7 +40,7 @@ def require_stored(database: Path, acked: set[str]) -> None:
     """Look each acknowledged id up."""
     with _reading(database) as connection:
         sql = "SELECT 1 FROM events WHERE id = ?"
-        missing = sum(connection.execute(sql, (_key(one),)).fetchone() is None for one in acked)
+        missing = sum(connection.execute(sql, (key(one),)).fetchone() is None for one in acked)
     if missing:
         raise RefusedError(f"{missing} acknowledged events are not in the database")
 
@@ -130,7 +130,3 @@ def _reading(database: Path) -> Iterator[sqlite3.Connection]:
     with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection:
         connection.execute("PRAGMA query_only = ON")
         yield connection
-
-
-def _key(event_id: str) -> bytes:
-    return bytes.fromhex(event_id.replace("-", ""))

@@ -3,7 +3,6 @@
 python bench/run_all.py [--quick] [--base DIR [--base-python PATH]] [--directory DIR] > results.md
 """
 
-import argparse
 import shlex
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from figures import FIGURES
+from options import plain
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = (
@@ -22,6 +22,7 @@ SCRIPTS = (
     "flood",
     "memory",
     "stall",
+    "isolation",
     "exactly_once",
     "against",
 )
@@ -33,6 +34,7 @@ QUICK = {
     "flood": ["--rounds", "1", "--seconds", "2"],
     "memory": ["--events", "300", "--seconds", "5"],
     "stall": ["--rounds", "1"],
+    "isolation": ["--rounds", "1", "--seconds", "2", "--deliveries", "200000"],
     "exactly_once": ["--deliveries", "4000"],
     "against": ["--rounds", "1", "--seconds", "2"],
 }
@@ -91,11 +93,8 @@ def run(script: str, arguments: list[str]) -> tuple[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = plain(__doc__)
     parser.add_argument("--quick", action="store_true", help="does it work; figures mean little")
-    parser.add_argument("--directory", help="where the databases go; default: the system's temp")
     parser.add_argument("--base", help="another checkout to compare with")
     parser.add_argument("--base-python", default=sys.executable, help="its interpreter")
     options = parser.parse_args()

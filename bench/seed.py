@@ -74,10 +74,10 @@ def _events(first_ms: int, count: int) -> Iterator[tuple[bytes, str, bytes, int,
     body = itertools.cycle(bodies())
     for number in range(count):
         at_ms = first_ms + number
-        yield _uuid7(at_ms), SLUG, endpoint_id, at_ms, next(body)
+        yield uuid7(at_ms), SLUG, endpoint_id, at_ms, next(body)
 
 
-def _uuid7(at_ms: int) -> bytes:
+def uuid7(at_ms: int) -> bytes:
     rest = bytearray(os.urandom(10))
     rest[0] = 0x70 | rest[0] & 0x0F
     rest[2] = 0x80 | rest[2] & 0x3F

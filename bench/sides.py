@@ -83,7 +83,6 @@ def both(
     *,
     url: str | None = None,
     endpoint_lines: Sequence[str] = (),
-    destination_lines: Sequence[str] = (),
 ) -> Iterator[tuple[Running, Running]]:
     """This tree's daemon and the base's, both running, each on a new database."""
     with ExitStack() as stack:
@@ -92,13 +91,7 @@ def both(
             its = directory / side.name.replace(" ", "_")
             its.mkdir(parents=True)
             server = stack.enter_context(
-                daemon(
-                    its,
-                    url=url,
-                    endpoint_lines=endpoint_lines,
-                    destination_lines=destination_lines,
-                    side=side,
-                )
+                daemon(its, url=url, endpoint_lines=endpoint_lines, side=side)
             )
             made.append(Running(side, server, its / "bench.db"))
         yield made[0], made[1]

@@ -7,34 +7,39 @@ from typing import cast
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 
 
-class Sink:
-    """Listens on loopback; `arrived` maps an event id to its first arrival (CLOCK_MONOTONIC, s)."""
+class Listener:
+    """Listens on loopback; what it does with a connection is `peer`'s."""
 
     def __init__(self) -> None:
-        self.arrived: dict[str, float] = {}
-        self.requests = 0
-        self.last = 0.0
         self.port = 0
         self._server: asyncio.Server | None = None
 
+    def peer(self) -> asyncio.Protocol:
+        raise NotImplementedError
+
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Peer(self), "127.0.0.1", 0, backlog=1024)
+        self._server = await loop.create_server(self.peer, "127.0.0.1", 0, backlog=4096)
         self.port = self._server.sockets[0].getsockname()[1]
-
-    def reset(self) -> None:
-        self.arrived, self.requests, self.last = {}, 0, 0.0
 
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
 
 
-class _Peer(asyncio.Protocol):
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
+class Peer(asyncio.Protocol):
+    """One connection: `asked` gets the head of each whole request, in lower case."""
+
+    def __init__(self) -> None:
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
+
+    def asked(self, head: bytes) -> None:
+        raise NotImplementedError
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
@@ -55,17 +60,42 @@ class _Peer(asyncio.Protocol):
             if len(buffer) < size:
                 break
             buffer = buffer[size:]
-            self._note(header(head, b"x-dispatch-event-id"))
+            self.asked(head)
         self._buffer = buffer
 
-    def _note(self, event_id: bytes | None) -> None:
-        sink, now = self._sink, time.monotonic()
-        sink.requests += 1
-        sink.last = now
-        if event_id is not None:
-            sink.arrived.setdefault(event_id.decode(), now)
-        if self._transport is not None:
-            self._transport.write(OK)
+
+class Sink(Listener):
+    """`arrived` maps an event id to its first arrival (CLOCK_MONOTONIC, s)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived: dict[str, float] = {}
+        self.requests = 0
+        self.last = 0.0
+
+    def peer(self) -> asyncio.Protocol:
+        return _Noting(self)
+
+    def reset(self) -> None:
+        self.arrived, self.requests, self.last = {}, 0, 0.0
+
+    def note(self, key: str | None) -> None:
+        now = time.monotonic()
+        self.requests += 1
+        self.last = now
+        if key is not None:
+            self.arrived.setdefault(key, now)
+
+
+class _Noting(Peer):
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
+        self._sink = sink
+
+    def asked(self, head: bytes) -> None:
+        event_id = header(head, b"x-dispatch-event-id")
+        self._sink.note(None if event_id is None else event_id.decode())
+        self.write(OK)
 
 
 def header(head: bytes, name: bytes) -> bytes | None:

@@ -25,6 +25,7 @@ from figures import DESTINATION_MS, KEPT_OUT, STALL_MS, judge
 from hostile import DESTINATIONS, ENDPOINTS, REQUESTS, Request
 from load import SECRET, requests
 from machine import finish, print_facts
+from options import plain
 from prober import Prober
 from proof import recorded
 from quiet import watch
@@ -231,14 +232,11 @@ def measure(
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = plain(__doc__)
     options.add_argument("--rounds", type=int, default=STATED_ROUNDS)
     options.add_argument(
         "--seconds", type=float, default=1.0, help="of quiet, and the timeout of a destination"
     )
-    options.add_argument("--directory", help="where the database goes; default: the system's temp")
     arguments = options.parse_args()
     pin_load()
     with (

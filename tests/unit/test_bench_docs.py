@@ -68,8 +68,8 @@ def test_the_results_are_of_every_figure_and_its_bound(bench):
         [figure.name, figure.must] for figure in figures
     ]
     assert {figure.script for figure in figures} == set(bench("run_all").SCRIPTS)
-    assert "Twenty-four figures, nine commands" in TEXT
-    assert (len(figures), len(bench("run_all").SCRIPTS)) == (24, 9)
+    assert "Thirty figures, ten commands" in TEXT
+    assert (len(figures), len(bench("run_all").SCRIPTS)) == (30, 10)
 
 
 def test_every_figure_is_judged_by_its_script(bench):
@@ -77,7 +77,7 @@ def test_every_figure_is_judged_by_its_script(bench):
     for constant, figure in vars(figures).items():
         if isinstance(figure, figures.Figure):
             source = (BENCH / f"{figure.script}.py").read_text(encoding="utf-8")
-            assert f"judge({constant}," in source
+            assert re.search(rf"judge\({constant},|partial\(compare_rounds, {constant},", source)
 
 
 def test_the_method_has_the_numbers_of_the_code(bench):
@@ -110,6 +110,12 @@ def test_the_methods_of_their_own_have_the_numbers_of_the_code():
     assert f"answers {once['STATED_FAILING']:.0%}".replace("%", " %") in text
     assert f"{unsteady['LATE'] * 100:g} % late, by up to {unsteady['LATE_S']:g} s" in text
     assert f"median of {against['KILLS'] * 3}" in text
+    isolation = bench_constants("isolation")
+    assert f"sends {isolation['STATED_RATE']:g} events/s, open loop" in text
+    assert f"within {isolation['IN_TIME_S']:g} s of the last answer" in text
+    assert f"{isolation['IDLE']:,} destinations and nothing" in text
+    assert f"for {isolation['IDLE_TIMES'] * isolation['STATED_S']:g} s" in text
+    assert f"holds {isolation['STATED_DELIVERIES']:,} deliveries" in text
 
 
 def bench_constants(script: str) -> dict[str, object]:
