@@ -105,6 +105,30 @@ class FakeClock:
 Answer = Callable[[web.Request, int], Awaitable[web.StreamResponse]]
 
 
+def always(status: int, **kwargs: Any) -> Answer:
+    async def answer(_request: web.Request, _count: int) -> web.Response:
+        return web.Response(status=status, **kwargs)
+
+    return answer
+
+
+def failing_first(times: int) -> Answer:
+    async def answer(_request: web.Request, count: int) -> web.Response:
+        return web.Response(status=500 if count <= times else 200, text="ok")
+
+    return answer
+
+
+def holding(release: asyncio.Event, **kwargs: Any) -> Answer:
+    """Answer nothing before `release` is set."""
+
+    async def answer(_request: web.Request, _count: int) -> web.Response:
+        await release.wait()
+        return web.Response(**kwargs)
+
+    return answer
+
+
 @dataclass
 class Sink:
     """A destination: keeps what arrives, answers as told."""

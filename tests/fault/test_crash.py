@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import web
-from rig import Sink
+from rig import Sink, holding
 from rig_process import MakeDaemon
 
 QUICK = ", retry: {jitter: 0, backoff: [100ms]}"
@@ -90,12 +90,7 @@ async def test_killed_between_the_answer_and_its_record(
     """The destination said 200, the database would not take the result, and then the power went."""
     daemon = make_daemon(sink.url)
     gate = asyncio.Event()
-
-    async def answer(_request: web.Request, _count: int) -> web.Response:
-        await gate.wait()
-        return web.Response(text="ok")
-
-    sink.answer = answer
+    sink.answer = holding(gate, text="ok")
     await daemon.start()
     _, document, _ = await daemon.post(http, b"{}")
     await sink.wait_for(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import web
-from rig import Sink
+from rig import Sink, always
 from rig_process import MakeDaemon
 
 from dispatchd.store.sqlite.rows import from_key
@@ -75,11 +75,7 @@ async def test_an_open_breaker_is_open_after_a_kill(
 ) -> None:
     options = ", max_in_flight: 1, breaker: {open_after: 2, probe_every: 1h, max_probe_every: 1h}"
     daemon = make_daemon(sink.url, options=options)
-
-    async def down(_request: web.Request, _count: int) -> web.Response:
-        return web.Response(status=500)
-
-    sink.answer = down
+    sink.answer = always(500)
     await daemon.start()
     for n in range(3):
         status, _, _ = await daemon.post(http, b"%d" % n)

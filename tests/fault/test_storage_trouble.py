@@ -11,8 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
-from rig import Sink
+from rig import Sink, holding
 from rig_process import MakeDaemon, ProcessDaemon
 
 LOCKER = """
@@ -35,12 +34,7 @@ async def test_locked_for_ten_seconds_by_another_process(
 ) -> None:
     daemon = make_daemon(sink.url)
     gate = asyncio.Event()
-
-    async def answer(_request: web.Request, _count: int) -> web.Response:
-        await gate.wait()
-        return web.Response(text="ok")
-
-    sink.answer = answer
+    sink.answer = holding(gate, text="ok")
     await daemon.start()
     _, first, _ = await daemon.post(http, b'{"n":1}')
     await sink.wait_for(1)

@@ -10,7 +10,16 @@ from email.utils import format_datetime
 import pytest
 from aiohttp import web
 from replays import replayed
-from rig import Daemon, FakeClock, Sink, StartDaemon, simple_config
+from rig import (
+    Daemon,
+    FakeClock,
+    Sink,
+    StartDaemon,
+    always,
+    failing_first,
+    holding,
+    simple_config,
+)
 
 from dispatchd import __version__
 from dispatchd.model import DeliveryStatus
@@ -18,20 +27,6 @@ from dispatchd.store.jobs import ReplayQuery
 
 BODY = b'{ "action" : "opened",\n "n": 1.0, "u":"\\u00e9" }'
 NO_JITTER = ", retry: {jitter: 0}"
-
-
-def always(status: int, **kwargs: object) -> Callable[[web.Request, int], Awaitable[web.Response]]:
-    async def answer(_request: web.Request, _count: int) -> web.Response:
-        return web.Response(status=status, **kwargs)  # type: ignore[arg-type]
-
-    return answer
-
-
-def failing_first(times: int) -> Callable[[web.Request, int], Awaitable[web.Response]]:
-    async def answer(_request: web.Request, count: int) -> web.Response:
-        return web.Response(status=500 if count <= times else 200, text="ok")
-
-    return answer
 
 
 async def test_the_newcomers_minute(start_daemon: StartDaemon, sink: Sink) -> None:
@@ -323,12 +318,7 @@ async def test_one_hanging_destination_slows_no_other(
 ) -> None:
     hanging, good = await sink_factory(), await sink_factory()
     release = asyncio.Event()
-
-    async def hang(_request: web.Request, _count: int) -> web.Response:
-        await release.wait()
-        return web.Response()
-
-    hanging.answer = hang
+    hanging.answer = holding(release)
     daemon = await start_daemon(f"""
     endpoints:
       my-slug: {{auth: none, destinations: [hanging, good]}}
@@ -418,12 +408,7 @@ async def test_a_clock_set_back_postpones_nothing(start_daemon: StartDaemon, sin
 
 async def test_sigterm_drains_what_is_in_flight(start_daemon: StartDaemon, sink: Sink) -> None:
     release = asyncio.Event()
-
-    async def hold(_request: web.Request, _count: int) -> web.Response:
-        await release.wait()
-        return web.Response()
-
-    sink.answer = hold
+    sink.answer = holding(release)
     daemon = await start_daemon(simple_config(sink))
     event_id = await daemon.accepted(BODY)
     await sink.wait_for(1)
@@ -439,12 +424,7 @@ async def test_a_drain_is_bounded_and_what_it_cut_is_sent_again(
     start_daemon: StartDaemon, sink: Sink
 ) -> None:
     never = asyncio.Event()
-
-    async def hang(_request: web.Request, _count: int) -> web.Response:
-        await never.wait()
-        return web.Response()
-
-    sink.answer = hang
+    sink.answer = holding(never)
     daemon = await start_daemon(simple_config(sink), drain_s=0.05)
     event_id = await daemon.accepted(BODY)
     await sink.wait_for(1)

@@ -1,7 +1,6 @@
 """Lanes in trouble: looks that fail, replays in flight, memory that is short, a store that errs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from aiohttp import web
 from nouns import an_event
 from replays import replayed
-from rig import Daemon, FakeClock, Sink, StartDaemon, simple_config
+from rig import Daemon, FakeClock, Sink, StartDaemon, failing_first, holding, simple_config
 
 from dispatchd.deliver import room
 from dispatchd.errors import StoreUnavailable
@@ -38,14 +37,6 @@ async def seconds_pass(daemon: Daemon, clock: FakeClock, seconds: int) -> None:
         clock.advance(1.0)
     for _ in range(5):
         await daemon.store.stats(0)  # a write would be noticed: that is a look
-
-
-def holding(answer: asyncio.Event) -> Callable[[web.Request, int], Awaitable[web.Response]]:
-    async def hold(_request: web.Request, _count: int) -> web.Response:
-        await answer.wait()
-        return web.Response()
-
-    return hold
 
 
 async def test_a_look_that_failed_is_made_again_at_once(
@@ -298,11 +289,8 @@ async def test_a_clock_set_back_while_a_result_waits_to_be_written_postpones_not
         failed.set_exception(StoreUnavailable("full", "the database is on a full disk"))
         return failed
 
-    async def fail_first(_request: web.Request, count: int) -> web.Response:
-        return web.Response(status=500 if count == 1 else 200)
-
     monkeypatch.setattr(SqliteStore, "record", recording)
-    sink.answer = fail_first
+    sink.answer = failing_first(1)
     clock = FakeClock()
     retry = ", retry: {backoff: [1s], jitter: 0}"
     daemon = await start_daemon(simple_config(sink, retry), clock=clock)

@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp import web
-from rig import FakeClock, Sink, StartDaemon, simple_config
+from rig import FakeClock, Sink, StartDaemon, failing_first, holding, simple_config
 
 from dispatchd.app import App
 from dispatchd.compose import WebhookCourier
@@ -148,11 +147,7 @@ async def test_a_retry_that_is_recorded_during_a_look_is_not_overslept(
     start_daemon: StartDaemon, sink: Sink
 ) -> None:
     """A look that began before a result was written ended after it, and forgot its due time."""
-
-    async def fail_first(_request: web.Request, count: int) -> web.Response:
-        return web.Response(status=500 if count <= 30 else 200)
-
-    sink.answer = fail_first
+    sink.answer = failing_first(30)
     clock = FakeClock()
     retry = ", retry: {backoff: [1s], jitter: 0}"
     daemon = await start_daemon(simple_config(sink, retry), clock=clock)
@@ -170,12 +165,7 @@ async def test_the_bound_on_memory_holds_over_all_lanes(
     """Twenty lanes with a backlog took 8 MiB each, and no look asked what the others had."""
     dead, good = await sink_factory(), await sink_factory()
     never = asyncio.Event()
-
-    async def hang(_request: web.Request, _count: int) -> web.Response:
-        await never.wait()
-        return web.Response()
-
-    dead.answer = hang
+    dead.answer = holding(never)
     monkeypatch.setattr(room, "SOFT_MAX_BYTES", 1_000_000)
     monkeypatch.setattr(room, "HARD_MAX_BYTES", 2_000_000)
     monkeypatch.setattr(room, "FAILING_MAX_BYTES", 1_500_000)
@@ -229,12 +219,7 @@ async def test_webhooks_are_taken_until_the_drain_is_over(
 ) -> None:
     """A restart refused webhooks for as long as its deliveries took to end."""
     release = asyncio.Event()
-
-    async def hold(_request: web.Request, _count: int) -> web.Response:
-        await release.wait()
-        return web.Response()
-
-    sink.answer = hold
+    sink.answer = holding(release)
     daemon = await start_daemon(simple_config(sink), drain_s=30.0)
     await daemon.accepted(b"1")
     await sink.wait_for(1)
@@ -251,12 +236,7 @@ async def test_webhooks_are_taken_until_the_drain_is_over(
 
 async def test_a_second_signal_cuts_the_drain(start_daemon: StartDaemon, sink: Sink) -> None:
     never = asyncio.Event()
-
-    async def hang(_request: web.Request, _count: int) -> web.Response:
-        await never.wait()
-        return web.Response()
-
-    sink.answer = hang
+    sink.answer = holding(never)
     daemon = await start_daemon(simple_config(sink), drain_s=3600.0)
     await daemon.accepted(b"1")
     await sink.wait_for(1)

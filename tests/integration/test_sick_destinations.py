@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from replays import replayed
-from rig import Daemon, FakeClock, Sink, StartDaemon, simple_config
+from rig import Daemon, FakeClock, Sink, StartDaemon, holding, simple_config
 
 from dispatchd.model import DeliveryStatus, HoldKind
 from dispatchd.store.jobs import ReplayQuery
@@ -189,12 +189,7 @@ async def test_what_is_under_way_when_a_lane_is_paused_ends_as_ever(
     start_daemon: StartDaemon, sink: Sink
 ) -> None:
     release = asyncio.Event()
-
-    async def hold(_request: web.Request, _count: int) -> web.Response:
-        await release.wait()
-        return web.Response()
-
-    sink.answer = hold
+    sink.answer = holding(release)
     clock = FakeClock()
     daemon = await start_daemon(simple_config(sink, ", max_in_flight: 2"), clock=clock)
     ids = [await daemon.accepted(b"%d" % n) for n in range(4)]
