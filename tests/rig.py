@@ -188,6 +188,15 @@ class Daemon:
         assert status == 202, document
         return str(document["event_id"])
 
+    async def pass_until(
+        self, clock: FakeClock, met: Callable[[], object], step_s: float = 1.0
+    ) -> None:
+        """Let time pass until `met`; a test that waits in vain fails by timeout."""
+        async with asyncio.timeout(20):
+            while not met():
+                clock.advance(step_s)
+                await self.store.ping()  # the database's threads have their say
+
     async def story(self, event_id: str) -> EventStory:
         story = await self.store.get_event(event_id)
         assert story is not None

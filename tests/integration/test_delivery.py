@@ -356,9 +356,7 @@ async def test_a_dead_destination_is_paced_and_recovers(
     for n in range(40):
         await daemon.accepted(b"%d" % n)
     await daemon.log.wait_for("lane_paced")
-    while not daemon.log.of("lane_recovered"):
-        clock.advance(0.2)
-        await daemon.store.ping()
+    await daemon.pass_until(clock, lambda: daemon.log.of("lane_recovered"), step_s=0.2)
     clock.advance(10)
     await daemon.log.wait_for("attempt", count=40, result="success")
 

@@ -217,8 +217,9 @@ async def test_nothing_is_sent_while_results_cannot_be_written_whatever_the_prob
     answer.set()
     await daemon.log.wait_for("storage_fault")
     sent = len(sink.received)
-    while len(daemon.log.of("storage_recovered")) < 7:  # a write of the probe's own succeeds
-        await seconds_pass(daemon, clock, 1)
+    async with asyncio.timeout(20):
+        while len(daemon.log.of("storage_recovered")) < 7:  # a write of the probe's own succeeds
+            await seconds_pass(daemon, clock, 1)
     assert len(sink.received) - sent <= 2  # on their way when the first fault was known
     full = False
     async with asyncio.timeout(20):
@@ -297,8 +298,9 @@ async def test_a_clock_set_back_while_a_result_waits_to_be_written_postpones_not
     await daemon.accepted(b"{}")
     await daemon.log.wait_for("storage_fault")
     clock.set_wall(-3600)
-    while not daemon.log.of("clock_jump"):
-        await seconds_pass(daemon, clock, 1)
+    async with asyncio.timeout(20):
+        while not daemon.log.of("clock_jump"):
+            await seconds_pass(daemon, clock, 1)
     await seconds_pass(daemon, clock, A_SECOND_OR_SO)
     well = True
     await seconds_pass(daemon, clock, 2 * A_SECOND_OR_SO)
