@@ -4,28 +4,14 @@ import asyncio
 import random
 import socket
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 from rig import Sink, holding
-from rig_process import MakeDaemon
+from rig_process import MakeDaemon, write_lock
 
 QUICK = ", retry: {jitter: 0, backoff: [100ms]}"
-
-
-@contextmanager
-def write_lock(database: Path) -> Iterator[None]:
-    """Hold the database's write lock as another process would."""
-    connection = sqlite3.connect(database, isolation_level=None)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
-    finally:
-        connection.close()
 
 
 async def test_killed_after_the_202_and_before_delivery(
