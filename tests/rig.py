@@ -148,8 +148,12 @@ class Sink:
         return web.Response(text="ok")
 
     async def wait_for(self, count: int) -> None:
+        await self.wait_until(lambda: len(self.received) >= count)
+
+    async def wait_until(self, met: Callable[[], bool]) -> None:
+        """Wait until what has arrived is enough."""
         async with asyncio.timeout(20), self._arrived:
-            await self._arrived.wait_for(lambda: len(self.received) >= count)
+            await self._arrived.wait_for(met)
 
     def event_ids(self) -> list[str]:
         return [headers["X-Dispatch-Event-ID"] for headers, _ in self.received]
