@@ -194,8 +194,9 @@ async def test_bodies_held_back_leave_room(
         _, writer = await connect(daemon)
         head = f"X-Forwarded-For: 192.0.2.{number}\r\n"
         writer.write(request(b"x" * (MIB - 1), declared=MIB, head=head))
-        while room.large_bytes < held * MIB - held:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            while room.large_bytes < held * MIB - held:
+                await asyncio.sleep(0)
         writers.append(writer)
     large = b'"' + b"x" * MIB + b'"'
     for client in ("192.0.2.1", "192.0.2.3"):  # over its share; over all shares
@@ -206,8 +207,9 @@ async def test_bodies_held_back_leave_room(
         await daemon.accepted(b'"' + b"x" * 200_000 + b'"', headers=via("192.0.2.4"))
     for writer in writers:
         writer.close()
-    while room.all_bytes:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while room.all_bytes:
+            await asyncio.sleep(0)
     await daemon.accepted(large, headers=via("192.0.2.1"))
     assert room.is_empty
 

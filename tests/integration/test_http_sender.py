@@ -141,8 +141,9 @@ async def test_a_second_answer_is_not_the_next_ones(sender: HttpSender, start: S
     url = await start(serve)
     assert ok(await sender.send(post(url, b"first"))).status == 200
     ready.set()
-    while ready.is_set():
-        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while ready.is_set():
+            await asyncio.sleep(0)
     ready.set()
     assert ok(await sender.send(post(url, b"second"))).status == 200
     assert [(number, body) for number, _, body in seen.requests] == [(1, b"first"), (2, b"second")]
@@ -502,8 +503,9 @@ async def test_an_answer_cut_by_our_own_end_is_no_success(start: Start) -> None:
         sending = asyncio.create_task(sender.send(post(url)))
         await begun.wait()
         (connection,) = sender._open
-        while connection._answer is not None and not connection._answer.status:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            while connection._answer is not None and not connection._answer.status:
+                await asyncio.sleep(0)
     assert failed(await sending).error is ErrorClass.RESET
 
 
