@@ -5,96 +5,15 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import uvloop
+from rig_raw import OK, Connections, Start, answering, failed, ok, one_request, post
 
-from dispatchd.model import ErrorClass, Failure, Outcome, Reply, Request
+from dispatchd.model import ErrorClass, Reply, Request
 from dispatchd.send import HttpSender
 from dispatchd.send.connection import Connection
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-Start = Callable[[Serve], Awaitable[str]]
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-class Connections:
-    """What a server saw: each request's head and body, and by which connection it came."""
-
-    def __init__(self) -> None:
-        self.opened = 0
-        self.requests: list[tuple[int, bytes, bytes]] = []
-
-
-async def one_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-    return head, await reader.readexactly(length)
-
-
-@pytest.fixture
-async def start() -> AsyncIterator[Start]:
-    servers = []
-    handling: set[asyncio.Task[None]] = set()
-
-    async def start(handler: Serve) -> str:
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            handling.add(task)
-            try:
-                with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                    await handler(reader, writer)
-            finally:
-                writer.close()
-                handling.discard(task)
-
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        servers.append(server)
-        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/in"
-
-    yield start
-    for server in servers:
-        server.close()
-        await server.wait_closed()
-    for task in handling:
-        task.cancel()
-    await asyncio.gather(*handling, return_exceptions=True)
-
-
-@pytest.fixture
-async def sender() -> AsyncIterator[HttpSender]:
-    async with HttpSender() as sender:
-        yield sender
-
-
-def post(url: str, body: bytes = b"{}", timeout_s: float = 10.0, **headers: str) -> Request:
-    return Request("POST", url, headers, body, timeout_s)
-
-
-def answering(seen: Connections, *answers: bytes) -> Serve:
-    """Answer each request of a connection with the next of `answers`; the last one repeats."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.opened += 1
-        number = seen.opened
-        for index in range(1000):
-            seen.requests.append((number, *await one_request(reader)))
-            writer.write(answers[min(index, len(answers) - 1)])
-            await writer.drain()
-
-    return serve
-
-
-def ok(outcome: Outcome) -> Reply:
-    assert isinstance(outcome, Reply), outcome
-    return outcome
-
-
-def failed(outcome: Outcome) -> Failure:
-    assert isinstance(outcome, Failure), outcome
-    return outcome
 
 
 async def test_a_connection_is_kept_and_used_again(sender: HttpSender, start: Start) -> None:

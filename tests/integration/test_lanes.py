@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from rig import FakeClock, Sink, StartDaemon, failing_first, holding, simple_config
+from rig_raw import Connections, Start, answering
 
 from dispatchd.app import App
 from dispatchd.compose import WebhookCourier
@@ -19,28 +20,11 @@ from dispatchd.store.sqlite.rows import attempt_to_row
 OWN_HEADER = ", headers: {Authorization: a-long-secret}, retry: {jitter: 0}"
 
 
-async def raw_server(answer: bytes) -> tuple[asyncio.Server, str]:
-    """Serve one answer to every request, byte for byte."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].split()[0])
-        await reader.readexactly(length)
-        writer.write(answer)
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-
-
 async def test_a_reply_header_that_is_no_utf8_strands_no_delivery(
-    start_daemon: StartDaemon,
+    start_daemon: StartDaemon, start: Start
 ) -> None:
-    server, url = await raw_server(
-        b"HTTP/1.1 500 No\r\nX-Odd: caf\xe9 \xff\xfe\r\nContent-Length: 0\r\n\r\n"
-    )
+    answer = b"HTTP/1.1 500 No\r\nX-Odd: caf\xe9 \xff\xfe\r\nContent-Length: 0\r\n\r\n"
+    url = await start(answering(Connections(), answer))
     clock = FakeClock()
     daemon = await start_daemon(simple_config(Sink(url=url), OWN_HEADER), clock=clock)
     event_id = await daemon.accepted(b"{}")
@@ -49,8 +33,6 @@ async def test_a_reply_header_that_is_no_utf8_strands_no_delivery(
     await daemon.log.wait_for("attempt", number=2)
     assert daemon.log.of("internal_error") == []
     assert len((await daemon.story(event_id)).attempts) == 2
-    server.close()
-    await server.wait_closed()
 
 
 async def test_whatever_a_courier_raises_the_delivery_is_tried_again(
