@@ -16,6 +16,7 @@ from dispatchd.clock import SystemClock
 from dispatchd.store.base import EventStory, Store
 
 SECRET = "your-signing-secret"
+BODY = b'{ "action" : "opened",\n "n": 1.0, "u":"\\u00e9" }'  # as no JSON writer puts it
 
 
 class RecordingLog:

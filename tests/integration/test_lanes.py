@@ -8,12 +8,11 @@ import pytest
 from rig import FakeClock, Sink, StartDaemon, failing_first, holding, simple_config
 from rig_raw import Connections, Start, answering
 
-from dispatchd.app import App
 from dispatchd.compose import WebhookCourier
 from dispatchd.deliver import room
 from dispatchd.errors import WriteRejected
 from dispatchd.evaluate.evaluator import Evaluator, Fault, Result
-from dispatchd.model import DeliveryStatus, Request
+from dispatchd.model import Request
 from dispatchd.store.sqlite import SqliteStore
 from dispatchd.store.sqlite.rows import attempt_to_row
 
@@ -194,41 +193,6 @@ async def test_a_duty_that_dies_ends_the_daemon_with_a_reason(
     (line,) = await daemon.log.wait_for("internal_error", duty="lanes")
     assert "ZeroDivisionError" in line["error"]
     await asyncio.wait_for(daemon.app._ended.wait(), 20)
-
-
-async def test_webhooks_are_taken_until_the_drain_is_over(
-    start_daemon: StartDaemon, sink: Sink
-) -> None:
-    """A restart refused webhooks for as long as its deliveries took to end."""
-    release = asyncio.Event()
-    sink.answer = holding(release)
-    daemon = await start_daemon(simple_config(sink), drain_s=30.0)
-    await daemon.accepted(b"1")
-    await sink.wait_for(1)
-    stopping = asyncio.create_task(daemon.app.stop())
-    (line,) = await daemon.log.wait_for("stopping")
-    assert line["waits_for"] == {"crm": 1}
-    kept = await daemon.accepted(b"2")
-    release.set()
-    await stopping
-    assert len(sink.received) == 1
-    (delivery,) = (await daemon.story(kept)).deliveries
-    assert delivery.status is DeliveryStatus.QUEUED
-
-
-async def test_a_second_signal_cuts_the_drain(start_daemon: StartDaemon, sink: Sink) -> None:
-    never = asyncio.Event()
-    sink.answer = holding(never)
-    daemon = await start_daemon(simple_config(sink), drain_s=3600.0)
-    await daemon.accepted(b"1")
-    await sink.wait_for(1)
-    App._asked_to_stop(daemon.app)
-    stopping = asyncio.create_task(daemon.app.stop())
-    await daemon.log.wait_for("stopping")
-    App._asked_to_stop(daemon.app)
-    await asyncio.wait_for(stopping, 20)
-    assert daemon.log.of("drain_cut", deliveries=1)
-    never.set()
 
 
 @pytest.mark.parametrize("on_error", ["send", "fail"])
