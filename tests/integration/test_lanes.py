@@ -1,15 +1,13 @@
 """Lanes over real HTTP: whatever is raised, a delivery is recorded or released."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from rig import FakeClock, Sink, StartDaemon, failing_first, holding, simple_config
+from rig import FakeClock, Sink, StartDaemon, failing_first, simple_config
 from rig_raw import Connections, Start, answering
 
 from dispatchd.compose import WebhookCourier
-from dispatchd.deliver import room
 from dispatchd.errors import WriteRejected
 from dispatchd.evaluate.evaluator import Evaluator, Fault, Result
 from dispatchd.model import Request
@@ -138,46 +136,6 @@ async def test_a_retry_that_is_recorded_during_a_look_is_not_overslept(
     await daemon.log.wait_for("attempt", count=30, result="retrying")
     clock.advance(1.0)
     await daemon.log.wait_for("attempt", count=30, result="success")
-
-
-async def test_the_bound_on_memory_holds_over_all_lanes(
-    start_daemon: StartDaemon, sink_factory: Callable[[], Awaitable[Sink]], monkeypatch
-) -> None:
-    """Twenty lanes with a backlog took 8 MiB each, and no look asked what the others had."""
-    dead, good = await sink_factory(), await sink_factory()
-    never = asyncio.Event()
-    dead.answer = holding(never)
-    monkeypatch.setattr(room, "SOFT_MAX_BYTES", 1_000_000)
-    monkeypatch.setattr(room, "HARD_MAX_BYTES", 2_000_000)
-    monkeypatch.setattr(room, "FAILING_MAX_BYTES", 1_500_000)
-    names = [f"d{n}" for n in range(20)]
-    lines = "\n".join(f"  {n}: {{url: '{dead.url}'}}" for n in names)
-    daemon = await start_daemon(
-        f"endpoints:\n  my-slug: {{auth: none, destinations: [{', '.join(names)}]}}\n"
-        "  fine: {auth: none, destinations: [good]}\n"
-        f"destinations:\n  good: {{url: '{good.url}'}}\n{lines}\n"
-    )
-    most_bytes = 0
-    take = room.Room.take
-
-    def watched(self: room.Room, size_bytes: int) -> None:
-        nonlocal most_bytes
-        take(self, size_bytes)
-        most_bytes = max(most_bytes, self.used_bytes)
-
-    monkeypatch.setattr(room.Room, "take", watched)
-    for _ in range(40):
-        await daemon.accepted(b'"' + b"x" * 100_000 + b'"', secret=None)
-    for _ in range(40):
-        await daemon.accepted(b'"' + b"y" * 30_000 + b'"', slug="fine", secret=None)
-    await daemon.log.wait_for("attempt", count=40, destination="good")
-    assert most_bytes <= 2_000_000 + 20 * room.SMALL_BYTES
-    never.set()
-    await daemon.log.wait_for("attempt", count=20 * 40 + 40, result="success")
-    shared = daemon.app._lanes._lanes["d0"]._backlog._room
-    async with asyncio.timeout(20):
-        while shared.used_bytes:  # the last look may be under way, with its room taken
-            await daemon.store.stats(0)
 
 
 async def test_a_duty_that_dies_ends_the_daemon_with_a_reason(
