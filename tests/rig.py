@@ -84,8 +84,9 @@ class FakeClock:
         entry = (self.steady_s + timeout_s, due)
         self._waiting.append(entry)
         setting = asyncio.ensure_future(event.wait())
+        either: list[asyncio.Future[Any]] = [due, setting]
         try:
-            await asyncio.wait([due, setting], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             setting.cancel()
             if entry in self._waiting:
