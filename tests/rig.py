@@ -16,6 +16,7 @@ from dispatchd.clock import SystemClock
 from dispatchd.store.base import EventStory, Store
 
 SECRET = "your-signing-secret"
+BODY = b'{ "action" : "opened",\n "n": 1.0, "u":"\\u00e9" }'  # as no JSON writer puts it
 
 
 class RecordingLog:
@@ -83,8 +84,9 @@ class FakeClock:
         entry = (self.steady_s + timeout_s, due)
         self._waiting.append(entry)
         setting = asyncio.ensure_future(event.wait())
+        either: list[asyncio.Future[Any]] = [due, setting]
         try:
-            await asyncio.wait([due, setting], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             setting.cancel()
             if entry in self._waiting:
@@ -103,6 +105,30 @@ class FakeClock:
 
 
 Answer = Callable[[web.Request, int], Awaitable[web.StreamResponse]]
+
+
+def always(status: int, **kwargs: Any) -> Answer:
+    async def answer(_request: web.Request, _count: int) -> web.Response:
+        return web.Response(status=status, **kwargs)
+
+    return answer
+
+
+def failing_first(times: int) -> Answer:
+    async def answer(_request: web.Request, count: int) -> web.Response:
+        return web.Response(status=500 if count <= times else 200, text="ok")
+
+    return answer
+
+
+def holding(release: asyncio.Event, **kwargs: Any) -> Answer:
+    """Answer nothing before `release` is set."""
+
+    async def answer(_request: web.Request, _count: int) -> web.Response:
+        await release.wait()
+        return web.Response(**kwargs)
+
+    return answer
 
 
 @dataclass
@@ -124,8 +150,12 @@ class Sink:
         return web.Response(text="ok")
 
     async def wait_for(self, count: int) -> None:
+        await self.wait_until(lambda: len(self.received) >= count)
+
+    async def wait_until(self, met: Callable[[], bool]) -> None:
+        """Wait until what has arrived is enough."""
         async with asyncio.timeout(20), self._arrived:
-            await self._arrived.wait_for(lambda: len(self.received) >= count)
+            await self._arrived.wait_for(met)
 
     def event_ids(self) -> list[str]:
         return [headers["X-Dispatch-Event-ID"] for headers, _ in self.received]
@@ -163,6 +193,15 @@ class Daemon:
         status, document, _ = await self.post(body, **kwargs)
         assert status == 202, document
         return str(document["event_id"])
+
+    async def pass_until(
+        self, clock: FakeClock, met: Callable[[], object], step_s: float = 1.0
+    ) -> None:
+        """Let time pass until `met`; a test that waits in vain fails by timeout."""
+        async with asyncio.timeout(20):
+            while not met():
+                clock.advance(step_s)
+                await self.store.ping()  # the database's threads have their say
 
     async def story(self, event_id: str) -> EventStory:
         story = await self.store.get_event(event_id)

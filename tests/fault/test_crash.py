@@ -4,28 +4,14 @@ import asyncio
 import random
 import socket
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
-from rig import Sink
-from rig_process import MakeDaemon
+from rig import Sink, holding
+from rig_process import MakeDaemon, write_lock
 
 QUICK = ", retry: {jitter: 0, backoff: [100ms]}"
-
-
-@contextmanager
-def write_lock(database: Path) -> Iterator[None]:
-    """Hold the database's write lock as another process would."""
-    connection = sqlite3.connect(database, isolation_level=None)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
-    finally:
-        connection.close()
 
 
 async def test_killed_after_the_202_and_before_delivery(
@@ -90,12 +76,7 @@ async def test_killed_between_the_answer_and_its_record(
     """The destination said 200, the database would not take the result, and then the power went."""
     daemon = make_daemon(sink.url)
     gate = asyncio.Event()
-
-    async def answer(_request: web.Request, _count: int) -> web.Response:
-        await gate.wait()
-        return web.Response(text="ok")
-
-    sink.answer = answer
+    sink.answer = holding(gate, text="ok")
     await daemon.start()
     _, document, _ = await daemon.post(http, b"{}")
     await sink.wait_for(1)

@@ -35,8 +35,9 @@ class Bench:
         """Start an evaluation in the idle process; return once the process has it."""
         assert self.evaluator._idle
         task = asyncio.create_task(self.ask(expression, document, owner))
-        while self.evaluator._idle:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            while self.evaluator._idle:
+                await asyncio.sleep(0)
         return task
 
 

@@ -6,23 +6,12 @@ import resource
 import shutil
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
-from rig import Sink
-from rig_process import MakeDaemon, ProcessDaemon
-
-LOCKER = """
-import sqlite3, sys, time
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN IMMEDIATE")
-print("locked", flush=True)
-time.sleep(10)
-connection.execute("ROLLBACK")
-"""
+from rig import Sink, holding
+from rig_process import MakeDaemon, ProcessDaemon, write_lock
 
 
 async def healthy(daemon: ProcessDaemon, http: aiohttp.ClientSession) -> bool:
@@ -35,26 +24,17 @@ async def test_locked_for_ten_seconds_by_another_process(
 ) -> None:
     daemon = make_daemon(sink.url)
     gate = asyncio.Event()
-
-    async def answer(_request: web.Request, _count: int) -> web.Response:
-        await gate.wait()
-        return web.Response(text="ok")
-
-    sink.answer = answer
+    sink.answer = holding(gate, text="ok")
     await daemon.start()
     _, first, _ = await daemon.post(http, b'{"n":1}')
     await sink.wait_for(1)
-    locker = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", LOCKER, str(daemon.database), stdout=asyncio.subprocess.PIPE
-    )
-    assert locker.stdout is not None
-    assert await locker.stdout.readline() == b"locked\n"
-    gate.set()  # the first delivery's result cannot be written now
-    status, document, headers = await daemon.post(http, b'{"n":2}')
-    assert (status, document["error"]["code"]) == (503, "unavailable_locked")
-    assert int(headers["Retry-After"]) >= 1
-    assert not await healthy(daemon, http)
-    assert await locker.wait() == 0
+    with write_lock(daemon.database):
+        gate.set()  # the first delivery's result cannot be written now
+        await daemon.log.wait_for("storage_fault", reason="locked")
+        status, document, headers = await daemon.post(http, b'{"n":2}')
+        assert (status, document["error"]["code"]) == (503, "unavailable_locked")
+        assert int(headers["Retry-After"]) >= 1
+        assert not await healthy(daemon, http)
     await daemon.log.wait_for("storage_recovered")
     await daemon.log.wait_for("attempt", event_id=first["event_id"], result="success", number=1)
     status, second, _ = await daemon.post(http, b'{"n":2}')

@@ -1,8 +1,6 @@
 """What dispatchd signs, the public verifiers of Standard Webhooks take, and no other."""
 
 import base64
-from collections.abc import Callable
-from typing import Any
 
 import nacl.exceptions
 import nacl.signing
@@ -32,7 +30,6 @@ def sent(options: str, body: bytes) -> Request:
     return spec.courier.compose(an_event(body=body), delivery, None, now_ms)
 
 
-Verify = Callable[[str, bytes, dict[str, str]], Any]
 LIBRARIES = {
     "standardwebhooks": (
         lambda secret, body, headers: standardwebhooks.Webhook(secret).verify(body, headers),

@@ -8,10 +8,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 from rig import Daemon, FakeClock, RecordingLog, Sink, StartDaemon
+from rig_raw import Start, raw_servers
 
 from dispatchd.app import App
 from dispatchd.config import load
 from dispatchd.plan.compiling import compile_plan
+from dispatchd.send import HttpSender
 from dispatchd.store import store_from_url
 
 
@@ -76,3 +78,16 @@ async def start_daemon(
     yield start
     while running:
         await stop(running[0])
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Start servers that do what no HTTP library would."""
+    async with raw_servers() as start:
+        yield start
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[HttpSender]:
+    async with HttpSender() as sender:
+        yield sender

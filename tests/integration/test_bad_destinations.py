@@ -3,28 +3,21 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from rig import StartDaemon
+from rig_raw import Serve, Start, one_request
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 BODY = b'{"action":"opened"}'
 
 
-async def request_of(reader: asyncio.StreamReader) -> None:
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-    await reader.readexactly(length)
-
-
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await request_of(reader)
+    await one_request(reader)
     await reader.read()  # until the other side gives up
 
 
 async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await request_of(reader)
+    await one_request(reader)
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     gone = asyncio.create_task(reader.read())
     while not gone.done():
@@ -33,7 +26,7 @@ async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 async def slow_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await request_of(reader)
+    await one_request(reader)
     gone = asyncio.create_task(reader.read())
     writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
     while not gone.done():
@@ -42,62 +35,39 @@ async def slow_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
 
 
 async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await request_of(reader)
+    await one_request(reader)
     sock = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     writer.transport.abort()
 
 
 async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await request_of(reader)
+    await one_request(reader)
 
 
 async def mid_response(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await request_of(reader)
+    await one_request(reader)
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\npart of it")
     await writer.drain()
 
 
 async def mid_chunk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await request_of(reader)
+    await one_request(reader)
     writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab")
     await writer.drain()
 
 
 async def no_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await request_of(reader)
+    await one_request(reader)
     writer.write(b"220 mail.example.com ESMTP\r\n\r\n")
     await writer.drain()
 
 
 async def endless_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await request_of(reader)
+    await one_request(reader)
     writer.write(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1_000_000 + b"\r\n\r\n")
     with contextlib.suppress(ConnectionError):
         await writer.drain()
-
-
-@pytest.fixture
-async def serve() -> AsyncIterator[Callable[[Serve], Awaitable[str]]]:
-    servers = []
-
-    async def start(handler: Serve) -> str:
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                await handler(reader, writer)
-            except (ConnectionError, asyncio.IncompleteReadError):
-                pass
-            finally:
-                writer.close()
-
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        servers.append(server)
-        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/in"
-
-    yield start
-    for server in servers:
-        server.close()
-        await server.wait_closed()
 
 
 def config(url: str) -> str:
@@ -124,12 +94,12 @@ def config(url: str) -> str:
 )
 async def test_each_fault_has_its_class(
     start_daemon: StartDaemon,
-    serve: Callable[[Serve], Awaitable[str]],
+    start: Start,
     behaviour: Serve,
     error: str,
     status_code: int | None,
 ) -> None:
-    daemon = await start_daemon(config(await serve(behaviour)))
+    daemon = await start_daemon(config(await start(behaviour)))
     event_id = await daemon.accepted(BODY, secret=None)
     (line,) = await daemon.log.wait_for("attempt", number=1)
     assert (line["result"], line["error"]) == ("retrying", error)
@@ -152,14 +122,12 @@ async def test_refused_and_unresolvable(start_daemon: StartDaemon) -> None:
     assert await daemon.log.wait_for("attempt", error="dns_error")
 
 
-async def test_tls_where_there_is_none(
-    start_daemon: StartDaemon, serve: Callable[[Serve], Awaitable[str]]
-) -> None:
+async def test_tls_where_there_is_none(start_daemon: StartDaemon, start: Start) -> None:
     async def not_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         await writer.drain()
 
-    url = (await serve(not_tls)).replace("http:", "https:")
+    url = (await start(not_tls)).replace("http:", "https:")
     daemon = await start_daemon(config(url).replace("400ms", "20s"))
     await daemon.accepted(BODY, secret=None)
     (line,) = await daemon.log.wait_for("attempt", number=1)
@@ -167,14 +135,14 @@ async def test_tls_where_there_is_none(
 
 
 async def test_a_gigabyte_is_read_to_the_bound_and_no_further(
-    start_daemon: StartDaemon, serve: Callable[[Serve], Awaitable[str]]
+    start_daemon: StartDaemon, start: Start
 ) -> None:
     written_bytes = 0
     ended = asyncio.Event()
 
     async def gigabyte(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal written_bytes
-        await request_of(reader)
+        await one_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
         chunk = b"y" * 65536
         try:
@@ -185,7 +153,7 @@ async def test_a_gigabyte_is_read_to_the_bound_and_no_further(
         finally:
             ended.set()
 
-    daemon = await start_daemon(config(await serve(gigabyte)).replace("400ms", "20s"))
+    daemon = await start_daemon(config(await start(gigabyte)).replace("400ms", "20s"))
     event_id = await daemon.accepted(BODY, secret=None)
     await daemon.log.wait_for("attempt", result="success")
     async with asyncio.timeout(20):

@@ -1,15 +1,14 @@
 """Providers' certificates, fetched from a server that takes its time."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from rig_raw import Serve, raw_servers
 from rig_tls import Files, make_files, tls_server
 
 from dispatchd.certificates import FetchedCertificates
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 PEM = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
@@ -20,23 +19,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 @pytest.fixture
 async def start(files: Files) -> AsyncIterator[Callable[[Serve], Awaitable[str]]]:
-    servers = []
+    async with raw_servers(ssl=tls_server(files)) as servers:
 
-    async def start(handler: Serve) -> str:
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        async def start(handler: Serve) -> str:
+            async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 await reader.readuntil(b"\r\n\r\n")
                 await handler(reader, writer)
-            writer.close()
 
-        server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls_server(files))
-        servers.append(server)
-        return f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/cert.pem"
+            return await servers(asked, path="/cert.pem")
 
-    yield start
-    for server in servers:
-        server.close()
-        await server.wait_closed()
+        yield start
 
 
 async def test_a_bundle_that_comes_in_parts_is_kept_whole(

@@ -80,8 +80,9 @@ async def served() -> AsyncIterator[Served]:
 async def closing(served: Served) -> "asyncio.Task[bool]":
     """Begin to close, and return once nobody new is let in."""
     task = asyncio.create_task(served.close())
-    while served.runner.sites:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while served.runner.sites:
+            await asyncio.sleep(0)
     return task
 
 
@@ -111,8 +112,9 @@ async def test_a_half_read_head_on_a_kept_connection_is_no_rest(served: Served) 
     await client.answer()
     client.send((WHOLE % 2)[:9])
     (protocol,) = served.runner.server.live  # type: ignore[union-attr]
-    while not protocol._head_bytes:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while not protocol._head_bytes:
+            await asyncio.sleep(0)
     task = await closing(served)
     client.send((WHOLE % 2)[9:])
     assert b"\r\nConnection: close\r\n" in await client.answer()
@@ -177,8 +179,9 @@ async def test_nothing_that_was_taken_goes_without_its_answer(served: Served) ->
             answered.append(f"/{number * 10_000 + turn}")
 
     tasks = [asyncio.create_task(ask_on(number)) for number in range(20)]
-    while len(served.handled) < 200:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while len(served.handled) < 200:
+            await asyncio.sleep(0)
     assert await served.close()
     await asyncio.gather(*tasks)
     assert sorted(answered) == sorted(served.handled)

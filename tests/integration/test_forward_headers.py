@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from rig import Daemon, FakeClock, Sink, StartDaemon
+from rig import Daemon, FakeClock, Sink, StartDaemon, failing_first
 
 from dispatchd.model import DeliveryStatus
 from dispatchd.verify import signing_secret_text
@@ -80,10 +80,7 @@ async def test_a_proof_is_kept_only_for_a_link_that_takes_the_event(
 async def test_a_retry_sends_the_same_headers_from_the_disk(
     start_daemon: StartDaemon, sink: Sink
 ) -> None:
-    async def fails_once(_: web.Request, count: int) -> web.Response:
-        return web.Response(status=500 if count == 1 else 200)
-
-    sink.answer = fails_once
+    sink.answer = failing_first(1)
     clock = FakeClock()
     config = CONFIG.format(links="crm", url=sink.url)
     secret = signing_secret_text(b"k" * 32)

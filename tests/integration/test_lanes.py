@@ -1,47 +1,27 @@
 """Lanes over real HTTP: whatever is raised, a delivery is recorded or released."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp import web
-from rig import FakeClock, Sink, StartDaemon, simple_config
+from rig import FakeClock, Sink, StartDaemon, failing_first, simple_config
+from rig_raw import Connections, Start, answering
 
-from dispatchd.app import App
 from dispatchd.compose import WebhookCourier
-from dispatchd.deliver import room
 from dispatchd.errors import WriteRejected
 from dispatchd.evaluate.evaluator import Evaluator, Fault, Result
-from dispatchd.model import DeliveryStatus, Request
+from dispatchd.model import Request
 from dispatchd.store.sqlite import SqliteStore
 from dispatchd.store.sqlite.rows import attempt_to_row
 
 OWN_HEADER = ", headers: {Authorization: a-long-secret}, retry: {jitter: 0}"
 
 
-async def raw_server(answer: bytes) -> tuple[asyncio.Server, str]:
-    """Serve one answer to every request, byte for byte."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].split()[0])
-        await reader.readexactly(length)
-        writer.write(answer)
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-
-
 async def test_a_reply_header_that_is_no_utf8_strands_no_delivery(
-    start_daemon: StartDaemon,
+    start_daemon: StartDaemon, start: Start
 ) -> None:
-    server, url = await raw_server(
-        b"HTTP/1.1 500 No\r\nX-Odd: caf\xe9 \xff\xfe\r\nContent-Length: 0\r\n\r\n"
-    )
+    answer = b"HTTP/1.1 500 No\r\nX-Odd: caf\xe9 \xff\xfe\r\nContent-Length: 0\r\n\r\n"
+    url = await start(answering(Connections(), answer))
     clock = FakeClock()
     daemon = await start_daemon(simple_config(Sink(url=url), OWN_HEADER), clock=clock)
     event_id = await daemon.accepted(b"{}")
@@ -50,8 +30,6 @@ async def test_a_reply_header_that_is_no_utf8_strands_no_delivery(
     await daemon.log.wait_for("attempt", number=2)
     assert daemon.log.of("internal_error") == []
     assert len((await daemon.story(event_id)).attempts) == 2
-    server.close()
-    await server.wait_closed()
 
 
 async def test_whatever_a_courier_raises_the_delivery_is_tried_again(
@@ -148,11 +126,7 @@ async def test_a_retry_that_is_recorded_during_a_look_is_not_overslept(
     start_daemon: StartDaemon, sink: Sink
 ) -> None:
     """A look that began before a result was written ended after it, and forgot its due time."""
-
-    async def fail_first(_request: web.Request, count: int) -> web.Response:
-        return web.Response(status=500 if count <= 30 else 200)
-
-    sink.answer = fail_first
+    sink.answer = failing_first(30)
     clock = FakeClock()
     retry = ", retry: {backoff: [1s], jitter: 0}"
     daemon = await start_daemon(simple_config(sink, retry), clock=clock)
@@ -162,51 +136,6 @@ async def test_a_retry_that_is_recorded_during_a_look_is_not_overslept(
     await daemon.log.wait_for("attempt", count=30, result="retrying")
     clock.advance(1.0)
     await daemon.log.wait_for("attempt", count=30, result="success")
-
-
-async def test_the_bound_on_memory_holds_over_all_lanes(
-    start_daemon: StartDaemon, sink_factory: Callable[[], Awaitable[Sink]], monkeypatch
-) -> None:
-    """Twenty lanes with a backlog took 8 MiB each, and no look asked what the others had."""
-    dead, good = await sink_factory(), await sink_factory()
-    never = asyncio.Event()
-
-    async def hang(_request: web.Request, _count: int) -> web.Response:
-        await never.wait()
-        return web.Response()
-
-    dead.answer = hang
-    monkeypatch.setattr(room, "SOFT_MAX_BYTES", 1_000_000)
-    monkeypatch.setattr(room, "HARD_MAX_BYTES", 2_000_000)
-    monkeypatch.setattr(room, "FAILING_MAX_BYTES", 1_500_000)
-    names = [f"d{n}" for n in range(20)]
-    lines = "\n".join(f"  {n}: {{url: '{dead.url}'}}" for n in names)
-    daemon = await start_daemon(
-        f"endpoints:\n  my-slug: {{auth: none, destinations: [{', '.join(names)}]}}\n"
-        "  fine: {auth: none, destinations: [good]}\n"
-        f"destinations:\n  good: {{url: '{good.url}'}}\n{lines}\n"
-    )
-    most_bytes = 0
-    take = room.Room.take
-
-    def watched(self: room.Room, size_bytes: int) -> None:
-        nonlocal most_bytes
-        take(self, size_bytes)
-        most_bytes = max(most_bytes, self.used_bytes)
-
-    monkeypatch.setattr(room.Room, "take", watched)
-    for _ in range(40):
-        await daemon.accepted(b'"' + b"x" * 100_000 + b'"', secret=None)
-    for _ in range(40):
-        await daemon.accepted(b'"' + b"y" * 30_000 + b'"', slug="fine", secret=None)
-    await daemon.log.wait_for("attempt", count=40, destination="good")
-    assert most_bytes <= 2_000_000 + 20 * room.SMALL_BYTES
-    never.set()
-    await daemon.log.wait_for("attempt", count=20 * 40 + 40, result="success")
-    shared = daemon.app._lanes._lanes["d0"]._backlog._room
-    async with asyncio.timeout(20):
-        while shared.used_bytes:  # the last look may be under way, with its room taken
-            await daemon.store.stats(0)
 
 
 async def test_a_duty_that_dies_ends_the_daemon_with_a_reason(
@@ -222,51 +151,6 @@ async def test_a_duty_that_dies_ends_the_daemon_with_a_reason(
     (line,) = await daemon.log.wait_for("internal_error", duty="lanes")
     assert "ZeroDivisionError" in line["error"]
     await asyncio.wait_for(daemon.app._ended.wait(), 20)
-
-
-async def test_webhooks_are_taken_until_the_drain_is_over(
-    start_daemon: StartDaemon, sink: Sink
-) -> None:
-    """A restart refused webhooks for as long as its deliveries took to end."""
-    release = asyncio.Event()
-
-    async def hold(_request: web.Request, _count: int) -> web.Response:
-        await release.wait()
-        return web.Response()
-
-    sink.answer = hold
-    daemon = await start_daemon(simple_config(sink), drain_s=30.0)
-    await daemon.accepted(b"1")
-    await sink.wait_for(1)
-    stopping = asyncio.create_task(daemon.app.stop())
-    (line,) = await daemon.log.wait_for("stopping")
-    assert line["waits_for"] == {"crm": 1}
-    kept = await daemon.accepted(b"2")
-    release.set()
-    await stopping
-    assert len(sink.received) == 1
-    (delivery,) = (await daemon.story(kept)).deliveries
-    assert delivery.status is DeliveryStatus.QUEUED
-
-
-async def test_a_second_signal_cuts_the_drain(start_daemon: StartDaemon, sink: Sink) -> None:
-    never = asyncio.Event()
-
-    async def hang(_request: web.Request, _count: int) -> web.Response:
-        await never.wait()
-        return web.Response()
-
-    sink.answer = hang
-    daemon = await start_daemon(simple_config(sink), drain_s=3600.0)
-    await daemon.accepted(b"1")
-    await sink.wait_for(1)
-    App._asked_to_stop(daemon.app)
-    stopping = asyncio.create_task(daemon.app.stop())
-    await daemon.log.wait_for("stopping")
-    App._asked_to_stop(daemon.app)
-    await asyncio.wait_for(stopping, 20)
-    assert daemon.log.of("drain_cut", deliveries=1)
-    never.set()
 
 
 @pytest.mark.parametrize("on_error", ["send", "fail"])

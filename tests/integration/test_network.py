@@ -6,18 +6,17 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from rig import StartDaemon
+from rig_raw import OK, Serve, one_request, raw_servers
 from rig_tls import Files, make_files, tls_server
 
 from dispatchd.model import ErrorClass, Failure, Outcome, Reply, Request, Via
 from dispatchd.send import HttpSender
 from dispatchd.send.classify import FilesUnusable
 from dispatchd.send.tls import TlsContexts
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @pytest.fixture(scope="module")
@@ -34,48 +33,25 @@ class Server:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
-    servers = []
-    handling: set[asyncio.Task[None]] = set()
+    async with contextlib.AsyncExitStack() as running:
 
-    async def start(
-        handler: Serve | None = None, tls: ssl.SSLContext | None = None, path: str | None = None
-    ) -> Server:
-        seen = Server(0, [], [])
+        async def start(
+            handler: Serve | None = None, tls: ssl.SSLContext | None = None, path: str | None = None
+        ) -> Server:
+            seen = Server(0, [], [])
 
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            seen.peers.append(writer.get_extra_info("peercert"))
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                seen.requests.append((head, await reader.readexactly(length)))
-                writer.write(OK)
+            async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                seen.peers.append(writer.get_extra_info("peercert"))
+                while True:
+                    seen.requests.append(await one_request(reader))
+                    writer.write(OK)
 
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            handling.add(task)
-            try:
-                with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                    await (handler or answer)(reader, writer)
-            finally:
-                writer.close()
-                handling.discard(task)
+            servers = await running.enter_async_context(raw_servers(ssl=tls))
+            url = await servers(handler or answer, unix=path)
+            seen.port = urlsplit(url).port or 0
+            return seen
 
-        if path is None:
-            server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
-            seen.port = server.sockets[0].getsockname()[1]
-        else:
-            server = await asyncio.start_unix_server(handle, path)
-        servers.append(server)
-        return seen
-
-    yield start
-    for server in servers:
-        server.close()
-        await server.wait_closed()
-    for task in handling:
-        task.cancel()
-    await asyncio.gather(*handling, return_exceptions=True)
+        yield start
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -60,9 +60,6 @@ def zones() -> Iterator[Zones]:
     zones = Zones()
     yield zones
     zones.wake()
-
-
-Make = Callable[[], Resolver]
 
 
 @pytest.fixture

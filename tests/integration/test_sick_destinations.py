@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from replays import replayed
-from rig import Daemon, FakeClock, Sink, StartDaemon, simple_config
+from rig import Daemon, FakeClock, Sink, StartDaemon, holding, simple_config
 
 from dispatchd.model import DeliveryStatus, HoldKind
 from dispatchd.store.jobs import ReplayQuery
@@ -82,9 +82,9 @@ async def test_an_open_breaker_holds_probes_and_drains(
         assert (status, made - before) == (DeliveryStatus.HELD, 1)  # probes used up none
     clock.advance(60.5)
     await daemon.log.wait_for("lane_recovered")
-    while len(daemon.log.of("attempt", result="success")) < 4:
-        clock.advance(0.1)
-        await daemon.store.ping()
+    await daemon.pass_until(
+        clock, lambda: len(daemon.log.of("attempt", result="success")) >= 4, step_s=0.1
+    )
     assert {(await attempts_of(daemon, event_id))[0] for event_id in ids} == {"success"}
     await until_held(daemon)
 
@@ -147,12 +147,10 @@ async def test_who_resumes_a_lane_closes_its_breaker(start_daemon: StartDaemon, 
     daemon = await start_daemon(simple_config(sink, BREAKER), clock=clock)
     await fail_until_open(daemon, clock)
     await daemon.store.open_lane("crm", HoldKind.PAUSED, HoldKind.BREAKER, HoldKind.GONE)
-    while not daemon.log.of("lane_recovered"):
-        clock.advance(1.0)
-        await daemon.store.ping()
-    while len(daemon.log.of("attempt", result="success")) < 3:
-        clock.advance(0.1)
-        await daemon.store.ping()
+    await daemon.pass_until(clock, lambda: daemon.log.of("lane_recovered"))
+    await daemon.pass_until(
+        clock, lambda: len(daemon.log.of("attempt", result="success")) >= 3, step_s=0.1
+    )
 
 
 async def test_a_paused_lane_sends_nothing_until_it_is_resumed(
@@ -163,9 +161,7 @@ async def test_a_paused_lane_sends_nothing_until_it_is_resumed(
     await daemon.accepted(b"9")
     await daemon.log.wait_for("attempt", result="success")
     await daemon.store.hold_lane("crm", HoldKind.PAUSED, "moving house", 5)
-    while not daemon.log.of("lane_held"):
-        clock.advance(1.0)
-        await daemon.store.ping()
+    await daemon.pass_until(clock, lambda: daemon.log.of("lane_held"))
     (line,) = daemon.log.of("lane_held")
     assert (line["kind"], line["reason"], line["since_ms"]) == ("paused", "moving house", 5)
     ids = [await daemon.accepted(b"%d" % n) for n in range(5)]
@@ -178,9 +174,7 @@ async def test_a_paused_lane_sends_nothing_until_it_is_resumed(
     await daemon.log.wait_for("lane_held", kind="paused")
     assert len(sink.received) == 1
     await daemon.store.open_lane("crm", HoldKind.PAUSED)
-    while not daemon.log.of("lane_recovered"):
-        clock.advance(1.0)
-        await daemon.store.ping()
+    await daemon.pass_until(clock, lambda: daemon.log.of("lane_recovered"))
     await daemon.log.wait_for("attempt", count=5, result="success")
     assert set(sink.event_ids()[1:]) == set(ids)
 
@@ -189,20 +183,13 @@ async def test_what_is_under_way_when_a_lane_is_paused_ends_as_ever(
     start_daemon: StartDaemon, sink: Sink
 ) -> None:
     release = asyncio.Event()
-
-    async def hold(_request: web.Request, _count: int) -> web.Response:
-        await release.wait()
-        return web.Response()
-
-    sink.answer = hold
+    sink.answer = holding(release)
     clock = FakeClock()
     daemon = await start_daemon(simple_config(sink, ", max_in_flight: 2"), clock=clock)
     ids = [await daemon.accepted(b"%d" % n) for n in range(4)]
     await sink.wait_for(2)
     await daemon.store.hold_lane("crm", HoldKind.PAUSED, "", 5)
-    while not daemon.log.of("lane_held"):
-        clock.advance(1.0)
-        await daemon.store.ping()
+    await daemon.pass_until(clock, lambda: daemon.log.of("lane_held"))
     release.set()
     await daemon.log.wait_for("attempt", count=2, result="success")
     await daemon.store.ping()
@@ -256,9 +243,9 @@ async def test_a_rate_limit_spaces_requests_and_drops_none(
     daemon = await start_daemon(simple_config(sink, ", rate_limit: 2/s"), clock=clock)
     for n in range(5):
         await daemon.accepted(b"%d" % n)
-    while len(daemon.log.of("attempt", result="success")) < 5:
-        clock.advance(0.1)
-        await daemon.store.ping()
+    await daemon.pass_until(
+        clock, lambda: len(daemon.log.of("attempt", result="success")) >= 5, step_s=0.1
+    )
     gaps_s = [later - earlier for earlier, later in pairwise(at_s)]
     assert min(gaps_s) >= 0.498
     assert at_s[0] >= 0.498
@@ -314,9 +301,7 @@ async def test_a_replay_of_an_ordered_lane_goes_by_its_order_of_receipt(
         await daemon.accepted(b"%d" % n)
     await daemon.log.wait_for("attempt", result="retrying")
     assert await replayed(daemon.store, ReplayQuery([first]), clock.now_ms()) == 1
-    while len(sink.received) < 3:
-        clock.advance(0.5)
-        await daemon.store.ping()
+    await daemon.pass_until(clock, lambda: len(sink.received) >= 3, step_s=0.5)
     clock.advance(5.0)
     await daemon.log.wait_for("attempt", count=5, result="success")
     assert bodies(sink) == [b"0", b"1", b"0", b"1", b"2", b"3"]
@@ -341,9 +326,7 @@ async def test_a_failure_of_an_ordered_lane_may_hold_it_until_somebody_resumes_i
     assert bodies(sink) == [b"0", b"0"]
     assert await replayed(daemon.store, ReplayQuery([ids[0]]), clock.now_ms()) == 1
     await daemon.store.open_lane("crm", HoldKind.PAUSED)
-    while len(daemon.log.of("attempt", result="success")) < 3:
-        clock.advance(1.0)
-        await daemon.store.ping()
+    await daemon.pass_until(clock, lambda: len(daemon.log.of("attempt", result="success")) >= 3)
     assert bodies(sink) == [b"0", b"0", b"0", b"1", b"2"]
 
 

@@ -12,7 +12,6 @@ from multidict import CIMultiDict
 from dispatchd import verify
 
 SECRET = b"a-secret"
-PING = {"provider": "slack", "secrets": (SECRET,)}
 HOSTILE = (
     "<script>alert(1)</script>",
     "a b",
