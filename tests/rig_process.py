@@ -6,8 +6,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,18 +113,6 @@ class ProcessDaemon:
             assert stray == (0,)
         finally:
             connection.close()
-
-
-@contextmanager
-def write_lock(database: Path) -> Iterator[None]:
-    """Hold the database's write lock as another process would."""
-    connection = sqlite3.connect(database, isolation_level=None)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
-    finally:
-        connection.close()
 
 
 MakeDaemon = Callable[..., ProcessDaemon]

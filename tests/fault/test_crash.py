@@ -8,8 +8,9 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import web
+from locks import write_lock
 from rig import Sink, holding
-from rig_process import MakeDaemon, write_lock
+from rig_process import MakeDaemon
 
 QUICK = ", retry: {jitter: 0, backoff: [100ms]}"
 

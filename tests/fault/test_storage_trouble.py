@@ -10,8 +10,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from locks import write_lock
 from rig import Sink, holding
-from rig_process import MakeDaemon, ProcessDaemon, write_lock
+from rig_process import MakeDaemon, ProcessDaemon
 
 
 async def healthy(daemon: ProcessDaemon, http: aiohttp.ClientSession) -> bool:
@@ -19,7 +20,7 @@ async def healthy(daemon: ProcessDaemon, http: aiohttp.ClientSession) -> bool:
         return response.status == 200
 
 
-async def test_locked_for_ten_seconds_by_another_process(
+async def test_locked_by_another_process(
     make_daemon: MakeDaemon, sink: Sink, http: aiohttp.ClientSession
 ) -> None:
     daemon = make_daemon(sink.url)
