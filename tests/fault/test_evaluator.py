@@ -249,10 +249,15 @@ async def test_owners_that_ran_away_share_one_process(bench: Bench) -> None:
 
 
 async def test_a_process_that_grew_is_replaced(bench: Bench) -> None:
-    large = b'{"a":[' + b'{"b":1},' * 1_000_000 + b"0]}"
-    assert await bench.ask("$count(a)", large) == Value(b"1000001")
+    large = b'{"a":"' + b"x" * 60_000_000 + b'"}'  # much to hold, little to do
+    for _ in range(10):  # on a machine that is too slow for it, the process ends for that
+        await bench.ask("1")
+        before = len(bench.pids)
+        if (result := await bench.ask("$count(a)", large)) == Value(b"1"):
+            break
+    assert result == Value(b"1")
     assert await bench.ask("1") == Value(b"1")
-    assert len(bench.pids) == 2
+    assert len(bench.pids) == before + 1
 
 
 async def test_more_than_memory_holds_is_the_documents_fault(bench: Bench) -> None:
