@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from dispatchd.model import Attempt, Event, HoldKind, Verdict
+from dispatchd.model import Attempt, Event, HoldKind, LaneWord, Verdict
 
 
 @dataclass(slots=True)
@@ -46,7 +45,7 @@ class LaneChanged:
     """
 
     destination: str
-    state: Literal["open", "paced", "held"]
+    state: LaneWord
     reason: str
     since_ms: int
     kind: HoldKind | None = None

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from dispatchd.addresses import refusal
-from dispatchd.framing import FRAMING
+from dispatchd.framing import FRAMING, PROXY
 from dispatchd.model import Listen
 
 _SIZE: Final = re.compile(r"(\d{1,12})\s?(B|KB|MB|GB|KiB|MiB|GiB)", re.ASCII)
@@ -172,6 +172,8 @@ def check_header_name(name: str) -> str:
     check_header_token(name)
     if name.lower() in FRAMING:
         raise ValueError("is set by the connection itself and cannot be overridden; remove it")
+    if name.lower() in PROXY:
+        raise ValueError("is a proxy's, not a destination's; write proxy: http://user:password@host")
     return name
 
 
