@@ -26,6 +26,7 @@ class WebhookAnswered:
     error: str | None = None
     duplicate_of: str | None = None
     handshake: bool = False
+    shown: str = ""  # of a handshake, to the operator: once
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def _duplicates(endpoint: "EndpointConfig") -> str:
         place = f"the header {rule.header}"
     elif rule.body is not None:
         place = f"the body's {rule.body}"
-    answer = "409" if rule.on_duplicate == "reject" else "202"
+    answer = "409" if endpoint.on_duplicate == "reject" else "202"
     return f"are known by {place} and answered {answer}"
 
 

@@ -2,6 +2,7 @@
 
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
 from dispatchd.config.destination import DestinationConfig, TlsConfig
+from dispatchd.config.greeting import AnswerConfig, HandshakeConfig
 from dispatchd.config.loading import (
     Outline,
     check_without_references,
@@ -23,19 +24,22 @@ from dispatchd.config.model import (
 from dispatchd.config.outgoing import SigningConfig
 from dispatchd.config.problems import ConfigProblems, Problem
 from dispatchd.config.schema import json_schema
-from dispatchd.config.sender import IdempotencyConfig, SignatureConfig
+from dispatchd.config.sender import IdempotencyConfig, ListConfig, SignatureConfig
 from dispatchd.model import Listen
 
 __all__ = [
     "AdminConfig",
+    "AnswerConfig",
     "ApiKeyConfig",
     "BreakerConfig",
     "Config",
     "ConfigProblems",
     "DestinationConfig",
     "EndpointConfig",
+    "HandshakeConfig",
     "IdempotencyConfig",
     "LinkConfig",
+    "ListConfig",
     "Listen",
     "Outline",
     "Problem",

@@ -93,6 +93,14 @@ class Judge:
             raise unreadable
         return proof, content
 
+    async def greet(self, route: Route, sender: Inbound, stranger: str) -> Answer | None:
+        """Answer a handshake that comes without proof; None where it is none. Never raises."""
+        try:
+            content = await self.read(route, sender, stranger, proven=False)
+        except Refusal:
+            return None
+        return route.verifier.handshake(sender, content.document)
+
     async def read(
         self, route: Route, sender: Inbound, stranger: str = "", *, proven: bool
     ) -> Content:
@@ -134,7 +142,9 @@ class Judge:
             if answer is not None:
                 return Judgement(Subject(None, headers, None, source_ip), handshake=answer)
         own = verifier.event_type(headers, document)
-        kind = event_type(headers, document, route.event_type_path, own)
+        kind = verifier.named_type(headers)
+        if kind is None:
+            kind = event_type(headers, document, route.event_type_path, own)
         cut = kind is not None and len(kind) > EVENT_TYPE_MAX_CHARS
         if cut and kind is not None:
             kind = kind[:EVENT_TYPE_MAX_CHARS]

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Sequence
 from typing import Final, Protocol
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -15,7 +16,6 @@ from dispatchd.model import Delivery, Event, EventStatus, event_bytes
 from dispatchd.receive.answers import (
     HttpAnswer,
     Refusal,
-    accepted,
     json_answer,
     refused,
     unavailable,
@@ -75,12 +75,15 @@ class Receiver:
         self._tell = tell
         self._takers = takers
         self._room = Room()
+        self._shown: set[str] = set()  # endpoints of which a handshake was shown
 
     async def handle(self, request: web.BaseRequest) -> HttpAnswer:
         """Answer one request."""
         path = request.path
         if path.startswith(HOOKS):
-            return await self._hook(request, path[len(HOOKS) :])
+            # A slug's slashes are written as such: `%2F` is none.
+            slug = path[len(HOOKS) :] if "%2" not in request.raw_path else _strict_slug(request)
+            return await self._hook(request, slug)
         if path == "/healthz":
             return self._healthz(request)
         return refused(Refusal(404, "not_found", "there is nothing here"))
@@ -117,7 +120,7 @@ class Receiver:
         routes = self.routes
         source_ip = told.source_ip = _source_ip(request, routes.client_ip)
         route = self._admitted(slug, source_ip)
-        if request.method != "POST":
+        if request.method not in route.methods:
             return self._not_a_post(request, route, told)
         if self.stopping:
             raise unavailable("closed", "shutting down")
@@ -127,7 +130,15 @@ class Receiver:
             told.body_bytes = len(body)
             now_ms = self._clock.now_ms()
             sender = _sender(request, body, now_ms)
-            proof, content = await self._judge.prove(route, sender, stranger)
+            try:
+                proof, content = await self._judge.prove(route, sender, stranger)
+            except Refusal as refusal:
+                if refusal.code != "unauthenticated" or not route.verifier.greets_unproven:
+                    raise
+                greeting = await self._judge.greet(route, sender, stranger)
+                if greeting is None:
+                    raise
+                return self._answered(greeting, told)
             told.auth = proof.by
             if content is None:
                 proven = not route.verifier.open_to_all
@@ -135,7 +146,7 @@ class Receiver:
             judgement = await self._judge.judge(route, sender, content, source_ip)
             decision = judgement.decision
             if decision is None:
-                return _answered(judgement.handshake, told)
+                return self._answered(judgement.handshake, told)
             event = Event(
                 id=new_id(),
                 endpoint=route.slug,
@@ -173,14 +184,15 @@ class Receiver:
     def _not_a_post(
         self, request: web.BaseRequest, route: Route, told: WebhookAnswered
     ) -> HttpAnswer:
-        """Answer a handshake that comes as a GET, and nothing else."""
-        if request.method == "GET" and route.verifier.gets:
+        """Answer a handshake that comes as a GET or the like, and nothing else."""
+        if request.method in route.verifier.methods:
             sender = _sender(request, b"", self._clock.now_ms())
             answer = route.verifier.handshake(sender, None)
             if answer is not None:
-                return _answered(answer, told)
-        allow = "GET, POST" if route.verifier.gets else "POST"
-        raise Refusal(405, "method_not_allowed", "use POST", headers={"Allow": allow})
+                return self._answered(answer, told)
+        allow = ", ".join(sorted(route.methods | route.verifier.methods))
+        use = " or ".join(sorted(route.methods))
+        raise Refusal(405, "method_not_allowed", f"use {use}", headers={"Allow": allow})
 
     async def _read(self, request: web.BaseRequest, max_bytes: int, share: Share) -> bytes:
         try:
@@ -227,13 +239,24 @@ class Receiver:
         if isinstance(added, Duplicate):
             told.duplicate_of = added.event_id
             if route.idempotency is not None and route.idempotency.on_duplicate == "accept":
-                return accepted(added.event_id)
+                return route.accepted(added.event_id)
             raise Refusal(
                 409, "duplicate", "this webhook was received before", event_id=added.event_id
             )
         if destinations:
             self._takers.push(event, added, destinations)
-        return accepted(event.id)
+        return route.accepted(event.id)
+
+    def _answered(self, answer: Answer | None, told: WebhookAnswered) -> HttpAnswer:
+        """Answer a provider's handshake: at once, and nothing is stored."""
+        if answer is None:
+            raise TypeError("a judgement is a decision or a handshake")
+        told.handshake = True
+        if answer.shown and told.endpoint not in self._shown:
+            self._shown.add(told.endpoint)
+            told.shown = answer.shown
+        headers = {**NOSNIFF, **dict(answer.headers)}
+        return HttpAnswer(answer.status, answer.body, answer.content_type, headers)
 
 
 def _source_ip(request: web.BaseRequest, client_ip: ClientIp) -> str | None:
@@ -252,9 +275,7 @@ def _sender(request: web.BaseRequest, body: bytes, now_ms: int) -> Inbound:
     return Inbound(request.method, request.headers, query, body, now_ms / 1000)
 
 
-def _answered(answer: Answer | None, told: WebhookAnswered) -> HttpAnswer:
-    """Answer a provider's handshake: at once, and nothing is stored."""
-    if answer is None:
-        raise TypeError("a judgement is a decision or a handshake")
-    told.handshake = True
-    return HttpAnswer(answer.status, answer.body, answer.content_type, NOSNIFF)
+def _strict_slug(request: web.BaseRequest) -> str:
+    """Return the slug of a path with escapes, with those of a slash left as they are."""
+    raw = request.raw_path.partition("?")[0]
+    return "/".join(unquote(part).replace("/", "%2F") for part in raw.split("/")[2:])

@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network
 from dispatchd.limits import Rate
 from dispatchd.match import Filter
 from dispatchd.reading.content import Bodies
+from dispatchd.receive.answers import OwnAnswer
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.verify import Auth
 
@@ -39,3 +40,5 @@ class RouteSpec:
     per_ip: Rate | None
     whole: Rate | None
     links: tuple[LinkSpec, ...]
+    methods: frozenset[str] = frozenset({"POST"})
+    answer: OwnAnswer | None = None

@@ -27,11 +27,13 @@ from dispatchd.verify.form import (
     is_form,
     parse_form,
 )
+from dispatchd.verify.greetings import Greeting, cloudevents, greeting, head, show_once
+from dispatchd.verify.handshake import Handshake
 from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, Inbound, Rejected
 from dispatchd.verify.keys import private_key_text, signing_secret_text
 from dispatchd.verify.paypal import Certificates
 from dispatchd.verify.providers import covers_url, must_remember, provider_names
-from dispatchd.verify.scheme import HASH_HERE_MAX_BYTES, SignatureSpec
+from dispatchd.verify.scheme import HASH_HERE_MAX_BYTES, Listed, SignatureSpec
 from dispatchd.verify.secret_headers import headers_named, is_secret_header, storable_headers
 from dispatchd.verify.signer import (
     OutgoingSpec,
@@ -56,21 +58,27 @@ __all__ = [
     "Certificates",
     "Draft",
     "Genuine",
+    "Greeting",
+    "Handshake",
     "Headers",
     "Inbound",
+    "Listed",
     "OutgoingSpec",
     "Rejected",
     "SignatureSpec",
     "SignedRequest",
     "Signer",
     "Verifier",
+    "cloudevents",
     "compile_verifier",
     "covers_url",
     "document_json",
     "fields_document",
     "fields_json",
     "form_document",
+    "greeting",
     "hash_api_key",
+    "head",
     "headers_named",
     "is_form",
     "is_secret_header",
@@ -84,6 +92,7 @@ __all__ = [
     "proof_headers",
     "provider_names",
     "public_url_problem",
+    "show_once",
     "sign",
     "sign_request",
     "signing_secret_text",

@@ -134,7 +134,7 @@ CASES = {
     ),
     "one of several": (
         endpoint("secret: s\n    signature: {header: X, algorithm: md5}"),
-        '4: endpoints.a.signature.algorithm: must be "sha256", "sha1" or "sha512", not "md5"',
+        '4: endpoints.a.signature.algorithm: must be "sha256", "sha1", "sha384", "sha512", ',
     ),
     "tag": ("header_prefix: !x y", "1: header_prefix: has a YAML tag"),
     # interpolation
