@@ -96,10 +96,10 @@ class Judge:
     async def greet(self, route: Route, sender: Inbound, stranger: str) -> Answer | None:
         """Answer a handshake that comes without proof; None where it is none. Never raises."""
         try:
-            content = await self.read(route, sender, stranger, proven=False)
+            document = (await self.read(route, sender, stranger, proven=False)).document
         except Refusal:
-            return None
-        return route.verifier.handshake(sender, content.document)
+            document = None  # it may stand in a header
+        return route.verifier.handshake(sender, document)
 
     async def read(
         self, route: Route, sender: Inbound, stranger: str = "", *, proven: bool

@@ -34,11 +34,15 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """What is to be posted; `query` belongs behind the URL."""
+    """What is to be posted; `query` belongs behind the URL.
+
+    `is_token` says that the secret itself is in it.
+    """
 
     body: bytes
     headers: dict[str, str]
     query: str = ""
+    is_token: bool = False
 
 
 def sign_request(auth: Auth, draft: Draft, *, now_s: float, token: str) -> SignedRequest:
@@ -87,7 +91,7 @@ class _Signing:
         elif draft.fields is not None:
             _put(draft.fields, scheme.path, text)
             body = orjson.dumps(draft.fields)
-        return SignedRequest(body, headers, query)
+        return SignedRequest(body, headers, query, is_token=scheme.encoding == "plain")
 
     def _fill(self, fields: dict[str, Any], parts: Sequence[Part], timestamp: str) -> None:
         """Give the body what the scheme reads from it."""
