@@ -4,13 +4,13 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from dispatchd.config.fields import EMPTY_MAPPING, PRESENT, HeaderToken
+from dispatchd.config.fields import EMPTY_MAPPING, PRESENT, HeaderToken, Switch
 from dispatchd.config.part import Part
 from dispatchd.config.values import check_header_token
-from dispatchd.verify import Greeting, Handshake, cloudevents, greeting, head, show_once
+from dispatchd.verify import Greeting, HandshakeSpec, ShowOnce
 
 ANSWER_MAX_BYTES: Final = 1024
-_NAMED: Final = {"head": head, "cloudevents": cloudevents}
+_NAMES: Final = ("head", "cloudevents")
 
 
 def _condition(path: str) -> str:
@@ -25,7 +25,7 @@ def _condition(path: str) -> str:
 def _named(value: Any) -> Any:
     """Read the name of a handshake as one."""
     if isinstance(value, str):
-        if value not in _NAMED:
+        if value not in _NAMES:
             raise ValueError("is neither head nor cloudevents, nor a mapping that says what")
         return {"named": value}
     return value
@@ -52,7 +52,7 @@ class HandshakeConfig(Part):
     when: Annotated[dict[Annotated[str, AfterValidator(_condition)], str], EMPTY_MAPPING] = Field(
         default_factory=dict, description="What must hold: body.PATH, query.NAME or headers.NAME."
     )
-    unsigned: bool = Field(default=False, description="Answer a POST without any proof, too.")
+    unsigned: Switch = Field(default=False, description="Answer a POST without any proof, too.")
     sign: Annotated[Literal["hex", "base64"] | None, PRESENT] = Field(
         None, description="Answer with its HMAC-SHA256 by the secret, spelled so."
     )
@@ -78,12 +78,12 @@ class HandshakeConfig(Part):
             raise ValueError("answers in a field or in a header; remove one of them")
         return self
 
-    def compiled(self) -> Handshake:
+    def spec(self) -> HandshakeSpec:
         """Return the handshake as the verifier takes it."""
         if self.named is not None:
-            return _NAMED[self.named]
+            return self.named
         if self.show_once is not None:
-            return show_once(self.show_once)
+            return ShowOnce(self.show_once)
         source: Literal["query", "body", "header"] = "body"
         if self.query is not None:
             source = "query"
@@ -94,17 +94,15 @@ class HandshakeConfig(Part):
             place, _, name = path.partition(".")
             place = "header" if place == "headers" else place
             when.append((place, name, value))
-        return greeting(
-            Greeting(
-                source,
-                self.query or self.body or self.header or "",
-                tuple(when),  # type: ignore[arg-type]  # checked above
-                self.sign or "",
-                self.prefix,
-                self.answer_field or "",
-                self.answer_header or "",
-                unproven=self.unsigned,
-            )
+        return Greeting(
+            source,
+            self.query or self.body or self.header or "",
+            tuple(when),  # type: ignore[arg-type]  # checked above
+            self.sign or "",
+            self.prefix,
+            self.answer_field or "",
+            self.answer_header or "",
+            unproven=self.unsigned,
         )
 
 

@@ -27,8 +27,7 @@ from dispatchd.verify.form import (
     is_form,
     parse_form,
 )
-from dispatchd.verify.greetings import Greeting, cloudevents, greeting, head, show_once
-from dispatchd.verify.handshake import Handshake
+from dispatchd.verify.greetings import Greeting, HandshakeSpec, ShowOnce
 from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, Inbound, Rejected
 from dispatchd.verify.keys import private_key_text, signing_secret_text
 from dispatchd.verify.paypal import Certificates
@@ -59,26 +58,24 @@ __all__ = [
     "Draft",
     "Genuine",
     "Greeting",
-    "Handshake",
+    "HandshakeSpec",
     "Headers",
     "Inbound",
     "Listed",
     "OutgoingSpec",
     "Rejected",
+    "ShowOnce",
     "SignatureSpec",
     "SignedRequest",
     "Signer",
     "Verifier",
-    "cloudevents",
     "compile_verifier",
     "covers_url",
     "document_json",
     "fields_document",
     "fields_json",
     "form_document",
-    "greeting",
     "hash_api_key",
-    "head",
     "headers_named",
     "is_form",
     "is_secret_header",
@@ -92,7 +89,6 @@ __all__ = [
     "proof_headers",
     "provider_names",
     "public_url_problem",
-    "show_once",
     "sign",
     "sign_request",
     "signing_secret_text",

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from dispatchd.verify.api_key import verify_api_key
-from dispatchd.verify.handshake import Handshake, Shared, first_of
+from dispatchd.verify.greetings import Greeting, HandshakeSpec, handshake_of
+from dispatchd.verify.handshake import Shared, first_of
 from dispatchd.verify.inbound import (
     Answer,
     ApiKey,
@@ -62,8 +63,7 @@ class Auth:
     signature: SignatureSpec | None = None
     api_keys: tuple[ApiKey, ...] = ()
     open_to_all: bool = False
-    handshakes: tuple[Handshake, ...] = ()  # beside its provider's
-    signs_strangers_text: bool = False  # one of those answers with a signature of it
+    handshakes: tuple[HandshakeSpec, ...] = ()  # beside its provider's
     event_type_header: str = ""
     delivery_id_header: str = ""
     forms: bool = False  # the endpoint reads forms as such, whatever its provider sends
@@ -97,7 +97,7 @@ def schemes_of(auth: Auth, provider: Provider) -> tuple[Scheme, ...]:
     schemes = provider.schemes
     if auth.signature is not None:
         schemes = () if spec_problems(auth.signature) else (scheme_of(auth.signature),)
-    if auth.signs_strangers_text:
+    if any(isinstance(asked, Greeting) and asked.sign for asked in auth.handshakes):
         # What a handshake signs is never an object: it cannot be sent back as an event.
         schemes = tuple(replace(scheme, object_only=True) for scheme in schemes)
     return schemes
@@ -175,7 +175,7 @@ class Verifier:
         self.provider: Final = ALIASES.get(auth.provider, auth.provider)
         self.forms: Final = provider.forms
         known = () if provider.handshake is None else (provider.handshake,)
-        self._handshake = first_of((*auth.handshakes, *known))
+        self._handshake = first_of((*map(handshake_of, auth.handshakes), *known))
         self.methods: Final = self._handshake.methods  # on which handshakes come, beside POST
         self.greets_unproven: Final = self._handshake.unproven
         self.open_to_all: Final = auth.open_to_all

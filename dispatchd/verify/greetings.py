@@ -44,6 +44,26 @@ class Greeting:
     unproven: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ShowOnce:
+    """A POST without proof that brings, at a dot path, the token it will sign with."""
+
+    path: str
+
+
+HandshakeSpec = Greeting | ShowOnce | Literal["head", "cloudevents"]
+"""A handshake as the config says it: data, which travels to another process."""
+
+
+def handshake_of(spec: HandshakeSpec) -> Handshake:
+    """Compile a handshake."""
+    if isinstance(spec, Greeting):
+        return greeting(spec)
+    if isinstance(spec, ShowOnce):
+        return show_once(spec.path)
+    return NAMED[spec]
+
+
 def greeting(row: Greeting) -> Handshake:
     """Compile what a row says: a query and a header are read of a GET too, a body of a POST."""
 
@@ -147,6 +167,7 @@ def _woocommerce(_sender: Inbound, document: Any, _shared: Shared) -> Answer | N
 
 head: Final = Handshake(_head, methods=frozenset({"HEAD"}))
 cloudevents: Final = Handshake(_cloudevents, methods=frozenset({"OPTIONS"}))
+NAMED: Final = {"head": head, "cloudevents": cloudevents}
 event_grid: Final = Handshake(_event_grid, ("0.eventType", "0.data.validationCode"))
 woocommerce: Final = Handshake(_woocommerce, ("{}",), unproven=True)
 dropbox: Final = greeting(Greeting("query", "challenge"))
