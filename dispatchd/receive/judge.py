@@ -93,8 +93,15 @@ class Judge:
             raise unreadable
         return proof, content
 
-    async def greet(self, route: Route, sender: Inbound, stranger: str) -> Answer | None:
-        """Answer a handshake that comes without proof; None where it is none. Never raises."""
+    async def greet(
+        self, route: Route, sender: Inbound, refusal: Refusal, stranger: str = ""
+    ) -> Answer | None:
+        """Answer a handshake that came without proof, and was refused for that.
+
+        None where it is none; never raises.
+        """
+        if refusal.code != "unauthenticated" or not route.verifier.greets_unproven:
+            return None
         try:
             document = (await self.read(route, sender, stranger, proven=False)).document
         except Refusal:

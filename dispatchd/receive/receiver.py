@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Sequence
 from typing import Final, Protocol
-from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -81,8 +80,9 @@ class Receiver:
         """Answer one request."""
         path = request.path
         if path.startswith(HOOKS):
-            # A slug's slashes are written as such: `%2F` is none.
-            slug = path[len(HOOKS) :] if "%2" not in request.raw_path else _strict_slug(request)
+            slug = path[len(HOOKS) :]
+            if "/" in slug and "%2f" in request.raw_path.partition("?")[0].lower():
+                slug = slug.replace("/", "%2F")  # a slug's own slashes are written as such
             return await self._hook(request, slug)
         if path == "/healthz":
             return self._healthz(request)
@@ -133,9 +133,7 @@ class Receiver:
             try:
                 proof, content = await self._judge.prove(route, sender, stranger)
             except Refusal as refusal:
-                if refusal.code != "unauthenticated" or not route.verifier.greets_unproven:
-                    raise
-                greeting = await self._judge.greet(route, sender, stranger)
+                greeting = await self._judge.greet(route, sender, refusal, stranger)
                 if greeting is None:
                     raise
                 return self._answered(greeting, told)
@@ -273,9 +271,3 @@ def _sender(request: web.BaseRequest, body: bytes, now_ms: int) -> Inbound:
     # The query as received: aiohttp's own URL requotes it, and signatures may cover it.
     query = request.raw_path.partition("?")[2]
     return Inbound(request.method, request.headers, query, body, now_ms / 1000)
-
-
-def _strict_slug(request: web.BaseRequest) -> str:
-    """Return the slug of a path with escapes, with those of a slash left as they are."""
-    raw = request.raw_path.partition("?")[0]
-    return "/".join(unquote(part).replace("/", "%2F") for part in raw.split("/")[2:])

@@ -189,6 +189,7 @@ class Verifier:
             name.lower() for name in self._signature_headers if not is_secret_header(name)
         )
         self._shared = Shared(auth.secrets, auth.verify_token)
+        self.event_type_header: Final = auth.event_type_header
         self._named_type = header(auth.event_type_header) if auth.event_type_header else None
         named_id = auth.delivery_id_header
         self._delivery_id = header(named_id) if named_id else provider.delivery_id
