@@ -26,7 +26,7 @@ class Limits:
 
     waiting: int = 4096
     waiting_bytes: int = 64 * 1024 * 1024
-    batch: int = 512
+    batch: int = 512  # events; and no more results than that
     batch_bytes: int = 16 * 1024 * 1024
     results: int = 32  # of a batch at least, and as many as there are events
 

@@ -17,8 +17,8 @@ class Provider:
     `coded` schemes come after the tabled ones. `needs` are the config keys of which at least
     one must be given, `also` those that must all be; `forms` says that it may send forms, so
     that `body: form` is implied; `every` that each signature present must be right, not only
-    the strongest; `remembers` that its signature covers
-    its delivery id and not the body, so that each id must be remembered.
+    the strongest; `remembers` that its signature covers its delivery id and not the body, so
+    that each id must be remembered.
     """
 
     schemes: tuple[Scheme, ...] = ()
