@@ -7,9 +7,8 @@ from dispatchd.config import Config, DestinationConfig, EndpointConfig
 from dispatchd.deliver.spec import LaneSpec, LinkTransform
 from dispatchd.match import compile_filter, matches_any, split_path, wants_bindings
 from dispatchd.plan.plan import Plan
-from dispatchd.receive.answers import OwnAnswer
 from dispatchd.receive.idempotency import IdempotencyRule
-from dispatchd.receive.spec import LinkSpec, RouteSpec
+from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
 from dispatchd.redact import Redactor, header_secrets, url_secrets
 from dispatchd.verify import ApiKey, Signer, is_secret_header
 

@@ -108,20 +108,6 @@ def accepted(event_id: str) -> HttpAnswer:
     return HttpAnswer(202, b'{"event_id":"%s"}' % event_id.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class OwnAnswer:
-    """What an endpoint answers in place of the 202 and its document; `id_header` has the id."""
-
-    status: int
-    body: bytes
-    content_type: str
-    id_header: str
-
-    def of(self, event_id: str) -> HttpAnswer:
-        """Return the answer for an event that is on disk."""
-        return HttpAnswer(self.status, self.body, self.content_type, {self.id_header: event_id})
-
-
 def json_answer(status: int, document: Any) -> HttpAnswer:
     """Return a document."""
     return HttpAnswer(status, orjson.dumps(document))

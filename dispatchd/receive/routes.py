@@ -14,10 +14,10 @@ from dispatchd.match import (
 )
 from dispatchd.reading.reader import Asked
 from dispatchd.receive.admission import Admission
-from dispatchd.receive.answers import HttpAnswer, OwnAnswer, accepted
+from dispatchd.receive.answers import HttpAnswer, accepted
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.idempotency import IdempotencyRule
-from dispatchd.receive.spec import LinkSpec, RouteSpec
+from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
 from dispatchd.verify import (
     Certificates,
     Verifier,
@@ -59,7 +59,10 @@ class Route:
 
     def accepted(self, event_id: str) -> HttpAnswer:
         """Return the answer to an event that is on disk: 202, or the endpoint's own."""
-        return accepted(event_id) if self.answer is None else self.answer.of(event_id)
+        own = self.answer
+        if own is None:
+            return accepted(event_id)
+        return HttpAnswer(own.status, own.body, own.content_type, {own.id_header: event_id})
 
     def proofs_to_keep(
         self, destinations: Sequence[str], headers: Mapping[str, str]

@@ -6,7 +6,6 @@ from ipaddress import IPv4Network, IPv6Network
 from dispatchd.limits import Rate
 from dispatchd.match import Filter
 from dispatchd.reading.content import Bodies
-from dispatchd.receive.answers import OwnAnswer
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.verify import Auth
 
@@ -23,6 +22,16 @@ class LinkSpec:
     destination_event_types: tuple[str, ...]
     filter: Filter | None
     forwarded_in_full: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAnswer:
+    """What an endpoint answers in place of the 202 and its document; `id_header` has the id."""
+
+    status: int
+    body: bytes
+    content_type: str
+    id_header: str
 
 
 @dataclass(frozen=True, slots=True)
