@@ -32,14 +32,14 @@ COLUMNS: Final = (
     metavar="TIME",
     default="24h",
     show_default=True,
-    help="Count events received in the last 24h, or since, and what became of them.",
+    help="Count what came and what ended in the last 24h, or since.",
 )
 @json_option
 def command(config_path: str | None, since_ms: int, as_json: bool) -> None:
     """Count events and deliveries.
 
     Queued, retrying and held deliveries are all counted, whenever their events came; success
-    and failed are those of the events since.
+    and failed are those that ended since.
 
     \b
     Example:

@@ -21,6 +21,7 @@ from dispatchd.model import (
     Pacing,
     Verdict,
 )
+from dispatchd.store.counts import Counts
 from dispatchd.store.jobs import Jobs
 
 if TYPE_CHECKING:
@@ -118,7 +119,10 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True)
 class DestinationStats:
-    """Deliveries of one destination: all open ones, and those ended since the asked time."""
+    """Deliveries of one destination: all open ones, and how many ended since the asked time.
+
+    One that failed, was replayed and succeeded is among both.
+    """
 
     destination: str
     counts: dict[DeliveryStatus, int]
@@ -263,7 +267,17 @@ class Archive(Protocol):
         """Return one event and everything that happened to it; None where there is none."""
 
     async def stats(self, since_ms: int) -> Stats:
-        """Count events and deliveries."""
+        """Count events and deliveries: from the minute of `since_ms` on, or else from its hour.
+
+        Adds up what `counts` tells, but for what is owed, which is counted.
+        """
+
+    async def counts(self, span_s: int, since_ms: int, until_ms: int) -> Counts:
+        """Return what is counted by minutes (`span_s` 60) or hours (3600), the oldest first.
+
+        Those that begin before `until_ms`, from that on which holds `since_ms`. Minutes are kept
+        for a day, hours for a year.
+        """
 
     async def lanes(self) -> Sequence[LaneSummary]:
         """List every lane ever seen, by name. Counts the backlog, never the history."""
@@ -314,6 +328,12 @@ class Upkeep(Protocol):
 
     async def forget(self, now_ms: int) -> int:
         """Forget idempotency keys whose window ended by `now_ms`: one small batch.
+
+        Returns how many they were; 0 when none is left.
+        """
+
+    async def drop_counts(self, now_ms: int) -> int:
+        """Drop counts that are older than they are kept: one small batch.
 
         Returns how many they were; 0 when none is left.
         """

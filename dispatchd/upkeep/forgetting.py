@@ -1,4 +1,4 @@
-"""Idempotency keys: forgotten once their window has ended, a few at a time."""
+"""Forgetting, a few at a time: idempotency keys past their window, counts past their time."""
 
 import asyncio
 from typing import Final
@@ -27,8 +27,9 @@ class Forgetting:
             await self._clock.wait(never, PAUSE_S if await self.step() else EVERY_S)
 
     async def step(self) -> int:
-        """Forget one batch; return how many keys it was."""
+        """Forget one batch; return how many keys and counts it was."""
+        now_ms = self._clock.now_ms()
         try:
-            return await self._store.forget(self._clock.now_ms())
+            return await self._store.forget(now_ms) + await self._store.drop_counts(now_ms)
         except StoreUnavailable:
-            return 0  # others say so; a key that lives longer does no harm
+            return 0  # others say so; what lives longer does no harm

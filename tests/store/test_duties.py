@@ -147,7 +147,11 @@ async def test_keys_are_forgotten_in_batches_once_their_window_is_over(rig: Rig)
     until_ms = rig.clock.now_ms() + 1000
     await asyncio.gather(
         *(
-            rig.store.add_event(an_event(), [], Idempotency(f"{n}", until_ms + n % 2))
+            rig.store.add_event(
+                an_event(received_ms=rig.clock.now_ms()),
+                [],
+                Idempotency(f"{n}", until_ms + n % 2),
+            )
             for n in range(1300)
         )
     )

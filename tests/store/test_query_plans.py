@@ -63,6 +63,11 @@ HOT = {
     "story_attempts": (b"x",),
     "story_deliveries": (b"x",),
     "forget": (1, 10),
+    "endpoint_counts": (60, 1, 2),
+    "destination_counts": (60, 1, 2),
+    "first_minute": (),
+    "drop_endpoint_counts": (60, 1, 10),
+    "drop_destination_counts": (60, 1, 10),
 }
 
 

@@ -14,6 +14,7 @@ from dispatchd.store.base import (
     Stats,
 )
 from dispatchd.store.sqlite.connection import scalar
+from dispatchd.store.sqlite.counting import bounds
 from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.lanes import why_held
 from dispatchd.store.sqlite.rows import (
@@ -26,6 +27,7 @@ from dispatchd.store.sqlite.rows import (
 )
 
 _OPEN = ("queued", "retrying")
+_EVENTS = frozenset(EventStatus)
 
 
 class Archive(Database):
@@ -149,10 +151,12 @@ def get_event(event_id: str, ahead_ms: int, reader: sqlite3.Connection) -> Event
 def stats(since_ms: int, ahead_ms: int, reader: sqlite3.Connection) -> Stats:
     """Count events and deliveries."""
     sql = statements()
-    events = {
-        EventStatus(row[0]): row[1]
-        for row in reader.execute(sql["stats_events"], (since_ms,)).fetchall()
-    }
+    since = bounds(sql, since_ms, reader)
+    events: dict[EventStatus, int] = {}
+    for _, result, count in reader.execute(sql["stats_events"], since).fetchall():
+        if result in _EVENTS:
+            status = EventStatus(result)
+            events[status] = events.get(status, 0) + count
     held = why_held(reader)
     counts: dict[str, dict[DeliveryStatus, int]] = {}
     oldest: dict[str, int] = {}
@@ -164,7 +168,7 @@ def stats(since_ms: int, ahead_ms: int, reader: sqlite3.Connection) -> Stats:
         mine[shown] = mine.get(shown, 0) + count
         shown_ms = due_ms - ahead_ms
         oldest[destination] = min(shown_ms, oldest.get(destination, shown_ms))
-    for destination, status, count in reader.execute(sql["stats_ended"], (since_ms,)).fetchall():
+    for destination, status, count in reader.execute(sql["stats_ended"], since).fetchall():
         counts.setdefault(destination, {})[DeliveryStatus(status)] = count
     size_bytes = scalar(
         reader, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"

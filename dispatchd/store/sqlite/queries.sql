@@ -241,18 +241,51 @@ DELETE FROM deliveries WHERE event_id = ?;
 -- name: prune_event
 DELETE FROM events WHERE id = ?;
 
--- name: stats_events
-SELECT status, count(*) FROM events WHERE received_ms >= ? GROUP BY status;
-
 -- name: stats_open
 SELECT destination, status, count(*), min(due_ms) FROM deliveries
 WHERE status IN ('queued', 'retrying') GROUP BY destination, status;
 
--- name: stats_ended
-SELECT d.destination, d.status, count(*) FROM events e
-JOIN deliveries d ON d.event_id = e.id
-WHERE e.received_ms >= ? AND d.status IN ('success', 'failed')
-GROUP BY d.destination, d.status;
-
 -- name: probe
 INSERT INTO probe (id, count) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET count = count + 1;
+
+-- name: count_endpoint
+INSERT INTO endpoint_counts (span_s, start_s, endpoint, result, count) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET count = count + excluded.count;
+
+-- name: count_destination
+INSERT INTO destination_counts (span_s, start_s, destination, result, within_ms, count)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET count = count + excluded.count;
+
+-- name: endpoint_counts
+SELECT start_s, endpoint, result, count FROM endpoint_counts
+WHERE span_s = ? AND start_s >= ? AND start_s < ? ORDER BY start_s;
+
+-- name: destination_counts
+SELECT start_s, destination, result, within_ms, count FROM destination_counts
+WHERE span_s = ? AND start_s >= ? AND start_s < ? ORDER BY start_s;
+
+-- The whole hours, and of the first one the minutes since; hours alone where no minute is left.
+-- name: stats_events
+SELECT endpoint, result, sum(count) FROM endpoint_counts
+WHERE (span_s = 3600 AND start_s >= ?2) OR (span_s = 60 AND start_s >= ?1 AND start_s < ?2)
+GROUP BY endpoint, result;
+
+-- name: stats_ended
+SELECT destination, result, sum(count) FROM destination_counts
+WHERE ((span_s = 3600 AND start_s >= ?2) OR (span_s = 60 AND start_s >= ?1 AND start_s < ?2))
+    AND result != 'retrying'
+GROUP BY destination, result;
+
+-- name: first_minute
+SELECT min(start_s) FROM endpoint_counts WHERE span_s = 60;
+
+-- name: drop_endpoint_counts
+DELETE FROM endpoint_counts WHERE (span_s, start_s, endpoint, result) IN (
+    SELECT span_s, start_s, endpoint, result FROM endpoint_counts
+    WHERE span_s = ? AND start_s < ? ORDER BY start_s LIMIT ?);
+
+-- name: drop_destination_counts
+DELETE FROM destination_counts WHERE (span_s, start_s, destination, result, within_ms) IN (
+    SELECT span_s, start_s, destination, result, within_ms FROM destination_counts
+    WHERE span_s = ? AND start_s < ? ORDER BY start_s LIMIT ?);

@@ -10,6 +10,7 @@ from typing import Any
 from dispatchd.store.claims import Claims
 from dispatchd.store.group_commit import GroupCommit, Limits
 from dispatchd.store.sqlite.connection import Step, run_steps
+from dispatchd.store.sqlite.counting import count_steps
 from dispatchd.store.sqlite.database import Database
 
 
@@ -148,4 +149,5 @@ def _steps(
         (sql["drop_sent"], [w.not_sent for w in batch if w.not_sent is not None]),
         (sql["lane_succeeded"], [w.succeeded for w in batch if w.succeeded is not None]),
         (sql["lane_failed"], [w.failed for w in batch if w.failed is not None]),
+        *count_steps(sql, batch),
     )

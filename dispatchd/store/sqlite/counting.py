@@ -1,0 +1,104 @@
+"""The counts per minute and hour on SQLite: made of each batch, in its own transaction."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from dispatchd.store.counts import (
+    HOUR_S,
+    KEPT_S,
+    MINUTE_S,
+    SPANS_S,
+    Counts,
+    DestinationCount,
+    EndpointCount,
+    within_ms,
+)
+from dispatchd.store.sqlite.connection import Step
+from dispatchd.store.sqlite.database import Database
+
+if TYPE_CHECKING:
+    from dispatchd.store.sqlite.writes import Write
+
+BATCH_ROWS: Final = 500
+_Row = tuple[Any, ...]
+
+
+def count_steps(sql: Mapping[str, str], batch: "Iterable[Write]") -> tuple[Step, Step]:
+    """Return the statements that count a batch: a row for each minute, name and result in it."""
+    endpoints: dict[_Row, int] = {}
+    destinations: dict[_Row, int] = {}
+    for write in batch:
+        event, attempt, settle = write.event, write.attempt, write.settle
+        if event is not None:
+            key: _Row = (event[3] // 60_000, event[1], event[6])
+            endpoints[key] = endpoints.get(key, 0) + 1
+        elif attempt is not None and settle is not None:
+            key = (attempt[3] // 60_000, attempt[1], settle["status"], within_ms(attempt[4]))
+            destinations[key] = destinations.get(key, 0) + 1
+    return (
+        (sql["count_endpoint"], spread(endpoints)),
+        (sql["count_destination"], spread(destinations)),
+    )
+
+
+def spread(counted: Mapping[_Row, int]) -> list[_Row]:
+    """Return rows for both spans of what is counted by minute number and further keys."""
+    rows: dict[_Row, int] = {}
+    for (minute, *rest), count in counted.items():
+        for span_s in SPANS_S:
+            key = (span_s, minute * MINUTE_S // span_s * span_s, *rest)
+            rows[key] = rows.get(key, 0) + count
+    return [(*key, count) for key, count in rows.items()]
+
+
+class Counting(Database):
+    """Tells the counts, and drops those that are old."""
+
+    async def counts(self, span_s: int, since_ms: int, until_ms: int) -> Counts:
+        """Return the counts of a stretch of time, the oldest first."""
+        return await self._ask(partial(counts, self._sql, span_s, since_ms, until_ms))
+
+    async def drop_counts(self, now_ms: int) -> int:
+        """Drop counts that are too old: one small batch. Returns how many; 0 when none is left."""
+        return await self._transaction(partial(drop_counts, self._sql, now_ms))
+
+
+def counts(
+    sql: Mapping[str, str], span_s: int, since_ms: int, until_ms: int, reader: sqlite3.Connection
+) -> Counts:
+    """Return the counts of the minutes or hours that begin in a stretch of time."""
+    asked = (span_s, since_ms // 1000 // span_s * span_s, -(-until_ms // 1000))
+    return Counts(
+        span_s,
+        [
+            EndpointCount(start_s, endpoint or None, result, count)
+            for start_s, endpoint, result, count in reader.execute(
+                sql["endpoint_counts"], asked
+            ).fetchall()
+        ],
+        [
+            DestinationCount(*row)
+            for row in reader.execute(sql["destination_counts"], asked).fetchall()
+        ],
+    )
+
+
+def bounds(sql: Mapping[str, str], since_ms: int, reader: sqlite3.Connection) -> tuple[int, int]:
+    """Return where (Unix s) minutes count from and where hours do, for sums since `since_ms`."""
+    minute = since_ms // 1000 // MINUTE_S * MINUTE_S
+    hour = -(-minute // HOUR_S) * HOUR_S
+    first = reader.execute(sql["first_minute"]).fetchall()[0][0]
+    if first is None or first > minute:  # of that hour minutes may be missing
+        hour = minute // HOUR_S * HOUR_S
+    return minute, hour
+
+
+def drop_counts(sql: Mapping[str, str], now_ms: int, connection: sqlite3.Connection) -> int:
+    """Delete a batch of old counts; return how many."""
+    return sum(
+        connection.execute(sql[name], (span_s, now_ms // 1000 - kept_s, BATCH_ROWS)).rowcount
+        for span_s, kept_s in KEPT_S.items()
+        for name in ("drop_endpoint_counts", "drop_destination_counts")
+    )
