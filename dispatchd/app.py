@@ -18,6 +18,7 @@ from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.room import Room
 from dispatchd.errors import DispatchdError, StoreUnavailable
 from dispatchd.evaluate.evaluator import Evaluator
+from dispatchd.facts import Fact, Tell
 from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
 from dispatchd.log_facts import log_watcher
@@ -27,6 +28,7 @@ from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.connections import Connections
 from dispatchd.receive.judge import Judge
 from dispatchd.receive.receiver import Receiver
+from dispatchd.receive.refusals import Refusals
 from dispatchd.receive.routes import compile_routes
 from dispatchd.receive.server import close_listener, http_server
 from dispatchd.send import HttpSender
@@ -97,6 +99,9 @@ class App:
         self._duty("clock watch", watch.run())
         self._duty("probe", probe.run())
         self._duty("forgetting", Forgetting(store, self._clock).run())
+        refusals = Refusals(store, self._clock)
+        self._exit.push_async_callback(refusals.write)
+        self._duty("refusals", refusals.run())
         evaluator = Evaluator()
         self._exit.push_async_callback(evaluator.close)
         sender = await self._exit.enter_async_context(HttpSender())
@@ -107,7 +112,7 @@ class App:
             sender=sender,
             evaluator=evaluator,
             clock=self._clock,
-            tell=log_watcher(log),
+            tell=_all_of(log_watcher(log), refusals.watch),
             roll=roll,
             room=Room(len(plan.lanes)),
         )
@@ -129,6 +134,7 @@ class App:
             clock=self._clock,
             tell=tools.tell,
             takers=lanes,
+            refusals=refusals,
         )
         connections = Connections(
             plan.max_connections, plan.max_connections_per_client, plan.trusted_proxies
@@ -264,6 +270,16 @@ class App:
             await probe.ping()
             self._notifier.alive()
             await self._clock.wait(never, interval_s)
+
+
+def _all_of(*watchers: Tell) -> Tell:
+    """Return who tells a fact to each of the watchers."""
+
+    def tell(fact: Fact) -> None:
+        for watcher in watchers:
+            watcher(fact)
+
+    return tell
 
 
 def _reasons(error: BaseException) -> str:

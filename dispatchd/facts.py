@@ -1,7 +1,7 @@
 """What happened, once, frozen. Whoever wants to know is a function that is handed each fact."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dispatchd.model import Attempt, Event, HoldKind, LaneWord, Verdict
 
@@ -19,6 +19,7 @@ class WebhookAnswered:
     latency_ms: float = 0.0
     source_ip: str | None = None
     body_bytes: int | None = None
+    body: bytes | None = field(default=None, repr=False)  # while it may be refused; never told
     auth: str | None = None
     event: Event | None = None
     destinations: Sequence[str] = ()
@@ -27,6 +28,17 @@ class WebhookAnswered:
     duplicate_of: str | None = None
     handshake: bool = False
     shown: str = ""  # of a handshake, to the operator: once
+
+
+def result_of(fact: WebhookAnswered) -> str:
+    """Return in one word of a closed set what became of a webhook: an event, or why not."""
+    if fact.duplicate_of is not None:
+        return "duplicate"
+    if fact.error is not None:
+        return fact.error
+    if fact.handshake or fact.event is None:
+        return "handshake"
+    return fact.event.status.value
 
 
 @dataclass(frozen=True, slots=True)

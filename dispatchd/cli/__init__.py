@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "init": "Write a starter config with generated secrets.",
     "key": "Make API keys.",
     "events": "List received events.",
+    "refused": "List refused requests, and why they were.",
     "show": "Tell one event's whole story.",
     "explain": "Explain why an event did, or did not, arrive.",
     "replay": "Deliver events again.",

@@ -16,14 +16,13 @@ import click
 from dispatchd.cli.options import parse_duration
 from dispatchd.cli.text import (
     body_text,
-    bytes_field,
-    iso,
     plural,
     pretty_json,
     to_json,
 )
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
+from dispatchd.shapes.spelling import bytes_field, iso
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from dispatchd.cli.options import config_option, json_option
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
-from dispatchd.cli.text import distance, iso_or_none, to_json
+from dispatchd.cli.text import distance, to_json
 from dispatchd.clock import SystemClock
+from dispatchd.shapes.lane import lane_fields
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def command(config_path: str | None, *, as_json: bool) -> None:
     config = load_outline(config_path)
     lanes = asyncio.run(_lanes(config))
     if as_json:
-        click.echo(to_json([_fields(lane) for lane in lanes]))
+        click.echo(to_json([lane_fields(lane) for lane in lanes]))
         return
     if not lanes:
         click.echo("No destinations yet.")
@@ -95,27 +96,3 @@ def _row(lane: "LaneSummary", now_ms: int) -> tuple[str, ...]:
         "-" if lane.last_success_ms is None else distance(lane.last_success_ms, now_ms),
         error,
     )
-
-
-def _fields(lane: "LaneSummary") -> dict[str, Any]:
-    return {
-        "destination": lane.destination,
-        "state": lane.state.word,
-        "held": [
-            {
-                "kind": hold.kind.value,
-                "reason": hold.reason,
-                "since": iso_or_none(hold.since_ms),
-                "detail": dict(hold.detail),
-            }
-            for hold in lane.state.holds
-        ],
-        "paced": None
-        if lane.state.pacing is None
-        else {"reason": lane.state.pacing.reason, "since": iso_or_none(lane.state.pacing.since_ms)},
-        "backlog": lane.backlog,
-        "oldest_due": iso_or_none(lane.oldest_due_ms),
-        "last_success": iso_or_none(lane.last_success_ms),
-        "last_error": iso_or_none(lane.last_error_ms),
-        "last_error_class": None if lane.last_error is None else lane.last_error.value,
-    }

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -11,9 +11,10 @@ from dispatchd.cli.ids import find_event_id, parse_event_id, short_ids
 from dispatchd.cli.options import check_name, config_option, json_option, parse_since
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw, lay_out, width
-from dispatchd.cli.text import iso, size, span, to_json
+from dispatchd.cli.text import size, span, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.model import DeliveryStatus, EventStatus
+from dispatchd.shapes.event import summary_fields
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline
@@ -112,7 +113,7 @@ def command(
     )
     found = asyncio.run(_find(config, query))
     if as_json:
-        click.echo(to_json([_fields(event) for event in found]))
+        click.echo(to_json([summary_fields(event) for event in found]))
         return
     if not found:
         click.echo("No events.")
@@ -154,20 +155,6 @@ async def _check_names(config: "Outline", query: "EventQuery", store: "Store") -
         EventQuery(destination=destination, limit=1)
     ):
         check_name("destination", destination, config.destinations)
-
-
-def _fields(event: "EventSummary") -> dict[str, Any]:
-    return {
-        "event_id": event.id,
-        "endpoint": event.endpoint,
-        "received": iso(event.received_ms),
-        "event_type": event.event_type,
-        "source_ip": event.source_ip,
-        "status": event.status.value,
-        "body_bytes": event.body_bytes,
-        "deliveries": {status.value: n for status, n in event.deliveries.items()},
-        "destinations": {name: status.value for name, status in event.statuses.items()},
-    }
 
 
 def _row(event: "EventSummary", now_ms: int) -> tuple[str, ...]:

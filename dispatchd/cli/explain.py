@@ -13,9 +13,11 @@ from dispatchd.cli.options import config_option, json_option, unknown
 from dispatchd.cli.request import header
 from dispatchd.cli.sent import add_header_names
 from dispatchd.cli.storage import load_config
-from dispatchd.cli.story import deliveries_fields, get_story
-from dispatchd.cli.text import body_text, bytes_field, say, spoken, to_json
+from dispatchd.cli.story import get_story
+from dispatchd.cli.text import body_text, say, spoken, to_json
 from dispatchd.clock import SystemClock
+from dispatchd.shapes.event import deliveries_fields
+from dispatchd.shapes.spelling import bytes_field
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:

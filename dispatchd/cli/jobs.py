@@ -2,21 +2,22 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from dispatchd.cli.options import config_option, json_option
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
-from dispatchd.cli.text import clock_time, distance, iso, iso_or_none, plural, to_json
+from dispatchd.cli.text import clock_time, distance, plural, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
+from dispatchd.shapes.job import job_fields
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline
-    from dispatchd.store.jobs import Job, ReplayQuery
+    from dispatchd.store.jobs import Job
 
 LIMIT: Final = 50
 COLUMNS: Final = (
@@ -46,7 +47,7 @@ def command(ctx: click.Context, config_path: str | None, *, as_json: bool) -> No
         return
     jobs = asyncio.run(_find(load_outline(config_path)))
     if as_json:
-        click.echo(to_json([_fields(job) for job in jobs]))
+        click.echo(to_json([job_fields(job) for job in jobs]))
         return
     if not jobs:
         click.echo("No jobs.")
@@ -158,35 +159,3 @@ def which(job: "Job") -> str:
     if job.rate is not None:
         parts.append(f"at {job.rate:g}/s")
     return " ".join(parts)
-
-
-def _fields(job: "Job") -> dict[str, Any]:
-    return {
-        "job": job.id,
-        "kind": "replay",
-        "state": job.state.value,
-        "query": _query_fields(job.query),
-        "rate_per_s": job.rate,
-        "total": job.total,
-        "looked": job.looked,
-        "deliveries": job.replayed,
-        "undecided": job.undecided,
-        "created": iso(job.created_ms),
-        "started": iso_or_none(job.started_ms),
-        "ended": iso_or_none(job.ended_ms),
-        "error": job.error,
-    }
-
-
-def _query_fields(query: "ReplayQuery") -> dict[str, Any]:
-    return {
-        "event_ids": list(query.event_ids),
-        "endpoint": query.endpoint,
-        "destination": query.destination,
-        "statuses": [status.value for status in query.statuses],
-        "event_type": query.event_type,
-        "since": iso_or_none(query.since_ms),
-        "until": iso_or_none(query.until_ms),
-        "filter": query.filter,
-        "as_sent": query.as_sent,
-    }

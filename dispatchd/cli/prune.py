@@ -9,8 +9,9 @@ import click
 from dispatchd.cli.options import config_option, json_option, parse_duration
 from dispatchd.cli.progress import counted
 from dispatchd.cli.storage import load_outline, opened
-from dispatchd.cli.text import clock_time, iso, plural, to_json
+from dispatchd.cli.text import clock_time, plural, to_json
 from dispatchd.clock import SystemClock
+from dispatchd.shapes.spelling import iso
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline

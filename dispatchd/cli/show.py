@@ -3,20 +3,18 @@
 import asyncio
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from dispatchd.cli.ids import parse_event_id
 from dispatchd.cli.options import config_option, json_option
 from dispatchd.cli.storage import load_outline
-from dispatchd.cli.story import ENDED, deliveries_fields, get_story
+from dispatchd.cli.story import get_story
 from dispatchd.cli.text import (
     body_text,
-    bytes_field,
     clock_time,
     distance,
-    iso,
     plural,
     say,
     size,
@@ -24,10 +22,11 @@ from dispatchd.cli.text import (
 )
 from dispatchd.clock import SystemClock
 from dispatchd.model import DeliveryStatus
+from dispatchd.shapes.event import ENDED, story_fields
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
-    from dispatchd.model import Attempt, Delivery, Event
+    from dispatchd.model import Attempt, Delivery
     from dispatchd.store.base import EventStory
 
 BODY_PREVIEW_BYTES: Final = 1024
@@ -56,7 +55,7 @@ def command(event_id: str, config_path: str | None, only_body: bool, as_json: bo
     if only_body:
         _print_body(story.event.body)
     elif as_json:
-        click.echo(to_json(_fields(story)))
+        click.echo(to_json(story_fields(story)))
     else:
         say("\n".join(_lines(story, SystemClock().now_ms())))
 
@@ -143,31 +142,3 @@ def _preview(data: bytes, most_bytes: int, rest: str) -> str:
 
 def _indented(text: str, indent: str) -> Iterator[str]:
     return (indent + line for line in text.split("\n")) if text else iter(())
-
-
-# For scripts
-
-
-def _fields(story: "EventStory") -> dict[str, Any]:
-    return {
-        **_event_fields(story.event),
-        "deliveries": deliveries_fields(story),
-    }
-
-
-def _event_fields(event: "Event") -> dict[str, Any]:
-    return {
-        "event_id": event.id,
-        "endpoint": event.endpoint,
-        "endpoint_id": event.endpoint_id,
-        "received": iso(event.received_ms),
-        "event_type": event.event_type,
-        "source_ip": event.source_ip,
-        "auth": event.auth,
-        "status": event.status.value,
-        "filtered_by": event.filtered_by,
-        "content_type": event.content_type,
-        "headers": [list(pair) for pair in event.headers],
-        "body_bytes": len(event.body),
-        **bytes_field("body", event.body),
-    }

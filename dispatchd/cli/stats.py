@@ -1,16 +1,17 @@
 """`dispatchd stats`: count events and deliveries."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from dispatchd.cli.options import config_option, json_option, parse_since
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
-from dispatchd.cli.text import clock_time, distance, iso, iso_or_none, plural, say, size, to_json
+from dispatchd.cli.text import clock_time, distance, plural, say, size, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.model import DeliveryStatus, EventStatus
+from dispatchd.shapes.stats import stats_fields
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline
@@ -47,7 +48,7 @@ def command(config_path: str | None, since_ms: int, as_json: bool) -> None:
     """  # noqa: D301 - click reads the backspace itself
     stats = asyncio.run(_stats(load_outline(config_path), since_ms))
     if as_json:
-        click.echo(to_json(_fields(stats, since_ms)))
+        click.echo(to_json(stats_fields(stats, since_ms)))
         return
     now_ms = SystemClock().now_ms()
     events = [plural(stats.events.get(EventStatus.RECEIVED, 0), "event") + " received"]
@@ -74,20 +75,3 @@ def _row(lane: "DestinationStats", now_ms: int) -> tuple[str, ...]:
     oldest = "-" if lane.oldest_due_ms is None else distance(lane.oldest_due_ms, now_ms)
     counts = (f"{lane.counts.get(status, 0):,}" for status in DeliveryStatus)
     return (lane.destination, *counts, oldest)
-
-
-def _fields(stats: "Stats", since_ms: int) -> dict[str, Any]:
-    return {
-        "since": iso(since_ms),
-        "events": {status.value: stats.events.get(status, 0) for status in EventStatus},
-        "destinations": [
-            {
-                "destination": lane.destination,
-                **{status.value: lane.counts.get(status, 0) for status in DeliveryStatus},
-                "oldest_due": iso_or_none(lane.oldest_due_ms),
-                "held_because": lane.held_because,
-            }
-            for lane in stats.destinations
-        ],
-        "database_bytes": stats.database_bytes,
-    }

@@ -1,13 +1,12 @@
 """What the commands print: senders' text made harmless, JSON, sizes and times in words."""
 
-import base64
 import json
 import re
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 
+from dispatchd.shapes.spelling import iso
 from dispatchd.strangers import printable, printable_json
 
 _KIB: Final = 1024
@@ -68,14 +67,6 @@ def to_json(data: Any, *, indent: bool = True) -> str:
     return printable_json(text.encode()).decode()
 
 
-def bytes_field(name: str, data: bytes) -> dict[str, str]:
-    """Return `data` as a field for JSON: `name` where it is UTF-8, else `name_base64`."""
-    try:
-        return {name: data.decode()}
-    except UnicodeDecodeError:
-        return {f"{name}_base64": base64.b64encode(data).decode()}
-
-
 def size(size_bytes: int) -> str:
     """Spell a size as the config does: `52 B`, `1.5 KiB`, `10.0 MiB`."""
     if size_bytes < _KIB:
@@ -112,16 +103,6 @@ def distance(at_ms: int, now_ms: int) -> str:
     return f"in {span(at_ms - now_ms)}" if at_ms > now_ms else f"{span(now_ms - at_ms)} ago"
 
 
-def iso(at_ms: int) -> str:
-    """Spell a time for scripts: `2026-01-31T12:00:00.123Z`."""
-    return _utc(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def iso_or_none(at_ms: int | None) -> str | None:
-    """Spell a time for scripts, where there was one."""
-    return None if at_ms is None else iso(at_ms)
-
-
 def clock_time(at_ms: int) -> str:
     """Spell a time for people: `2026-01-31 12:00:00.123 UTC`."""
     return spoken(iso(at_ms))
@@ -130,8 +111,3 @@ def clock_time(at_ms: int) -> str:
 def spoken(iso_time: str) -> str:
     """Spell for people what `iso` spelled for scripts."""
     return iso_time.replace("T", " ").replace("Z", " UTC")
-
-
-def _utc(at_ms: int) -> datetime:
-    seconds, ms = divmod(at_ms, 1000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ms * 1000)

@@ -23,6 +23,7 @@ from dispatchd.config.model import (
 )
 from dispatchd.config.outgoing import SigningConfig
 from dispatchd.config.problems import ConfigProblems, Problem
+from dispatchd.config.refused import RefusedConfig
 from dispatchd.config.schema import json_schema
 from dispatchd.config.sender import IdempotencyConfig, ListConfig, SignatureConfig
 from dispatchd.model import Listen
@@ -43,6 +44,7 @@ __all__ = [
     "Listen",
     "Outline",
     "Problem",
+    "RefusedConfig",
     "RetentionConfig",
     "RetryConfig",
     "ServerConfig",

@@ -33,6 +33,7 @@ from dispatchd.config.fields import (
 )
 from dispatchd.config.part import Part
 from dispatchd.config.problems import quoted
+from dispatchd.config.refused import RefusedConfig
 from dispatchd.config.sender import PublicBase, SenderConfig
 from dispatchd.config.values import Unquotable, check_header_token
 from dispatchd.durations import duration_ms
@@ -261,6 +262,10 @@ class EndpointConfig(SenderConfig):
     )
     filter: Annotated[str | dict[str, Any] | None, PRESENT] = Field(
         None, description="Which events are let in: a JSONata expression, or paths with values."
+    )
+    refused: Annotated[RefusedConfig, EMPTY_MAPPING] = Field(
+        default_factory=RefusedConfig,
+        description="How many of the requests that it refuses are kept, and how much of them.",
     )
     active: Switch = Field(
         default=True, description="false answers 404, as if the endpoint were not there."

@@ -8,7 +8,7 @@ from dispatchd.deliver.spec import LaneSpec, LinkTransform
 from dispatchd.match import compile_filter, matches_any, split_path, wants_bindings
 from dispatchd.plan.plan import Plan
 from dispatchd.receive.idempotency import IdempotencyRule
-from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
+from dispatchd.receive.spec import LinkSpec, OwnAnswer, RefusedRule, RouteSpec
 from dispatchd.redact import Redactor, header_secrets, url_secrets
 from dispatchd.verify import ApiKey, Signer, is_secret_header
 
@@ -51,6 +51,7 @@ def route_spec(config: Config, slug: str) -> RouteSpec:
         links=_links(config, endpoint),
         methods=frozenset(endpoint.methods),
         answer=_own_answer(config, endpoint),
+        refused=RefusedRule(endpoint.refused.keep, endpoint.refused.body),
     )
 
 

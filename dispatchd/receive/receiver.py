@@ -22,6 +22,7 @@ from dispatchd.receive.answers import (
 from dispatchd.receive.body import TooLarge, read_body
 from dispatchd.receive.client_ip import ClientIp, client_key
 from dispatchd.receive.judge import Judge
+from dispatchd.receive.refusals import Refusals
 from dispatchd.receive.room import NoRoom, Room, Share
 from dispatchd.receive.routes import Route, Routes
 from dispatchd.store.base import Duplicate, Idempotency, Intake
@@ -63,6 +64,7 @@ class Receiver:
         clock: Clock,
         tell: Tell,
         takers: Takers,
+        refusals: Refusals,
     ) -> None:
         self.routes = routes
         self.draining = False
@@ -73,6 +75,7 @@ class Receiver:
         self._clock = clock
         self._tell = tell
         self._takers = takers
+        self._refusals = refusals
         self._room = Room()
         self._shown: set[str] = set()  # endpoints of which a handshake was shown
 
@@ -108,12 +111,31 @@ class Receiver:
         except Refusal as refusal:
             answer = refused(refusal)
             told.error = refusal.code
+            self._note(request, slug, refusal, told)
             if refusal.pause_s and not (self.draining or self.stopping):
                 await asyncio.sleep(refusal.pause_s * random.uniform(1, 2))  # noqa: S311 - no secret
         told.status = answer.status
         told.latency_ms = round((time.perf_counter() - started_s) * 1000, 3)
         self._tell(told)
         return answer
+
+    def _note(
+        self, request: web.BaseRequest, slug: str, refusal: Refusal, told: WebhookAnswered
+    ) -> None:
+        """Have the last refused requests kept."""
+        route = self.routes.by_slug.get(slug)
+        body, told.body = told.body, None
+        self._refusals.note(
+            told,
+            refusal,
+            None if route is None else route.refused,
+            method=request.method,
+            headers=request.headers,
+            secret_headers=frozenset()
+            if route is None
+            else frozenset(route.verifier.secret_headers),
+            body=body,
+        )
 
     async def _take(self, request: web.BaseRequest, slug: str, told: WebhookAnswered) -> HttpAnswer:
         """Take one webhook to disk, noting in `told` what is known; else raise its Refusal."""
@@ -128,6 +150,8 @@ class Receiver:
         with Share(self._room, stranger if source_ip else None) as share:
             body = await self._read(request, routes.max_body_bytes, share)
             told.body_bytes = len(body)
+            if route.refused.body:
+                told.body = body
             now_ms = self._clock.now_ms()
             sender = _sender(request, body, now_ms)
             try:

@@ -17,7 +17,7 @@ from dispatchd.receive.admission import Admission
 from dispatchd.receive.answers import HttpAnswer, accepted
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.idempotency import IdempotencyRule
-from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
+from dispatchd.receive.spec import LinkSpec, OwnAnswer, RefusedRule, RouteSpec
 from dispatchd.verify import (
     Certificates,
     Verifier,
@@ -56,6 +56,7 @@ class Route:
     proofs: Mapping[str, frozenset[str]] = field(default_factory=dict)
     methods: frozenset[str] = frozenset({"POST"})
     answer: OwnAnswer | None = None
+    refused: RefusedRule = RefusedRule()  # noqa: RUF009 - frozen
 
     def accepted(self, event_id: str) -> HttpAnswer:
         """Return the answer to an event that is on disk: 202, or the endpoint's own."""
@@ -122,6 +123,7 @@ def compile_route(spec: RouteSpec, certificates: Certificates | None = None) -> 
         proofs=_proofs(spec.links, verifier),
         methods=spec.methods,
         answer=spec.answer,
+        refused=spec.refused,
     )
 
 

@@ -2,12 +2,23 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+from typing import Final
 
 from dispatchd.limits import Rate
 from dispatchd.match import Filter
 from dispatchd.reading.content import Bodies
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.verify import Auth
+
+KEEP_REFUSED: Final = 20  # requests of each reason, unless an endpoint says otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRule:
+    """How many refused requests of each reason are kept, and whether with their bodies."""
+
+    keep: int = KEEP_REFUSED
+    body: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +62,4 @@ class RouteSpec:
     links: tuple[LinkSpec, ...]
     methods: frozenset[str] = frozenset({"POST"})
     answer: OwnAnswer | None = None
+    refused: RefusedRule = RefusedRule()

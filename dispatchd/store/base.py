@@ -23,6 +23,7 @@ from dispatchd.model import (
 )
 from dispatchd.store.counts import Counts
 from dispatchd.store.jobs import Jobs
+from dispatchd.store.refused import Refused
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -322,7 +323,8 @@ class Upkeep(Protocol):
 
         One with a delivery that failed for good stays until it was received before
         `failed_before_ms` too, which is no later. Their deliveries and attempts go with them, and
-        their space goes back to the file system. Jobs that ended before `before_ms` go too.
+        their space goes back to the file system. Jobs that ended before `before_ms` go too,
+        and requests refused before it.
         Batches of one transaction each.
         """
 
@@ -342,5 +344,5 @@ class Upkeep(Protocol):
         """Write a consistent copy of the database to `path` while it is in use."""
 
 
-class Store(Intake, Schedule, Archive, Jobs, Upkeep, Protocol):
+class Store(Intake, Schedule, Archive, Jobs, Refused, Upkeep, Protocol):
     """A durable event store. Ids are canonical UUID strings, times Unix ms."""

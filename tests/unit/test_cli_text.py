@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from dispatchd.cli.text import (
     body_text,
-    bytes_field,
     clock_time,
     distance,
     iso,
@@ -18,6 +17,7 @@ from dispatchd.cli.text import (
     span,
     to_json,
 )
+from dispatchd.shapes.spelling import bytes_field
 from dispatchd.strangers import printable
 
 

@@ -37,6 +37,7 @@ LAYERS = {
     "log_facts": 3,
     "systemd": 2,
     "reading": 2,
+    "shapes": 3,
     "receive": 3,
     "deliver": 3,
     "upkeep": 3,

@@ -9,11 +9,14 @@ from dispatchd.store.sqlite.counting import Counting
 from dispatchd.store.sqlite.intake import Intake
 from dispatchd.store.sqlite.jobs import JobKeeping
 from dispatchd.store.sqlite.lanes import LaneStates
+from dispatchd.store.sqlite.refused import RefusedKeeping
 from dispatchd.store.sqlite.schedule import Schedule
 from dispatchd.store.sqlite.upkeep import Upkeep
 
 
-class SqliteStore(Intake, Schedule, LaneStates, Archive, Counting, JobKeeping, Upkeep):
+class SqliteStore(
+    Intake, Schedule, LaneStates, Archive, Counting, JobKeeping, RefusedKeeping, Upkeep
+):
     """Store on one SQLite file at `path`.
 
     `busy_timeout_ms` is how long a write waits while another process holds the write lock.

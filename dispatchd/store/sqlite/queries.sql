@@ -289,3 +289,16 @@ DELETE FROM endpoint_counts WHERE (span_s, start_s, endpoint, result) IN (
 DELETE FROM destination_counts WHERE (span_s, start_s, destination, result, within_ms) IN (
     SELECT span_s, start_s, destination, result, within_ms FROM destination_counts
     WHERE span_s = ? AND start_s < ? ORDER BY start_s LIMIT ?);
+
+-- name: add_refused
+INSERT INTO refused (endpoint, slug, at_ms, method, status, reason, message, source_ip, headers,
+                     body_bytes, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: trim_refused
+DELETE FROM refused WHERE endpoint = ?1 AND reason = ?2 AND id <= (
+    SELECT id FROM refused WHERE endpoint = ?1 AND reason = ?2
+    ORDER BY id DESC LIMIT 1 OFFSET ?3);
+
+-- name: prune_refused
+DELETE FROM refused WHERE at_ms < ?;

@@ -103,6 +103,7 @@ def prune_batch(
     """
     if after == BEFORE_ALL:
         connection.execute(sql["prune_jobs"], (cuts.before_ms,))
+        connection.execute(sql["prune_refused"], (cuts.before_ms,))
     found = connection.execute(sql["prunable"], (*after, cuts.before_ms, BATCH_ROWS)).fetchall()
     keys = []
     kept_failed = 0
