@@ -64,6 +64,7 @@ COLUMNS: Final = (
     metavar="TIME",
     help="Received in the last 24h, or since.",
 )
+@click.option("--search", metavar="TEXT", help="Only those whose type or body holds this text.")
 @click.option(
     "--before", "before_id", type=parse_event_id, metavar="EVENT_ID", help="Only older ones."
 )
@@ -85,6 +86,7 @@ def command(
     destination: str | None,
     delivery_status: str | None,
     since_ms: int | None,
+    search: str | None,
     before_id: str | None,
     limit: int,
     as_json: bool,
@@ -108,6 +110,7 @@ def command(
         destination=destination,
         delivery_status=None if delivery_status is None else DeliveryStatus(delivery_status),
         since_ms=since_ms,
+        search=search,
         before_id=before_id,
         limit=limit,
     )

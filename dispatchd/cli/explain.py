@@ -11,13 +11,12 @@ from dispatchd.cli.endpoint import endpoint_fields, endpoint_lines
 from dispatchd.cli.ids import parse_event_id
 from dispatchd.cli.options import config_option, json_option, unknown
 from dispatchd.cli.request import header
-from dispatchd.cli.sent import add_header_names
 from dispatchd.cli.storage import load_config
 from dispatchd.cli.story import get_story
 from dispatchd.cli.text import body_text, say, spoken, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.shapes.event import deliveries_fields
-from dispatchd.shapes.spelling import bytes_field
+from dispatchd.shapes.explanation import explanation_fields
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def command(
             _dry_run(config, target, file.read(), headers, query=query, source_ip=source_ip)
         )
     if as_json:
-        click.echo(to_json(_for_json(told)))
+        click.echo(to_json(explanation_fields(told)))
     else:
         say("\n".join(lines(told)))
 
@@ -160,38 +159,32 @@ async def _dry_run(
 async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str, Any]:
     from dispatchd.certificates import FetchedCertificates  # noqa: PLC0415 - not for --help
     from dispatchd.evaluate.evaluator import Evaluator  # noqa: PLC0415 - likewise
-    from dispatchd.plan.compiling import route_spec  # noqa: PLC0415 - likewise
+    from dispatchd.plan.compiling import lane_spec, route_spec  # noqa: PLC0415 - likewise
+    from dispatchd.plan.explaining import explain_by_plan  # noqa: PLC0415 - likewise
     from dispatchd.reading.reader import Reader  # noqa: PLC0415 - likewise
-    from dispatchd.receive.explain import event_asked, explain  # noqa: PLC0415 - likewise
-    from dispatchd.receive.judge import Judge  # noqa: PLC0415 - likewise
-    from dispatchd.receive.routes import compile_route  # noqa: PLC0415 - likewise
 
-    certificates = FetchedCertificates()
-    route = compile_route(route_spec(config, slug), certificates)
+    spec = route_spec(config, slug)
+    lanes = {link.destination: lane_spec(config, link.destination) for link in spec.links}
     evaluator, reader = Evaluator(), Reader()
-    judge = Judge(certificates, evaluator, reader)
     try:
-        told = await explain(config, route, asked, judge, evaluator)
+        told = await explain_by_plan(
+            spec,
+            lanes,
+            config.server.max_body_bytes,
+            asked,
+            certificates=FetchedCertificates(),
+            evaluator=evaluator,
+            reader=reader,
+        )
     finally:
         await evaluator.close()
         await reader.close()
-    if told["links"]:
-        add_header_names(config, event_asked(route, asked, told), told["links"])
     if not config.endpoints[slug].active:
         told["problem"] = "the endpoint is not active: senders get 404"
     return told
 
 
 # What is printed
-
-
-def _for_json(told: dict[str, Any]) -> dict[str, Any]:
-    links = []
-    for link in told.get("links", []):
-        body = link.get("body")
-        rest = {k: v for k, v in link.items() if k != "body"}
-        links.append(rest if body is None else {**rest, **bytes_field("body", body)})
-    return {**told, "links": links} if "links" in told else told
 
 
 def _lines(told: dict[str, Any]) -> Iterator[str]:

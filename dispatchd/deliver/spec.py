@@ -31,7 +31,7 @@ class LaneSpec:
     response, should the destination echo it. `signs` says that the courier does, which takes
     its time with a large body. `gap_s` is between two starts under a rate limit;
     `ordered`: in order of receipt, one at a time, and with `hold_on_failed` nothing goes past
-    what failed for good.
+    what failed for good. `url` is what may be shown of its address.
     """
 
     destination: str
@@ -45,3 +45,4 @@ class LaneSpec:
     gap_s: float | None = None
     ordered: bool = False
     hold_on_failed: bool = False
+    url: str = ""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 from multidict import CIMultiDict
@@ -21,11 +21,9 @@ from dispatchd.model import Event, EventStatus
 from dispatchd.receive.answers import Refusal
 from dispatchd.receive.judge import Judge, Judgement
 from dispatchd.receive.routes import Route
+from dispatchd.receive.spec import LinkSpec, RouteSpec
 from dispatchd.receive.whither import ENDPOINT_FILTER, LinkVerdict, link_filter
 from dispatchd.verify import Answer, Inbound, document_json, storable_headers
-
-if TYPE_CHECKING:
-    from dispatchd.config import Config, LinkConfig
 
 ACTUAL_MAX_CHARS: Final = 100  # of a value that a filter turned away
 
@@ -69,18 +67,39 @@ def event_asked(route: Route, asked: Inquiry, told: Mapping[str, Any]) -> Event:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a link's destination makes of an event: `url` is what may be shown of its address."""
+
+    destination: str
+    url: str
+    transform: str | None = None
+    on_transform_error: str = "send"
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An endpoint to explain by: its route, what that was made of, and `carried` by destination."""
+
+    route: Route
+    spec: RouteSpec
+    carried: Mapping[str, Carried]
+    max_body_bytes: int
+
+
 async def explain(
-    config: "Config", route: Route, asked: Inquiry, judge: Judge, evaluator: Evaluator
+    by: Explained, asked: Inquiry, judge: Judge, evaluator: Evaluator
 ) -> dict[str, Any]:
     """Return every step's verdict, in the order in which they are taken, ready for JSON.
 
     They are the receiver's own, by the same judge; here a refusal is told and not the end.
     """
+    route = by.route
     headers: CIMultiDict[str] = CIMultiDict(asked.headers)
     sender = Inbound("POST", headers, asked.query, asked.body, asked.now_ms / 1000)
     verified, greeted = await _verified(route, sender, asked, judge)
     told: dict[str, Any] = {"endpoint": route.slug, "verified": verified}
-    max_bytes = config.server.max_body_bytes
+    max_bytes = by.max_body_bytes
     if len(asked.body) > max_bytes:
         refusal = f"refused, 413: it is over {max_bytes} bytes"
         return {**told, "body": refusal, "status": "refused", "links": []}
@@ -100,7 +119,7 @@ async def explain(
     if decision is None:
         return {**told, "status": _greeted(judgement.handshake), "links": []}
     kind = subject.event_type
-    links = {link.to: link for link in config.endpoints[route.slug].destinations}
+    specs = {link.destination: link for link in by.spec.links}
     document = document_json(asked.body, content.content_type)
     kept = storable_headers(headers, route.verifier.secret_headers)
     names = bindings_json(kind, kept, route.slug)
@@ -122,12 +141,18 @@ async def explain(
         "links": [
             {
                 "destination": verdict.destination,
-                "url": config.destinations[verdict.destination].safe_url,
+                "url": by.carried[verdict.destination].url,
                 "goes": verdict.turned_away_by is None,
                 "turned_away_by": verdict.turned_away_by,
-                "event_types": _event_types_said(config, links[verdict.destination], verdict),
+                "event_types": _event_types_said(specs[verdict.destination], verdict),
                 "filter": _link_filter_said(route, verdict, subject, decision.notes),
-                **await _sent(links[verdict.destination], asked.body, document, names, evaluator),
+                **await _sent(
+                    by.carried[verdict.destination],
+                    asked.body,
+                    document,
+                    names,
+                    evaluator,
+                ),
             }
             for verdict in decision.links
         ],
@@ -199,11 +224,11 @@ def _link_filter_said(
     return _filter_said(link.filter, subject, notes, name, passed=verdict.turned_away_by is None)
 
 
-def _event_types_said(config: "Config", link: "LinkConfig", verdict: LinkVerdict) -> str | None:
+def _event_types_said(link: LinkSpec, verdict: LinkVerdict) -> str | None:
     """Say what the two lists said; None where both take everything."""
     lists = {
-        f"destinations.{link.to}": config.destinations[link.to].event_types,
-        f"the link to {link.to}": link.event_types,
+        f"destinations.{link.destination}": link.destination_event_types,
+        f"the link to {link.destination}": link.event_types,
     }
     asked = [f"{', '.join(globs)} (of {place})" for place, globs in lists.items() if globs]
     if not asked:
@@ -213,7 +238,11 @@ def _event_types_said(config: "Config", link: "LinkConfig", verdict: LinkVerdict
 
 
 async def _sent(
-    link: "LinkConfig", body: bytes, document: bytes, names: bytes, evaluator: Evaluator
+    link: Carried,
+    body: bytes,
+    document: bytes,
+    names: bytes,
+    evaluator: Evaluator,
 ) -> dict[str, Any]:
     """Return what would be sent over a link, and what its transform said.
 
@@ -222,7 +251,9 @@ async def _sent(
     if link.transform is None:
         return {"transform": None, "body": body}
     bound = names if wants_bindings(link.transform) else None
-    result = await evaluator.evaluate(link.transform, document, owner=link.to, bindings=bound)
+    result = await evaluator.evaluate(
+        link.transform, document, owner=link.destination, bindings=bound
+    )
     if isinstance(result, Value):
         return {"transform": "applied", "body": result.json}
     if isinstance(result, Fault):

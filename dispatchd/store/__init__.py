@@ -1,6 +1,7 @@
 """Where events, deliveries and attempts are kept, behind one protocol."""
 
 from dispatchd.store.base import Store
+from dispatchd.store.reads import Reads
 
 
 def store_from_url(url: str, *, busy_timeout_ms: int = 2000) -> Store:
@@ -17,4 +18,17 @@ def store_from_url(url: str, *, busy_timeout_ms: int = 2000) -> Store:
     raise ValueError(f"no storage backend for {url.partition(':')[0]!r}: use sqlite:///PATH")
 
 
-__all__ = ["Store", "store_from_url"]
+def reads_from_url(url: str) -> Reads:
+    """Return the same store to look into, beside the daemon's; nothing is opened yet.
+
+    Raises ValueError for a scheme no backend claims.
+    """
+    scheme, separator, path = url.partition(":///")
+    if scheme == "sqlite" and separator and path:
+        from dispatchd.store.sqlite import SqliteReads  # noqa: PLC0415 - likewise
+
+        return SqliteReads(path)
+    raise ValueError(f"no storage backend for {url.partition(':')[0]!r}: use sqlite:///PATH")
+
+
+__all__ = ["Reads", "Store", "reads_from_url", "store_from_url"]

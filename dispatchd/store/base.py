@@ -105,7 +105,8 @@ class EventStory:
 class EventQuery:
     """Which events to list, newest first. None means any; `before_id` continues a listing.
 
-    `delivery_status` keeps events with at least one such delivery; times are Unix ms.
+    `delivery_status` keeps events with at least one such delivery; times are Unix ms. `search`
+    is text that the event type or the body holds, letter by letter. `from_id` ends a listing.
     """
 
     endpoint: str | None = None
@@ -116,6 +117,37 @@ class EventQuery:
     since_ms: int | None = None
     before_id: str | None = None
     limit: int = 50
+    search: str | None = None
+    from_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryQuery:
+    """Which deliveries to list, those of the newest events first. None means any."""
+
+    destination: str | None = None
+    status: DeliveryStatus | None = None
+    before_id: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """What a bounded look found; `next_id` is the `before_id` of the next, None at the end.
+
+    It may hold less than asked for, even nothing, and not be the end.
+    """
+
+    events: Sequence[EventSummary]
+    next_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """The same of deliveries."""
+
+    deliveries: Sequence[Delivery]
+    next_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +295,12 @@ class Archive(Protocol):
 
     async def find_events(self, query: EventQuery) -> Sequence[EventSummary]:
         """List events, newest first."""
+
+    async def browse_events(self, query: EventQuery, most_ms: int) -> EventPage:
+        """List events, newest first, as far as about `most_ms` of looking reach."""
+
+    async def browse_deliveries(self, query: DeliveryQuery, most_ms: int) -> DeliveryPage:
+        """List deliveries likewise."""
 
     async def get_event(self, event_id: str) -> EventStory | None:
         """Return one event and everything that happened to it; None where there is none."""

@@ -13,7 +13,7 @@ from dispatchd.config import parse
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.plan.compiling import route_spec
 from dispatchd.reading.reader import Reader
-from dispatchd.receive.explain import Inquiry, explain
+from dispatchd.receive.explain import Explained, Inquiry, explain
 from dispatchd.receive.judge import Judge
 from dispatchd.receive.routes import compile_route
 
@@ -139,7 +139,8 @@ async def test_explain_fetches_it_as_serve_would(there: bool) -> None:
     known.yields(url, document["certificates"][url].encode() if there else None)
     webhook_id = document["auth"]["webhook_id"]
     config = parse(f"endpoints: {{my-slug: {{provider: paypal, webhook_id: {webhook_id}}}}}")
-    route = compile_route(route_spec(config, "my-slug"), known)
+    spec = route_spec(config, "my-slug")
+    route = compile_route(spec, known)
     asked = Inquiry(
         headers=[(name, value) for name, value in request["headers"]],
         body=request["body"].encode(),
@@ -148,7 +149,8 @@ async def test_explain_fetches_it_as_serve_would(there: bool) -> None:
         stored=False,
     )
     evaluator = Evaluator()
-    told = await explain(config, route, asked, Judge(known, evaluator, Reader()), evaluator)
+    by = Explained(route, spec, {}, config.server.max_body_bytes)
+    told = await explain(by, asked, Judge(known, evaluator, Reader()), evaluator)
     await evaluator.close()
     assert known.asked == [url]
     if there:

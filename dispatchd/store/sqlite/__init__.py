@@ -11,11 +11,20 @@ from dispatchd.store.sqlite.jobs import JobKeeping
 from dispatchd.store.sqlite.lanes import LaneStates
 from dispatchd.store.sqlite.refused import RefusedKeeping
 from dispatchd.store.sqlite.schedule import Schedule
+from dispatchd.store.sqlite.searching import Searching
 from dispatchd.store.sqlite.upkeep import Upkeep
 
 
+class SqliteReads(LaneStates, Searching, Archive, Counting, JobKeeping, RefusedKeeping):
+    """The same file, opened to look: a reader of its own, and nothing can be written."""
+
+    async def open(self) -> None:
+        """Connect to a database that is there. Raises StoreUnusable where that cannot work."""
+        await self.open_to_read()
+
+
 class SqliteStore(
-    Intake, Schedule, LaneStates, Archive, Counting, JobKeeping, RefusedKeeping, Upkeep
+    Intake, Schedule, LaneStates, Searching, Archive, Counting, JobKeeping, RefusedKeeping, Upkeep
 ):
     """Store on one SQLite file at `path`.
 
@@ -23,4 +32,4 @@ class SqliteStore(
     """
 
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteReads", "SqliteStore"]

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from dispatchd.model import DeliveryStatus, EventStatus
+from dispatchd.model import Delivery, DeliveryStatus, EventStatus
 from dispatchd.store.base import (
+    DeliveryQuery,
     DestinationStats,
     EventQuery,
     EventStory,
@@ -16,7 +17,7 @@ from dispatchd.store.base import (
 from dispatchd.store.sqlite.connection import scalar
 from dispatchd.store.sqlite.counting import bounds
 from dispatchd.store.sqlite.database import Database
-from dispatchd.store.sqlite.lanes import why_held
+from dispatchd.store.sqlite.lanes import kept_ahead_ms, why_held
 from dispatchd.store.sqlite.rows import (
     attempt_from_row,
     delivery_from_row,
@@ -25,6 +26,7 @@ from dispatchd.store.sqlite.rows import (
     statements,
     to_key,
 )
+from dispatchd.strangers import utf8
 
 _OPEN = ("queued", "retrying")
 _EVENTS = frozenset(EventStatus)
@@ -39,11 +41,11 @@ class Archive(Database):
 
     async def get_event(self, event_id: str) -> EventStory | None:
         """Return one event and everything that happened to it; None where there is none."""
-        return await self._ask(partial(get_event, event_id, self._ahead_ms))
+        return await self._ask(partial(get_event, event_id))
 
     async def stats(self, since_ms: int) -> Stats:
         """Count events and deliveries."""
-        return await self._ask(partial(stats, since_ms, self._ahead_ms))
+        return await self._ask(partial(stats, since_ms))
 
 
 def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[EventSummary]:
@@ -88,27 +90,61 @@ def _event_conditions(query: EventQuery) -> tuple[str, list[Any]]:
         conditions.append(condition)
         values.extend(given)
 
-    if query.endpoint is not None:
-        add("e.endpoint = ?", query.endpoint)
-    if query.event_type is not None:
-        add("e.event_type = ?", query.event_type)
-    if query.status is not None:
-        add("e.status = ?", query.status)
-    if query.since_ms is not None:
-        add("e.received_ms >= ?", query.since_ms)
-    if query.before_id is not None:
-        add("e.id < ?", to_key(query.before_id))
+    for condition, given in (
+        ("e.endpoint = ?", query.endpoint),
+        ("e.event_type = ?", query.event_type),
+        ("e.status = ?", query.status),
+        ("e.received_ms >= ?", query.since_ms),
+        ("e.id < ?", None if query.before_id is None else to_key(query.before_id)),
+        ("e.id >= ?", None if query.from_id is None else to_key(query.from_id)),
+    ):
+        if given is not None:
+            add(condition, given)
+    if query.search is not None:
+        text = utf8(query.search)
+        add("(instr(e.event_type, ?) OR instr(e.body, ?))", text, text.encode())
     if query.destination is not None or query.delivery_status is not None:
         inner = ["d.event_id = e.id"]
         if query.destination is not None:
             inner.append("d.destination = ?")
             values.append(query.destination)
         if query.delivery_status is not None:
-            condition, given = _status_condition(query.delivery_status)
+            condition, more = _status_condition(query.delivery_status)
             inner.append(condition)
-            values.extend(given)
+            values.extend(more)
         conditions.append(f"EXISTS (SELECT 1 FROM deliveries d WHERE {' AND '.join(inner)})")  # noqa: S608 - likewise
     return ("WHERE " + " AND ".join(conditions) if conditions else ""), values
+
+
+def find_deliveries(
+    query: DeliveryQuery, from_id: str, reader: sqlite3.Connection
+) -> Sequence[Delivery]:
+    """List deliveries of the events from `from_id` on, newest first; of an event all or none."""
+    conditions, values = ["d.event_id >= ?"], [to_key(from_id)]
+    if query.before_id is not None:
+        conditions.append("d.event_id < ?")
+        values.append(to_key(query.before_id))
+    asked: list[Any] = list(values)
+    if query.destination is not None:
+        conditions.append("d.destination = ?")
+        asked.append(query.destination)
+    if query.status is not None:
+        condition, given = _status_condition(query.status)
+        conditions.append(condition)
+        asked += given
+    rows = reader.execute(
+        "SELECT event_id, destination, status, attempts, attempts_before, replays, due_ms"  # noqa: S608 - fixed conditions
+        f" FROM deliveries d WHERE {' AND '.join(conditions)} ORDER BY event_id DESC, destination",
+        asked,
+    ).fetchall()
+    held, ahead_ms = why_held(reader), kept_ahead_ms(reader)
+    found: list[Delivery] = []
+    for row in rows:
+        if len(found) >= query.limit and from_key(row[0]) != found[-1].event_id:
+            break
+        shown = _shown(row[2], row[1], held)
+        found.append(delivery_from_row((*row[:2], shown, *row[3:]), ahead_ms))
+    return found
 
 
 def _status_condition(status: DeliveryStatus) -> tuple[str, list[Any]]:
@@ -127,7 +163,7 @@ def _shown(status: str, destination: str, held: dict[str, str]) -> DeliveryStatu
     return DeliveryStatus(status)
 
 
-def get_event(event_id: str, ahead_ms: int, reader: sqlite3.Connection) -> EventStory | None:
+def get_event(event_id: str, reader: sqlite3.Connection) -> EventStory | None:
     """Return one event and everything that happened to it; None where there is none."""
     sql = statements()
     key = (to_key(event_id),)
@@ -135,6 +171,7 @@ def get_event(event_id: str, ahead_ms: int, reader: sqlite3.Connection) -> Event
     if not events:
         return None
     held = why_held(reader)
+    ahead_ms = kept_ahead_ms(reader)
     deliveries = []
     for row in reader.execute(sql["story_deliveries"], key).fetchall():
         shown = _shown(row[2], row[1], held)
@@ -148,9 +185,10 @@ def get_event(event_id: str, ahead_ms: int, reader: sqlite3.Connection) -> Event
     )
 
 
-def stats(since_ms: int, ahead_ms: int, reader: sqlite3.Connection) -> Stats:
+def stats(since_ms: int, reader: sqlite3.Connection) -> Stats:
     """Count events and deliveries."""
     sql = statements()
+    ahead_ms = kept_ahead_ms(reader)
     since = bounds(sql, since_ms, reader)
     events: dict[EventStatus, int] = {}
     for _, result, count in reader.execute(sql["stats_events"], since).fetchall():

@@ -46,6 +46,18 @@ class Database:
             await self.close()
             raise
 
+    async def open_to_read(self) -> None:
+        """Connect a reader alone, to a database that is there and up to date.
+
+        Raises StoreUnusable where that cannot work.
+        """
+        try:
+            self._reader = await connect(self._path, self._busy_timeout_ms)
+            self._ahead_ms = await self._reader.run(self._ready_to_read)
+        except (StoreUnavailable, WriteRejected) as error:
+            await self.close()
+            raise StoreUnusable(f"cannot open {self._path}: {error.__cause__}") from error
+
     def _ready_to_read(self, reader: sqlite3.Connection) -> int:
         reader.execute("PRAGMA query_only = ON")
         return int(reader.execute(self._sql["clock"]).fetchall()[0][1])

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import orjson
@@ -102,7 +101,7 @@ class LaneStates(Database):
 
     async def lanes(self) -> Sequence[LaneSummary]:
         """List every lane ever seen, by name."""
-        return await self._ask(partial(summaries, self._ahead_ms))
+        return await self._ask(summaries)
 
 
 def states(reader: sqlite3.Connection) -> dict[str, LaneState]:
@@ -119,8 +118,14 @@ def states(reader: sqlite3.Connection) -> dict[str, LaneState]:
     return {name: LaneState(tuple(holds), paced.get(name)) for name, holds in found.items()}
 
 
-def summaries(ahead_ms: int, reader: sqlite3.Connection) -> list[LaneSummary]:
-    """List every lane; `ahead_ms` is how far the schedule is ahead of the wall clock."""
+def kept_ahead_ms(reader: sqlite3.Connection) -> int:
+    """Return how far the schedule is ahead of the wall clock, whoever set that clock back."""
+    return int(reader.execute(statements()["clock"]).fetchall()[0][1])
+
+
+def summaries(reader: sqlite3.Connection) -> list[LaneSummary]:
+    """List every lane."""
+    ahead_ms = kept_ahead_ms(reader)
     sql = statements()
     owed: dict[str, list[tuple[int, int]]] = {}
     for destination, _, count, due_ms in reader.execute(sql["stats_open"]).fetchall():

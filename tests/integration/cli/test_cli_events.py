@@ -216,3 +216,11 @@ def test_a_reader_that_leaves_is_no_traceback(world, process):
     running.stdout.close()
     running.wait()
     assert b"Traceback" not in running.stderr.read()
+
+
+def test_search_looks_into_types_and_bodies(world):
+    world.add("crm", event_type="other")
+    found = world.add("crm", event_type="other", body=b'{"order": "A-17"}')
+    typed = world.add("crm", event_type="order.A-17")
+    listed = world.dispatchd("events", "--search", "A-17", "--json").json()
+    assert [event["event_id"] for event in listed] == [typed.id, found.id]

@@ -1,0 +1,62 @@
+"""What becomes of a webhook, step by step."""
+
+from typing import Any, NotRequired, TypedDict, cast
+
+from dispatchd.shapes.event import DeliveryFields
+from dispatchd.shapes.spelling import bytes_field
+
+
+class VerifiedFields(TypedDict):
+    """Whether the sender is proven, by what, or why not."""
+
+    ok: bool
+    by: str | None
+    why: str | None
+
+
+EventTypePlace = TypedDict("EventTypePlace", {"value": str | None, "from": str | None})
+
+
+class LinkFields(TypedDict):
+    """What a link makes of it; `headers` are the names of those that would be sent."""
+
+    destination: str
+    url: str
+    goes: bool
+    turned_away_by: str | None
+    event_types: str | None
+    filter: str | None
+    transform: str | None
+    headers: NotRequired[list[str]]
+    body: NotRequired[str]
+    body_base64: NotRequired[str]
+
+
+class ExplanationFields(TypedDict):
+    """Every step's verdict, as far as it goes: what is refused or a handshake ends early."""
+
+    event_id: NotRequired[str]
+    endpoint: str
+    problem: NotRequired[str]
+    verified: NotRequired[VerifiedFields]
+    admitted: NotRequired[bool]
+    body: NotRequired[str]
+    event_type: NotRequired[EventTypePlace]
+    idempotency_key: NotRequired[str | None]
+    status: NotRequired[str]
+    filtered_by: NotRequired[str | None]
+    filter: NotRequired[str | None]
+    notes: NotRequired[list[str]]
+    links: NotRequired[list[LinkFields]]
+    deliveries: NotRequired[list[DeliveryFields]]
+
+
+def explanation_fields(told: dict[str, Any]) -> ExplanationFields:
+    """Spell the bodies in an explanation for JSON; what explains an endpoint has none."""
+    links = []
+    for link in told.get("links", []):
+        body = link.get("body")
+        rest = {k: v for k, v in link.items() if k != "body"}
+        links.append(rest if body is None else {**rest, **bytes_field("body", body)})
+    spelled = {**told, "links": links} if "links" in told else told
+    return cast("ExplanationFields", spelled)

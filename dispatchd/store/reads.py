@@ -1,0 +1,30 @@
+"""What the admin listener asks: what people ask, on a connection of its own."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from dispatchd.store.base import Archive
+from dispatchd.store.jobs import Job
+from dispatchd.store.refused import RefusedQuery, RefusedRequest
+
+
+class Reads(Archive, Protocol):
+    """A store opened to look, beside the daemon's own: what it is asked holds nobody up."""
+
+    async def open(self) -> None:
+        """Connect. Raises StoreUnusable where that cannot work."""
+
+    async def close(self) -> None:
+        """Let go of the database."""
+
+    async def get_job(self, job_id: int) -> Job | None:
+        """Return a job as it stands; None where there is none."""
+
+    async def find_jobs(self, limit: int) -> Sequence[Job]:
+        """List jobs, newest first."""
+
+    async def find_refused(self, query: RefusedQuery) -> Sequence[RefusedRequest]:
+        """List refused requests, newest first."""
+
+    async def get_refused(self, number: int) -> RefusedRequest | None:
+        """Return one; None where there is none, or none any more."""
