@@ -4,9 +4,9 @@ import asyncio
 import gc
 import random
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -32,7 +32,7 @@ from dispatchd.receive.refusals import Refusals
 from dispatchd.receive.routes import compile_routes
 from dispatchd.receive.server import close_listener, http_server
 from dispatchd.send import HttpSender
-from dispatchd.store import Store, store_from_url
+from dispatchd.store import Store, reads_from_url, store_from_url
 from dispatchd.store.health import StoreHealth
 from dispatchd.systemd import Notifier
 from dispatchd.upkeep.clock_watch import ClockWatch
@@ -40,6 +40,11 @@ from dispatchd.upkeep.forgetting import Forgetting
 from dispatchd.upkeep.jobs import JobRunner
 from dispatchd.upkeep.probe import Probe
 from dispatchd.upkeep.replaying import Replaying
+
+if TYPE_CHECKING:
+    from dispatchd.admin.parts import Readiness
+    from dispatchd.admin.spec import AdminSpec
+    from dispatchd.receive.explain import Inquiry
 
 TICK_S: Final = 1.0
 DRAIN_S: Final = 5.0  # for exchanges under way at SIGTERM; what they cut is sent again
@@ -70,6 +75,7 @@ class App:
         self._hurry = asyncio.Event()  # somebody asked twice
         self._dead: DispatchdError | None = None
         self.port: int | None = None  # of a TCP listener, once started
+        self.admin_port: int | None = None  # likewise
 
     async def start(self) -> None:
         """Open the store, start the lanes, then the listener. Raises DispatchdError."""
@@ -151,9 +157,98 @@ class App:
         replaying = Replaying(store, evaluator, self._clock, lanes.look)
         jobs = JobRunner(store, replaying, self._clock, log)
         self._duty("jobs", jobs.run())
+
+        def look() -> None:
+            lanes.look()
+            jobs.look()
+
+        if plan.admin is not None:
+            await self._administer(plan.admin, store, tools, certificates, look)
         self._duty("notice", self._notice(store, jobs))
         self._exit.push_async_callback(lanes.stop, self._drain_s, self._hurry)
         self._notifier.ready()
+
+    async def _administer(
+        self,
+        spec: "AdminSpec",
+        store: Store,
+        tools: LaneTools,
+        certificates: FetchedCertificates,
+        look: Callable[[], None],
+    ) -> None:
+        """Start the admin listener. Nothing of it is imported where it is not asked for."""
+        from dispatchd.admin.listener import AdminListener  # noqa: PLC0415 - likewise
+        from dispatchd.admin.parts import AdminParts  # noqa: PLC0415 - likewise
+        from dispatchd.deliver.attempt import Attempts  # noqa: PLC0415 - likewise
+        from dispatchd.deliver.testing import send_test  # noqa: PLC0415 - likewise
+        from dispatchd.plan.explaining import explain_by_plan  # noqa: PLC0415 - likewise
+        from dispatchd.shapes.attempted import TestFields  # noqa: PLC0415 - likewise
+        from dispatchd.shapes.event import attempt_fields  # noqa: PLC0415 - likewise
+
+        plan = self._plan
+        reads = reads_from_url(plan.storage_url)
+        self._exit.push_async_callback(reads.close)
+        await reads.open()
+        # Of its own, so that what is asked for out of curiosity takes no webhook's turn.
+        evaluator, reader = Evaluator(processes_max=1), Reader()
+        self._exit.push_async_callback(evaluator.close)
+        self._exit.push_async_callback(reader.close)
+
+        async def explain(slug: str, asked: "Inquiry") -> dict[str, Any]:
+            return await explain_by_plan(
+                plan.routes[slug],
+                plan.lanes,
+                plan.max_body_bytes,
+                asked,
+                certificates=certificates,
+                evaluator=evaluator,
+                reader=reader,
+            )
+
+        async def test(name: str) -> TestFields:
+            attempts = Attempts(
+                plan.lanes[name],
+                sender=tools.sender,
+                evaluator=evaluator,
+                clock=tools.clock,
+                roll=tools.roll,
+                tell=tools.tell,
+            )
+            attempt, delivered = await send_test(attempts, name, self._clock.now_ms())
+            return {
+                "destination": name,
+                "delivered": delivered,
+                "attempt": attempt_fields(attempt),
+            }
+
+        listener = AdminListener(
+            AdminParts(
+                spec=spec,
+                reads=reads,
+                store=store,
+                health=self._health,
+                clock=self._clock,
+                log=self._log,
+                client_ip=ClientIp(plan.trusted_proxies, unix=spec.listen.path is not None),
+                slugs=plan.routes.keys(),
+                destinations=plan.lanes.keys(),
+                began_ms=self._clock.now_ms(),
+                look=look,
+                explain=explain,
+                test=test,
+                readiness=self._readiness,
+                commit_times=store.commit_times,
+            )
+        )
+        await listener.start()
+        self._exit.push_async_callback(listener.close)
+        self.admin_port = listener.port
+        self._log.info("admin_started", listen=str(spec.listen), port=listener.port)
+
+    def _readiness(self) -> "Readiness":
+        if self._receiver.draining or self._receiver.stopping:
+            return "stopping"
+        return "ok" if self._health.good else "unavailable"
 
     def _duty(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run a duty until the listener is closed; one that dies ends the daemon, with a reason."""

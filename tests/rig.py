@@ -170,6 +170,7 @@ class Daemon:
     url: str
     http: aiohttp.ClientSession
     store: Store
+    admin_url: str | None = None  # of an admin listener, where there is one
 
     async def post(
         self,

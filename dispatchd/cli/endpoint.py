@@ -11,27 +11,14 @@ from dispatchd.strangers import printable
 from dispatchd.verify import SignedRequest
 
 if TYPE_CHECKING:
-    from dispatchd.config import Config, EndpointConfig, LinkConfig
+    from dispatchd.config import Config
 
 
 def endpoint_fields(config: "Config", slug: str) -> dict[str, Any]:
     """Return what endpoint `slug` expects and where it leads, ready for JSON; no secrets."""
-    endpoint = config.endpoints[slug]
-    return {
-        "endpoint": slug,
-        "url": config.server.hook_url(slug) or None,
-        "listen": str(config.server.listen),
-        "active": endpoint.active,
-        "provider": endpoint.provider,
-        "proof": _proof(config, endpoint),
-        "body": endpoint.body,
-        "event_type_path": endpoint.event_type_path,
-        "duplicates": _duplicates(endpoint),
-        "filter": endpoint.filter,
-        "allow_ips": [str(network) for network in endpoint.allow_ips],
-        "links": [_link(config, link) for link in endpoint.destinations],
-        "example": _example(config, slug),
-    }
+    from dispatchd.config.expectation import expectation  # noqa: PLC0415 - not for --help
+
+    return {**expectation(config, slug), "example": _example(config, slug)}
 
 
 def endpoint_lines(told: dict[str, Any]) -> Iterator[str]:
@@ -60,48 +47,6 @@ def endpoint_lines(told: dict[str, Any]) -> Iterator[str]:
     yield from (f"  {line}" for line in told["example"].split("\n"))
     yield ""
     yield f"What becomes of a body: dispatchd explain {told['endpoint']} FILE --header K:V"
-
-
-def _proof(config: "Config", endpoint: "EndpointConfig") -> str:
-    if endpoint.auth == "none":
-        return "none is asked for: anybody may send"
-    keys = len(config.api_keys)
-    ways = []
-    if endpoint.secret:
-        count = len(endpoint.secret)
-        ways.append("a signature by its secret" if count == 1 else f"one by any of {count} secrets")
-    if endpoint.public_key:
-        ways.append("a signature that its public key proves")
-    if endpoint.webhook_id:
-        ways.append("a signature by PayPal's certificate")
-    if keys:
-        ways.append("an API key, where nothing is signed")
-    return " or ".join(ways)
-
-
-def _duplicates(endpoint: "EndpointConfig") -> str:
-    rule = endpoint.idempotency
-    if rule is None:
-        return "are kept like any other"
-    place = "the sender's delivery id"
-    if rule.header is not None:
-        place = f"the header {rule.header}"
-    elif rule.body is not None:
-        place = f"the body's {rule.body}"
-    answer = "409" if endpoint.on_duplicate == "reject" else "202"
-    return f"are known by {place} and answered {answer}"
-
-
-def _link(config: "Config", link: "LinkConfig") -> dict[str, Any]:
-    destination = config.destinations[link.to]
-    lists = (destination.event_types, link.event_types)
-    return {
-        "destination": link.to,
-        "url": destination.safe_url,
-        "event_types": [list(globs) for globs in lists if globs],
-        "filter": link.filter,
-        "transform": link.transform,
-    }
 
 
 def _narrowed(link: dict[str, Any]) -> str:

@@ -1,21 +1,17 @@
 """`dispatchd resume`: end what holds a destination."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from dispatchd.cli.lanes import known_lane
 from dispatchd.cli.options import config_option
 from dispatchd.cli.storage import load_outline, opened
-from dispatchd.model import HoldKind
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline
-
-# What a person may overrule. A destination that is not in the config has no address.
-ENDS: Final = (HoldKind.PAUSED, HoldKind.BREAKER, HoldKind.GONE)
 
 
 @click.command()
@@ -42,12 +38,12 @@ def command(name: str, config_path: str | None) -> None:
 
 async def _resume(config: "Outline", name: str) -> tuple[bool, list[str]]:
     """Return whether anything was ended, and what holds the lane still."""
-    from dispatchd.store.base import hold_words  # noqa: PLC0415 - not for --help
+    from dispatchd.store.base import RESUMABLE, hold_words  # noqa: PLC0415 - not for --help
 
     async with opened(config) as store:
         holds = (await known_lane(config, store, name)).holds
-        ended = [hold for hold in holds if hold.kind in ENDS]
+        ended = [hold for hold in holds if hold.kind in RESUMABLE]
         if ended:
-            await store.open_lane(name, *ENDS)
-        left = [hold_words(hold) for hold in holds if hold.kind not in ENDS]
+            await store.open_lane(name, *RESUMABLE)
+        left = [hold_words(hold) for hold in holds if hold.kind not in RESUMABLE]
         return bool(ended), left

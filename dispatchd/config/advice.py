@@ -1,6 +1,6 @@
 """What works but is not what its writer may expect: `check` and the daemon's first lines say it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dispatchd.config.forward_advice import forward_advice
 
@@ -8,11 +8,16 @@ if TYPE_CHECKING:
     from dispatchd.config.model import Config
 
 
+TOKEN_MIN_CHARS: Final = 16
+
+
 def advice(config: "Config") -> list[str]:
     """Return a sentence for each such thing, with the path of its key."""
     found = []
     if config.admin is not None:
-        found.append("admin: this release starts no admin listener; the section is checked only")
+        token = config.admin.token
+        if token is not None and len(token.get_secret_value()) < TOKEN_MIN_CHARS:
+            found.append("admin.token: it is short enough to be guessed; `openssl rand -hex 32`")
     for slug, endpoint in config.endpoints.items():
         if not endpoint.destinations:
             found.append(f"endpoints.{slug}: it has no destinations, so its events are only kept")

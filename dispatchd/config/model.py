@@ -95,15 +95,16 @@ class ServerConfig(Part):
 
 
 class AdminConfig(Part):
-    """The admin listener: reserved for a later release, checked already."""
+    """The admin listener: API, metrics and health, at an address of its own."""
 
     listen: ListenAt = Field(
         Listen("127.0.0.1", 8081),
-        description="Where the admin listener will be.",
+        description="Where it listens; never the same as server.listen.",
         json_schema_extra={"default": "127.0.0.1:8081"},
     )
     token: Annotated[Secret | None, PRESENT] = Field(
-        None, description="Required unless the listener is loopback or a unix socket."
+        None,
+        description="What clients prove themselves by; required unless only this machine can ask.",
     )
 
 
@@ -302,7 +303,7 @@ class Config(Part):
         default_factory=ServerConfig, description="The public listener."
     )
     admin: AdminConfig | None = Field(
-        None, description="The admin listener: checked, but not started in this release."
+        None, description="The admin listener: not started unless this section is there."
     )
     storage: Annotated[StorageConfig, EMPTY_MAPPING] = Field(
         default_factory=StorageConfig, description="Where everything is kept."

@@ -1,9 +1,13 @@
 """Config to Plan: the one place that translates what is written to what is run."""
 
+import json
 from functools import partial
 
+from dispatchd.admin.spec import AdminSpec
 from dispatchd.compose import Forwarding, WebhookCourier, header_case, own_headers
 from dispatchd.config import Config, DestinationConfig, EndpointConfig
+from dispatchd.config.expectation import expectation
+from dispatchd.config.shown import fingerprint, shown
 from dispatchd.deliver.spec import LaneSpec, LinkTransform
 from dispatchd.match import compile_filter, matches_any, split_path, wants_bindings
 from dispatchd.plan.plan import Plan
@@ -30,6 +34,20 @@ def compile_plan(config: Config) -> Plan:
         },
         lanes={name: lane_spec(config, name) for name in config.destinations},
         warnings=tuple(config.warnings()),
+        admin=_admin(config),
+    )
+
+
+def _admin(config: Config) -> AdminSpec | None:
+    if config.admin is None:
+        return None
+    token = config.admin.token
+    return AdminSpec(
+        listen=config.admin.listen,
+        token=None if token is None else token.get_secret_value().encode(),
+        fingerprint=fingerprint(config),
+        config=json.dumps(shown(config)).encode(),
+        endpoints=json.dumps([expectation(config, slug) for slug in config.endpoints]).encode(),
     )
 
 

@@ -247,9 +247,15 @@ class _Protocol(RequestHandler):
 
 class _Server(web.Server):
     def __init__(
-        self, handler: Handler, log: Log, connections: Connections, timeouts: Timeouts
+        self,
+        handler: Handler,
+        log: Log,
+        connections: Connections,
+        timeouts: Timeouts,
+        request_factory: Any,
     ) -> None:
-        super().__init__(cast("Any", handler))  # what it returns is all of a response aiohttp uses
+        # What the handler returns is all of a response that aiohttp uses.
+        super().__init__(cast("Any", handler), request_factory=request_factory)
         self.log = log
         self.counted = connections
         self.timeouts = timeouts
@@ -302,10 +308,18 @@ class _Server(web.Server):
 
 
 def http_server(
-    handler: Handler, log: Log, connections: Connections, timeouts: Timeouts | None = None
+    handler: Handler,
+    log: Log,
+    connections: Connections,
+    timeouts: Timeouts | None = None,
+    *,
+    request_factory: Any = None,
 ) -> web.Server:
-    """Return the low-level server for `handler`: no routing table between it and the socket."""
-    return _Server(handler, log, connections, timeouts or Timeouts())
+    """Return the low-level server for `handler`: no routing table between it and the socket.
+
+    `request_factory` makes the requests that another kind of handler is used to.
+    """
+    return _Server(handler, log, connections, timeouts or Timeouts(), request_factory)
 
 
 async def close_listener(runner: web.ServerRunner, timeout_s: float) -> bool:

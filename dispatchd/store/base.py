@@ -21,6 +21,7 @@ from dispatchd.model import (
     Pacing,
     Verdict,
 )
+from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.counts import Counts
 from dispatchd.store.jobs import Jobs
 from dispatchd.store.refused import Refused
@@ -34,6 +35,9 @@ _HOLD_WORDS: Final = {
     HoldKind.GONE: "gone",
     HoldKind.CONFIG: "not in the config",
 }
+
+# What holds a lane and a person may overrule: one that is not in the config has no address.
+RESUMABLE: Final = (HoldKind.PAUSED, HoldKind.BREAKER, HoldKind.GONE)
 
 
 def hold_words(hold: Hold) -> str:
@@ -318,6 +322,12 @@ class Archive(Protocol):
         for a day, hours for a year.
         """
 
+    async def oldest_due_ms(self) -> int | None:
+        """Return when the delivery became due that is due longest, of lanes that are not held.
+
+        None where none is owed. Costs a step for each lane.
+        """
+
     async def lanes(self) -> Sequence[LaneSummary]:
         """List every lane ever seen, by name. Counts the backlog, never the history."""
 
@@ -336,6 +346,9 @@ class Upkeep(Protocol):
 
     def served(self) -> bool:
         """Whether a daemon, this process's or another's, has this database. Changes nothing."""
+
+    def commit_times(self) -> CommitTimes:
+        """Return how long commits took since the start; it goes on counting."""
 
     def warnings(self) -> Sequence[str]:
         """Return what is worth a sentence to the operator about the open store."""

@@ -11,9 +11,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 from dispatchd.errors import StoreUnavailable, WriteRejected
+from dispatchd.store.commit_times import CommitTimes
 
 W = TypeVar("W")
 _Batch = list[tuple[W, "asyncio.Future[None]"]]
@@ -50,6 +52,7 @@ class GroupCommit(Generic[W]):
         self._events_bytes = 0
         self._results: deque[_Waiting[W]] = deque()
         self._halves: deque[_Batch[W]] = deque()  # of a batch with a bad write: they go first
+        self.times = CommitTimes()
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -105,10 +108,11 @@ class GroupCommit(Generic[W]):
             _fail(batch, error)
             asyncio.get_running_loop().call_soon(self._next)
         else:
-            committing.add_done_callback(partial(self._ended, batch))
+            committing.add_done_callback(partial(self._ended, batch, perf_counter()))
 
-    def _ended(self, batch: "_Batch[W]", committing: "asyncio.Future[Any]") -> None:
+    def _ended(self, batch: "_Batch[W]", began_s: float, committing: "asyncio.Future[Any]") -> None:
         """Tell who waits; where one write was bad, halve the batch until that one stands alone."""
+        self.times.took(perf_counter() - began_s, len(batch))
         error = committing.exception()  # nobody else has it to cancel it
         if isinstance(error, WriteRejected) and len(batch) > 1:
             middle = len(batch) // 2

@@ -1,8 +1,9 @@
 """What the admin listener asks: what people ask, on a connection of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from dispatchd.model import LaneState
 from dispatchd.store.base import Archive
 from dispatchd.store.jobs import Job
 from dispatchd.store.refused import RefusedQuery, RefusedRequest
@@ -16,6 +17,9 @@ class Reads(Archive, Protocol):
 
     async def close(self) -> None:
         """Let go of the database."""
+
+    async def lane_states(self) -> Mapping[str, LaneState]:
+        """Return what holds each lane ever seen, by destination: one small read."""
 
     async def get_job(self, job_id: int) -> Job | None:
         """Return a job as it stands; None where there is none."""

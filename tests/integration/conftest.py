@@ -64,7 +64,14 @@ async def start_daemon(
         await app.start()
         store = store_from_url(f"sqlite:///{database}")
         await store.open()
-        daemon = Daemon(app, log, f"http://127.0.0.1:{app.port}", aiohttp.ClientSession(), store)
+        daemon = Daemon(
+            app,
+            log,
+            f"http://127.0.0.1:{app.port}",
+            aiohttp.ClientSession(),
+            store,
+            None if app.admin_port is None else f"http://127.0.0.1:{app.admin_port}",
+        )
         running.append(daemon)
         return daemon
 

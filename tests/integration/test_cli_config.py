@@ -47,10 +47,10 @@ def test_check_reports_every_problem(run):
 
 
 def test_check_warns(run):
-    Path("config.yaml").write_text("admin: {}\n")
+    Path("config.yaml").write_text("admin: {token: short}\n")
     code, _, err = run("check")
     assert code == 0
-    assert err.startswith("warning: admin: ")
+    assert err.startswith("warning: admin.token: ")
 
 
 def test_check_as_json(run):

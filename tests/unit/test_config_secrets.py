@@ -1,9 +1,15 @@
 """No secret is in what is told of a config, be it wrong or good."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from configs import SECRET, endpoint, problems
+from pydantic import SecretStr
 
 from dispatchd.config import ConfigProblems, parse
+from dispatchd.config.shown import shown
 
 
 @pytest.mark.parametrize(
@@ -72,3 +78,30 @@ def test_a_good_config_prints_stars():
     assert not [line for line in told if SECRET in line]
     assert "**********" in repr(config)
     assert config.destinations["d"].safe_url == "http://h"
+
+
+def test_a_shown_config_has_stars_for_every_secret() -> None:
+    text = (Path(__file__).parents[2] / "config.example.yaml").read_text()
+    whole = re.sub(r"^( *)#(?=[^ \n])", r"\1", text, flags=re.MULTILINE)
+    environ = {
+        name: f"canary-{name}" for name in ("DISPATCHD_ADMIN_TOKEN", "AUDIT_TOKEN", "CRM_TOKEN")
+    }
+    config = parse(whole, environ=environ)
+
+    def secrets(value: object) -> list[str]:
+        if isinstance(value, SecretStr):
+            return [value.get_secret_value()]
+        if isinstance(value, dict):
+            return secrets(list(value.values()))
+        return (
+            [s for part in value for s in secrets(part)] if isinstance(value, list | tuple) else []
+        )
+
+    canaries = secrets(config.model_dump())
+    assert len(canaries) > 8
+    told = json.dumps(shown(config))
+    urls = {d.url.get_secret_value() for d in config.destinations.values()}
+    for canary in canaries:
+        assert canary not in told or canary in urls or canary == "none", canary
+    for destination in config.destinations.values():
+        assert destination.safe_url in told

@@ -178,13 +178,13 @@ def test_a_config_is_frozen():
 def test_warnings():
     config = read(
         """
-        admin: {listen: "127.0.0.1:8081"}
+        admin: {listen: "127.0.0.1:8081", token: guessable}
         endpoints: {a: {auth: none}}
         destinations: {d: {url: "http://h"}}
         """
     )
     assert [warning.split(":")[0] for warning in config.warnings()] == [
-        "admin",
+        "admin.token",
         "endpoints.a",
         "destinations.d",
     ]

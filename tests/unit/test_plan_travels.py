@@ -42,3 +42,32 @@ def test_to_read_a_config_takes_no_http_library() -> None:
         "assert 'aiohttp' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_without_an_admin_section_nothing_of_it_is_imported() -> None:
+    script = (
+        "import sys, dispatchd.app, dispatchd.cli.serve, dispatchd.plan.compiling\n"
+        "found = {m for m in sys.modules if m.startswith(('dispatchd.admin.', 'prometheus'))}\n"
+        "assert found <= {'dispatchd.admin.spec'}, found\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_an_admin_listener_travels_with_its_token_unshown() -> None:
+    plan = compile_plan(parse("admin: {listen: '[::]:1', token: hunter2hunter2}"))
+    assert pickle.loads(pickle.dumps(plan)) == plan
+    assert plan.admin is not None
+    assert plan.admin.token == b"hunter2hunter2"
+    assert "hunter2" not in repr(plan) + plan.admin.config.decode()
+
+
+def test_a_fingerprint_tells_every_value_apart_and_no_secret() -> None:
+    def fingerprint(text: str) -> str:
+        admin = compile_plan(parse(text)).admin
+        assert admin is not None
+        return admin.fingerprint
+
+    base = "admin: {listen: '127.0.0.1:1'}\nendpoints: {a: {secret: %s}}\nheader_prefix: %s"
+    known = {fingerprint(base % pair) for pair in (("s", "p"), ("t", "p"), ("s", "q"))}
+    assert len(known) == 3
+    assert fingerprint(base % ("s", "p")) in known

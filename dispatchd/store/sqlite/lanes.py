@@ -99,6 +99,10 @@ class LaneStates(Database):
         """Return what holds each lane ever seen."""
         return await self._ask(states)
 
+    async def oldest_due_ms(self) -> int | None:
+        """Return when the delivery became due that is due longest, of lanes not held."""
+        return await self._ask(_oldest_due_ms)
+
     async def lanes(self) -> Sequence[LaneSummary]:
         """List every lane ever seen, by name."""
         return await self._ask(summaries)
@@ -148,6 +152,12 @@ def summaries(reader: sqlite3.Connection) -> list[LaneSummary]:
             )
         )
     return summaries
+
+
+def _oldest_due_ms(reader: sqlite3.Connection) -> int | None:
+    rows = reader.execute(statements()["oldest_due"]).fetchall()
+    due = [due_ms for (due_ms,) in rows if due_ms is not None]
+    return min(due) - kept_ahead_ms(reader) if due else None
 
 
 def why_held(reader: sqlite3.Connection) -> dict[str, str]:

@@ -108,6 +108,12 @@ UPDATE lanes SET last_error_ms = ?, last_error = ? WHERE destination = ?;
 -- name: lanes
 SELECT destination, last_success_ms, last_error_ms, last_error FROM lanes ORDER BY destination;
 
+-- Of each lane the first of the due set.
+-- name: oldest_due
+SELECT (SELECT min(d.due_ms) FROM deliveries d
+        WHERE d.destination = l.destination AND d.status IN ('queued', 'retrying'))
+FROM lanes l WHERE NOT EXISTS (SELECT 1 FROM holds h WHERE h.destination = l.destination);
+
 -- name: owes
 SELECT 1 FROM deliveries
 WHERE destination = ? AND status IN ('queued', 'retrying') LIMIT 1;

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from dispatchd.store.claims import Claims
+from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.group_commit import GroupCommit, Limits
 from dispatchd.store.sqlite.connection import Step, run_steps
 from dispatchd.store.sqlite.counting import count_steps
@@ -48,6 +49,10 @@ class Writes(Database):
         super().__init__(path, busy_timeout_ms=busy_timeout_ms)
         self._group: GroupCommit[Write] = GroupCommit(self._commit, limits)
         self._claims = Claims()
+
+    def commit_times(self) -> CommitTimes:
+        """Return how long commits took since the start."""
+        return self._group.times
 
     async def close(self) -> None:
         """Finish the writes under way and let go of the database."""

@@ -1,0 +1,1 @@
+"""The admin listener: API, metrics, health. Imported only where the config asks for it."""

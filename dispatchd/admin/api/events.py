@@ -1,0 +1,246 @@
+"""Events, their deliveries and attempts."""
+
+from collections.abc import Sequence
+from typing import Any, Final, TypedDict
+
+from dispatchd.admin.api.operation import (
+    DESTINATION,
+    EVENT,
+    LIMIT,
+    LOOK_MS,
+    Asked,
+    Operation,
+    Raw,
+    choice,
+    event_id,
+    moment,
+    text,
+)
+from dispatchd.admin.parts import AdminParts
+from dispatchd.admin.problems import not_found
+from dispatchd.model import DeliveryStatus, EventStatus
+from dispatchd.receive.explain import Inquiry
+from dispatchd.shapes.event import (
+    ENDED,
+    DeliveryFields,
+    EventSummaryFields,
+    StoryFields,
+    deliveries_fields,
+    story_fields,
+    summary_fields,
+)
+from dispatchd.shapes.explanation import ExplanationFields, explanation_fields
+from dispatchd.shapes.spelling import iso
+from dispatchd.store.base import DeliveryQuery, EventQuery, EventStory
+
+_BEFORE: Final = event_id("before", "Only events older than this one: the `next` of a page.")
+
+
+class EventPageFields(TypedDict):
+    """A page of events, newest first; `next` is the `before` of the next, null at the end.
+
+    A page may be short, or empty, and have a next one: a look has its time.
+    """
+
+    items: list[EventSummaryFields]
+    next: str | None
+
+
+class OwedFields(TypedDict):
+    """One event owed to one destination. `due` is null for what has ended."""
+
+    event_id: str
+    destination: str
+    status: str
+    attempts: int
+    replays: int
+    due: str | None
+
+
+class DeliveryPageFields(TypedDict):
+    """A page of deliveries, those of the newest events first; those of an event stand together."""
+
+    items: list[OwedFields]
+    next: str | None
+
+
+class DeliveriesFields(TypedDict):
+    """The deliveries of one event, with their attempts."""
+
+    items: list[DeliveryFields]
+
+
+async def list_events(parts: AdminParts, asked: Asked) -> EventPageFields:
+    """List events."""
+    status, delivery = asked.get("status"), asked.get("delivery")
+    query = EventQuery(
+        endpoint=asked.get("endpoint"),
+        event_type=asked.get("event_type"),
+        status=None if status is None else EventStatus(status),
+        destination=asked.get("destination"),
+        delivery_status=None if delivery is None else DeliveryStatus(delivery),
+        since_ms=asked.get("since"),
+        before_id=asked.get("before"),
+        limit=asked.get("limit") or 50,
+        search=asked.get("search"),
+    )
+    page = await parts.reads.browse_events(query, LOOK_MS)
+    return {"items": [summary_fields(event) for event in page.events], "next": page.next_id}
+
+
+async def get_event(parts: AdminParts, asked: Asked) -> StoryFields:
+    """Tell one event's whole story."""
+    return story_fields(await _story(parts, asked))
+
+
+async def get_event_body(parts: AdminParts, asked: Asked) -> Raw:
+    """Return a body byte for byte."""
+    event = (await _story(parts, asked)).event
+    return Raw(event.body, f"{event.id}.body")
+
+
+async def list_event_deliveries(parts: AdminParts, asked: Asked) -> DeliveriesFields:
+    """List the deliveries of one event."""
+    return {"items": deliveries_fields(await _story(parts, asked))}
+
+
+async def get_delivery(parts: AdminParts, asked: Asked) -> DeliveryFields:
+    """Return one delivery with its attempts."""
+    name = asked.given["destination"]
+    for delivery in deliveries_fields(await _story(parts, asked)):
+        if delivery["destination"] == name:
+            return delivery
+    raise not_found("such delivery")
+
+
+async def explain_event(parts: AdminParts, asked: Asked) -> ExplanationFields:
+    """Judge a stored event by the config that runs, and say how its deliveries stand."""
+    story = await _story(parts, asked)
+    event = story.event
+    told: dict[str, Any] = {"event_id": event.id}
+    if event.endpoint in parts.slugs:
+        headers = list(event.headers)
+        if not any(name.lower() == "content-type" for name, _ in headers):
+            headers.append(("Content-Type", event.content_type))
+        inquiry = Inquiry(
+            headers=headers,
+            body=event.body,
+            source_ip=event.source_ip,
+            now_ms=event.received_ms,
+            stored=True,
+            auth=event.auth,
+            forward_headers=event.forward_headers,
+        )
+        told |= await parts.explain(event.endpoint, inquiry)
+    else:
+        told |= {"endpoint": event.endpoint, "problem": "the endpoint is not in the config"}
+    return explanation_fields({**told, "deliveries": deliveries_fields(story)})
+
+
+async def list_deliveries(parts: AdminParts, asked: Asked) -> DeliveryPageFields:
+    """List deliveries."""
+    status = asked.get("status")
+    query = DeliveryQuery(
+        destination=asked.get("destination"),
+        status=None if status is None else DeliveryStatus(status),
+        before_id=asked.get("before"),
+        limit=asked.get("limit") or 50,
+    )
+    page = await parts.reads.browse_deliveries(query, LOOK_MS)
+    return {
+        "items": [
+            {
+                "event_id": delivery.event_id,
+                "destination": delivery.destination,
+                "status": delivery.status.value,
+                "attempts": delivery.attempts,
+                "replays": delivery.replays,
+                "due": None if delivery.status in ENDED else iso(delivery.due_ms),
+            }
+            for delivery in page.deliveries
+        ],
+        "next": page.next_id,
+    }
+
+
+async def _story(parts: AdminParts, asked: Asked) -> EventStory:
+    story = await parts.reads.get_event(asked.given["event_id"])
+    if story is None:
+        raise not_found(f"event {asked.given['event_id']}")
+    return story
+
+
+_STATUSES: Final[Sequence[str]] = [status.value for status in DeliveryStatus]
+OPERATIONS: Final = (
+    Operation(
+        "GET",
+        "/events",
+        list_events,
+        "List events, newest first.",
+        EventPageFields,
+        in_query=(
+            text("endpoint", "Only those of this endpoint."),
+            text("event_type", "Only those of exactly this event type."),
+            choice("status", "What they became on arrival.", [s.value for s in EventStatus]),
+            text("destination", "Only those owed to this destination."),
+            choice("delivery", "Only those with such a delivery.", _STATUSES),
+            moment("since", "Only those received since:"),
+            text("search", "Only those whose event type or body holds this text."),
+            _BEFORE,
+            LIMIT,
+        ),
+    ),
+    Operation(
+        "GET",
+        "/events/{event_id}",
+        get_event,
+        "Tell one event's whole story: what came, where it goes, every attempt.",
+        StoryFields,
+        in_path=(EVENT,),
+    ),
+    Operation(
+        "GET",
+        "/events/{event_id}/body",
+        get_event_body,
+        "Return the body byte for byte as it came.",
+        Raw,
+        in_path=(EVENT,),
+    ),
+    Operation(
+        "GET",
+        "/events/{event_id}/explain",
+        explain_event,
+        "Say why it did, or did not, arrive: judged by the config that runs.",
+        ExplanationFields,
+        in_path=(EVENT,),
+    ),
+    Operation(
+        "GET",
+        "/events/{event_id}/deliveries",
+        list_event_deliveries,
+        "List the deliveries of one event with their attempts.",
+        DeliveriesFields,
+        in_path=(EVENT,),
+    ),
+    Operation(
+        "GET",
+        "/events/{event_id}/deliveries/{destination}",
+        get_delivery,
+        "Return one delivery with its attempts.",
+        DeliveryFields,
+        in_path=(EVENT, DESTINATION),
+    ),
+    Operation(
+        "GET",
+        "/deliveries",
+        list_deliveries,
+        "List deliveries, those of the newest events first.",
+        DeliveryPageFields,
+        in_query=(
+            text("destination", "Only those to this destination."),
+            choice("status", "Only those that stand so.", _STATUSES),
+            _BEFORE,
+            LIMIT,
+        ),
+    ),
+)

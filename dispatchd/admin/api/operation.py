@@ -1,0 +1,151 @@
+"""One operation of the API: what it takes, what it answers, and who does it."""
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from dispatchd.admin.parts import AdminParts
+from dispatchd.durations import DURATION_PATTERN, duration_ms
+
+LIMIT_MAX: Final = 1000
+LOOK_MS: Final = 200  # how long one look into the history may take
+TEXT_MAX_CHARS: Final = 1000
+_TIME_MAX_MS: Final = 2**52
+
+Read = Callable[[str, int], Any]  # of the text, at that time (Unix ms); raises ValueError
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A value in the path or the query: how it is read, and its JSON Schema."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    read: Read
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer that is no JSON: bytes of any kind."""
+
+    body: bytes
+    filename: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a handler is asked: `given` are the path's and the query's values, by name.
+
+    `now_ms` is Unix ms.
+    """
+
+    given: Mapping[str, Any]
+    body: Any
+    now_ms: int
+
+    def get(self, name: str) -> Any:
+        """Return a value that may have been left out."""
+        return self.given.get(name)
+
+
+Handle = Callable[[AdminParts, Asked], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A row of the API's table. `answer` is the type of what the handler returns."""
+
+    method: str
+    path: str
+    handle: Handle
+    summary: str
+    answer: Any
+    in_path: Sequence[Param] = ()
+    in_query: Sequence[Param] = ()
+    body: Any = None
+    status: int = 200
+    errors: Sequence[int] = field(default=())
+
+
+def text(name: str, description: str, *, most_chars: int = TEXT_MAX_CHARS) -> Param:
+    """Return a parameter of any text."""
+
+    def read(given: str, _now_ms: int) -> str:
+        if not 1 <= len(given) <= most_chars:
+            raise ValueError(f"must have 1 to {most_chars} characters")
+        return given
+
+    schema = {"type": "string", "minLength": 1, "maxLength": most_chars}
+    return Param(name, description, schema, read)
+
+
+def choice(name: str, description: str, words: Sequence[str]) -> Param:
+    """Return a parameter of fixed words."""
+
+    def read(given: str, _now_ms: int) -> str:
+        if given not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return given
+
+    return Param(name, description, {"type": "string", "enum": list(words)}, read)
+
+
+def number(name: str, description: str, most: int, default: int | None = None) -> Param:
+    """Return a parameter of a whole number from 1 to `most`."""
+
+    def read(given: str, _now_ms: int) -> int:
+        if not (given.isascii() and given.isdigit() and 1 <= int(given[:20]) <= most):
+            raise ValueError(f"must be a whole number from 1 to {most}")
+        return int(given)
+
+    schema: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": most}
+    if default is not None:
+        schema["default"] = default
+    return Param(name, description, schema, read)
+
+
+def event_id(name: str, description: str) -> Param:
+    """Return a parameter of an event's whole id."""
+
+    def read(given: str, _now_ms: int) -> str:
+        try:
+            return str(uuid.UUID(given))
+        except ValueError:
+            raise ValueError("is no event id") from None
+
+    return Param(name, description, {"type": "string", "format": "uuid"}, read)
+
+
+def moment(name: str, description: str) -> Param:
+    """Return a parameter of a time: a duration back from now, or ISO 8601."""
+    schema = {
+        "anyOf": [
+            {"type": "string", "format": "date-time"},
+            {"type": "string", "pattern": DURATION_PATTERN, "maxLength": 8},
+        ]
+    }
+    return Param(name, f"{description} 2h, 7d, or an ISO time with its zone.", schema, read_time)
+
+
+def read_time(given: str, now_ms: int) -> int:
+    """Return a point in time in Unix ms, never before 1970. Raises ValueError."""
+    try:
+        return max(0, now_ms - duration_ms(given, most_ms=_TIME_MAX_MS))
+    except ValueError:
+        pass
+    try:
+        at = datetime.fromisoformat(given)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise ValueError("is no time; write 2h, 7d or 2026-01-31T12:00:00Z")
+    seconds = (at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+    return max(0, int(seconds * 1000))
+
+
+LIMIT: Final = number("limit", "How many at most.", LIMIT_MAX, 50)
+EVENT: Final = event_id("event_id", "The event's id.")
+DESTINATION: Final = text("destination", "The destination's name.", most_chars=128)

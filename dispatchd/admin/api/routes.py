@@ -1,0 +1,118 @@
+"""The table of operations on the application: every request is read in the same way."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from dispatchd.admin.api import destinations, events, insight, jobs
+from dispatchd.admin.api.openapi import PREFIX, openapi
+from dispatchd.admin.api.operation import Asked, Operation, Raw
+from dispatchd.admin.api.types import flaws
+from dispatchd.admin.parts import AdminParts
+from dispatchd.admin.problems import FlawFields, Problem
+
+OPERATIONS: Final = (
+    *insight.OPERATIONS,
+    *destinations.OPERATIONS,
+    *events.OPERATIONS,
+    *jobs.OPERATIONS,
+)
+_RAW_HEADERS: Final = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'"
+}
+
+
+def add_api(app: web.Application, parts: AdminParts) -> None:
+    """Add every operation to `app`, and the description of them all."""
+    description = b""
+
+    async def describe(_: web.Request) -> web.Response:
+        nonlocal description
+        description = description or orjson.dumps(openapi(OPERATIONS))
+        return web.Response(body=description, content_type="application/json")
+
+    app.router.add_get(f"{PREFIX}/openapi.json", describe)
+    for operation in OPERATIONS:
+        path, handler = PREFIX + operation.path, _handler(operation, parts)
+        if operation.method == "GET":
+            app.router.add_get(path, handler)  # and HEAD
+        else:
+            app.router.add_route(operation.method, path, handler)
+
+
+def _handler(operation: Operation, parts: AdminParts) -> Any:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        now_ms = parts.clock.now_ms()
+        errors: list[FlawFields] = []
+        given = {
+            **_path_values(operation, request.match_info, now_ms, errors),
+            **_query_values(operation, request, now_ms, errors),
+        }
+        body = None
+        if operation.body is not None:
+            body = await _body(operation, request, errors)
+        if errors:
+            raise Problem(400, "invalid", "the request cannot be read as it is", errors=errors)
+        answer = await operation.handle(parts, Asked(given, body, now_ms))
+        if isinstance(answer, Raw):
+            return _raw(answer)
+        return web.Response(
+            status=operation.status, body=orjson.dumps(answer), content_type="application/json"
+        )
+
+    return handle
+
+
+def _raw(answer: Raw) -> web.Response:
+    """Hand out a sender's bytes so that no browser takes them for anything."""
+    headers = {
+        **_RAW_HEADERS,
+        "Content-Disposition": f'attachment; filename="{answer.filename}"',
+    }
+    return web.Response(body=answer.body, content_type="application/octet-stream", headers=headers)
+
+
+def _path_values(
+    operation: Operation, found: Mapping[str, str], now_ms: int, errors: list[FlawFields]
+) -> dict[str, Any]:
+    given = {}
+    for param in operation.in_path:
+        try:
+            given[param.name] = param.read(found[param.name], now_ms)
+        except ValueError as error:
+            errors.append({"name": param.name, "message": str(error)})
+    return given
+
+
+def _query_values(
+    operation: Operation, request: web.Request, now_ms: int, errors: list[FlawFields]
+) -> dict[str, Any]:
+    known = {param.name: param for param in operation.in_query}
+    given: dict[str, Any] = {}
+    for name, text in request.query.items():
+        param = known.get(name)
+        if param is None:
+            errors.append({"name": name, "message": "there is no such parameter"})
+        elif name in given:
+            errors.append({"name": name, "message": "is there twice"})
+        else:
+            try:
+                given[name] = param.read(text, now_ms)
+            except ValueError as error:
+                errors.append({"name": name, "message": str(error)})
+    return given
+
+
+async def _body(operation: Operation, request: web.Request, errors: list[FlawFields]) -> Any:
+    if request.content_type != "application/json":
+        # A form of another site's page can say only what needs no leave; JSON is not among it.
+        raise Problem(415, "not_json", "send the body as application/json")
+    try:
+        body = orjson.loads(await request.read())
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
+    found = list(flaws(body, operation.body, ""))
+    errors += [{"name": name, "message": message} for name, message in found[:100]]
+    return body

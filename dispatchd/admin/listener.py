@@ -1,0 +1,73 @@
+"""The admin listener itself: aiohttp's application behind the public listener's own server.
+
+So the bounds on heads and connections are the same, and nothing of it is on the public port.
+"""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from dispatchd.admin.api.routes import add_api
+from dispatchd.admin.guard import Guard, add_headers
+from dispatchd.admin.health import Health
+from dispatchd.admin.login import Login
+from dispatchd.admin.parts import AdminParts
+from dispatchd.listen import bind_tcp, bind_unix
+from dispatchd.receive.connections import Connections
+from dispatchd.receive.server import close_listener, http_server
+
+CONNECTIONS_MAX: Final = 256
+CONNECTIONS_PER_CLIENT_MAX: Final = 64
+BODY_MAX_BYTES: Final = 4 * 1024 * 1024
+DRAIN_S: Final = 2.0
+
+
+class AdminListener:
+    """Serves the API, the metrics and the health until it is closed."""
+
+    def __init__(self, parts: AdminParts) -> None:
+        self._parts = parts
+        guard = Guard(parts)
+        self.app = web.Application(
+            middlewares=[guard.problems, guard.door], client_max_size=BODY_MAX_BYTES
+        )
+        self.app.on_response_prepare.append(add_headers)
+        health = Health(parts)
+        login = Login(parts, guard)
+        self.app.add_routes(
+            [
+                web.get("/healthz", health.alive),
+                web.get("/readyz", health.ready),
+                web.get("/login", login.page),
+                web.post("/login", login.enter),
+                web.get("/api/v1/session", login.session),
+                web.post("/logout", login.leave),
+            ]
+        )
+        add_api(self.app, parts)
+        self.port: int | None = None  # of a TCP listener, once started
+
+    async def start(self) -> None:
+        """Listen. Raises DispatchdError."""
+        app: Any = self.app  # aiohttp's own runner has it do the same, and no server of ours
+        app._set_loop(None)  # noqa: SLF001 - likewise
+        app.freeze()
+        connections = Connections(CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX)
+        server = http_server(
+            app._handle,  # noqa: SLF001 - likewise
+            self._parts.log,
+            connections,
+            request_factory=app._make_request,  # noqa: SLF001 - likewise
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=DRAIN_S)
+        await self._runner.setup()
+        listen = self._parts.spec.listen
+        if listen.path is not None:
+            await bind_unix(self._runner, listen.path)
+        else:
+            self.port = await bind_tcp(self._runner, listen.host, listen.port)
+
+    async def close(self) -> None:
+        """Stop accepting, answer what has begun, close."""
+        await close_listener(self._runner, DRAIN_S)
+        await self._runner.cleanup()

@@ -1,0 +1,44 @@
+"""What the admin listener is made of: whom it asks, and whom it tells."""
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dispatchd.admin.spec import AdminSpec
+from dispatchd.clock import Clock
+from dispatchd.log import Log
+from dispatchd.receive.client_ip import ClientIp
+from dispatchd.receive.explain import Inquiry
+from dispatchd.shapes.attempted import TestFields
+from dispatchd.store import Reads, Store
+from dispatchd.store.commit_times import CommitTimes
+from dispatchd.store.health import StoreHealth
+
+Explain = Callable[[str, Inquiry], Awaitable[dict[str, Any]]]
+TestSend = Callable[[str], Awaitable[TestFields]]
+Readiness = Literal["ok", "unavailable", "stopping"]
+
+
+@dataclass(frozen=True, slots=True)
+class AdminParts:
+    """What handlers have. `reads` holds nobody up; `store` is for what changes something.
+
+    `slugs` are those of active endpoints, `look` has the lanes and the jobs look for what
+    changed, and `began_ms` is when this config began to run (Unix ms).
+    """
+
+    spec: AdminSpec
+    reads: Reads
+    store: Store
+    health: StoreHealth
+    clock: Clock
+    log: Log
+    client_ip: ClientIp
+    slugs: Collection[str]
+    destinations: Collection[str]
+    began_ms: int
+    look: Callable[[], None]
+    explain: Explain
+    test: TestSend
+    readiness: Callable[[], Readiness]
+    commit_times: Callable[[], CommitTimes]

@@ -1,0 +1,21 @@
+"""The admin listener as plain data."""
+
+from dataclasses import dataclass, field
+
+from dispatchd.model import Listen
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSpec:
+    """Where it listens, what it asks for, and what it tells of the config.
+
+    `config` and `endpoints` are JSON, made while the config was at hand: all of it with its
+    secrets starred, and what each endpoint expects of its senders. `fingerprint` is another where
+    any value of the config is.
+    """
+
+    listen: Listen
+    token: bytes | None = field(repr=False)
+    fingerprint: str
+    config: bytes
+    endpoints: bytes
