@@ -124,10 +124,7 @@ async def get_history(parts: AdminParts, asked: Asked) -> HistoryFields:
     span_s = SPANS_S[asked.get("step") or "minute"]
     until_ms = _or(asked, "until", asked.now_ms)
     since_ms = _or(asked, "since", until_ms - (3_600_000 if span_s == MINUTE_S else DAY_MS))
-    most_ms = KEPT_S[span_s] * 1000
-    if until_ms - since_ms > most_ms:
-        flaw: FlawFields = {"name": "since", "message": "is further back than is kept"}
-        raise Problem(400, "invalid", "that is too long a time", errors=[flaw])
+    since_ms = max(since_ms, until_ms - KEPT_S[span_s] * 1000)
     counts = await parts.reads.counts(span_s, since_ms, max(since_ms, until_ms))
     return history_fields(counts, since_ms, until_ms)
 

@@ -9,7 +9,7 @@ from dispatchd.admin.api.types import Schemas, schema_of
 from dispatchd.admin.problems import PROBLEM_JSON, ProblemFields
 
 PREFIX: Final = "/api/v1"
-_ALWAYS: Final = (400, 401, 403, 429, 503)  # what any request may be answered
+_ALWAYS: Final = (400, 401, 403, 429, 431, 503)  # what any request may be answered
 _WORDS: Final = {
     400: "Something in the request is wrong: `errors` says what.",
     401: "There is no token, or a wrong one.",
@@ -18,6 +18,7 @@ _WORDS: Final = {
     409: "It is not in a state for that.",
     413: "The body is too large.",
     415: "The body is not announced as JSON.",
+    431: "The URL or a header is too large.",
     429: "Too many wrong tokens came from this address.",
     503: "The database cannot be asked now.",
 }

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from dispatchd.admin.parts import AdminParts
-from dispatchd.durations import DURATION_PATTERN, duration_ms
+from dispatchd.durations import duration_ms
 
 LIMIT_MAX: Final = 1000
 LOOK_MS: Final = 200  # how long one look into the history may take
 TEXT_MAX_CHARS: Final = 1000
-_TIME_MAX_MS: Final = 2**52
+_ANY_MS: Final = 2**80  # however long ago: it reaches back to the beginning
+_DURATION: Final = r"^[0-9]{1,12}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
 
 Read = Callable[[str, int], Any]  # of the text, at that time (Unix ms); raises ValueError
 
@@ -124,7 +125,7 @@ def moment(name: str, description: str) -> Param:
     schema = {
         "anyOf": [
             {"type": "string", "format": "date-time"},
-            {"type": "string", "pattern": DURATION_PATTERN, "maxLength": 8},
+            {"type": "string", "pattern": _DURATION},
         ]
     }
     return Param(name, f"{description} 2h, 7d, or an ISO time with its zone.", schema, read_time)
@@ -133,7 +134,7 @@ def moment(name: str, description: str) -> Param:
 def read_time(given: str, now_ms: int) -> int:
     """Return a point in time in Unix ms, never before 1970. Raises ValueError."""
     try:
-        return max(0, now_ms - duration_ms(given, most_ms=_TIME_MAX_MS))
+        return max(0, now_ms - duration_ms(given, most_ms=_ANY_MS))
     except ValueError:
         pass
     try:

@@ -4,8 +4,8 @@ import re
 
 import aiohttp
 import pytest
-from conftest import TOKEN, Api, StartApi
 from rig import BODY, FakeClock
+from rig_api import TOKEN, Api, StartApi
 
 STRICT = {
     "X-Frame-Options": "DENY",
