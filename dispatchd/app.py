@@ -32,7 +32,7 @@ from dispatchd.receive.refusals import Refusals
 from dispatchd.receive.routes import compile_routes
 from dispatchd.receive.server import close_listener, http_server
 from dispatchd.send import HttpSender
-from dispatchd.store import Store, reads_from_url, store_from_url
+from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
 from dispatchd.systemd import Notifier
 from dispatchd.upkeep.clock_watch import ClockWatch
@@ -42,9 +42,9 @@ from dispatchd.upkeep.probe import Probe
 from dispatchd.upkeep.replaying import Replaying
 
 if TYPE_CHECKING:
+    from dispatchd.admin.counters import Counters
     from dispatchd.admin.parts import Readiness
     from dispatchd.admin.spec import AdminSpec
-    from dispatchd.receive.explain import Inquiry
 
 TICK_S: Final = 1.0
 DRAIN_S: Final = 5.0  # for exchanges under way at SIGTERM; what they cut is sent again
@@ -108,6 +108,8 @@ class App:
         refusals = Refusals(store, self._clock)
         self._exit.push_async_callback(refusals.write)
         self._duty("refusals", refusals.run())
+        counters = None if plan.admin is None else _counters()
+        counting = [] if counters is None else [counters.watch]
         evaluator = Evaluator()
         self._exit.push_async_callback(evaluator.close)
         sender = await self._exit.enter_async_context(HttpSender())
@@ -118,7 +120,7 @@ class App:
             sender=sender,
             evaluator=evaluator,
             clock=self._clock,
-            tell=_all_of(log_watcher(log), refusals.watch),
+            tell=_all_of(log_watcher(log), refusals.watch, *counting),
             roll=roll,
             room=Room(len(plan.lanes)),
         )
@@ -162,8 +164,15 @@ class App:
             lanes.look()
             jobs.look()
 
-        if plan.admin is not None:
-            await self._administer(plan.admin, store, tools, certificates, look)
+        if plan.admin is not None and counters is not None:
+            await self._administer(
+                plan.admin,
+                store,
+                tools,
+                certificates=certificates,
+                counters=counters,
+                look=look,
+            )
         self._duty("notice", self._notice(store, jobs))
         self._exit.push_async_callback(lanes.stop, self._drain_s, self._hurry)
         self._notifier.ready()
@@ -173,77 +182,28 @@ class App:
         spec: "AdminSpec",
         store: Store,
         tools: LaneTools,
+        *,
         certificates: FetchedCertificates,
+        counters: "Counters",
         look: Callable[[], None],
     ) -> None:
         """Start the admin listener. Nothing of it is imported where it is not asked for."""
-        from dispatchd.admin.listener import AdminListener  # noqa: PLC0415 - likewise
-        from dispatchd.admin.parts import AdminParts  # noqa: PLC0415 - likewise
-        from dispatchd.deliver.attempt import Attempts  # noqa: PLC0415 - likewise
-        from dispatchd.deliver.testing import send_test  # noqa: PLC0415 - likewise
-        from dispatchd.plan.explaining import explain_by_plan  # noqa: PLC0415 - likewise
-        from dispatchd.shapes.attempted import TestFields  # noqa: PLC0415 - likewise
-        from dispatchd.shapes.event import attempt_fields  # noqa: PLC0415 - likewise
+        from dispatchd.administration import Administration  # noqa: PLC0415 - likewise
 
-        plan = self._plan
-        reads = reads_from_url(plan.storage_url)
-        self._exit.push_async_callback(reads.close)
-        await reads.open()
-        # Of its own, so that what is asked for out of curiosity takes no webhook's turn.
-        evaluator, reader = Evaluator(processes_max=1), Reader()
-        self._exit.push_async_callback(evaluator.close)
-        self._exit.push_async_callback(reader.close)
-
-        async def explain(slug: str, asked: "Inquiry") -> dict[str, Any]:
-            return await explain_by_plan(
-                plan.routes[slug],
-                plan.lanes,
-                plan.max_body_bytes,
-                asked,
-                certificates=certificates,
-                evaluator=evaluator,
-                reader=reader,
-            )
-
-        async def test(name: str) -> TestFields:
-            attempts = Attempts(
-                plan.lanes[name],
-                sender=tools.sender,
-                evaluator=evaluator,
-                clock=tools.clock,
-                roll=tools.roll,
-                tell=tools.tell,
-            )
-            attempt, delivered = await send_test(attempts, name, self._clock.now_ms())
-            return {
-                "destination": name,
-                "delivered": delivered,
-                "attempt": attempt_fields(attempt),
-            }
-
-        listener = AdminListener(
-            AdminParts(
-                spec=spec,
-                reads=reads,
-                store=store,
-                health=self._health,
-                clock=self._clock,
-                log=self._log,
-                client_ip=ClientIp(plan.trusted_proxies, unix=spec.listen.path is not None),
-                slugs=plan.routes.keys(),
-                destinations=plan.lanes.keys(),
-                began_ms=self._clock.now_ms(),
-                look=look,
-                explain=explain,
-                test=test,
-                readiness=self._readiness,
-                commit_times=store.commit_times,
-            )
+        admin = Administration(
+            spec,
+            self._plan,
+            store,
+            tools,
+            certificates=certificates,
+            counters=counters,
+            log=self._log,
+            look=look,
+            readiness=self._readiness,
         )
-        await listener.start()
-        self._exit.push_async_callback(listener.close)
-        self.admin_port = listener.port
-        self._log.info("admin_started", listen=str(spec.listen), port=listener.port)
+        self._exit.push_async_callback(admin.close)
+        await admin.start()
+        self.admin_port = admin.port
 
     def _readiness(self) -> "Readiness":
         if self._receiver.draining or self._receiver.stopping:
@@ -375,6 +335,12 @@ def _all_of(*watchers: Tell) -> Tell:
             watcher(fact)
 
     return tell
+
+
+def _counters() -> "Counters":
+    from dispatchd.admin.counters import Counters  # noqa: PLC0415 - for an admin listener alone
+
+    return Counters()
 
 
 def _reasons(error: BaseException) -> str:

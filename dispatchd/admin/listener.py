@@ -8,9 +8,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from dispatchd.admin.api.routes import add_api
+from dispatchd.admin.counters import Counters
 from dispatchd.admin.guard import Guard, add_headers
 from dispatchd.admin.health import Health
 from dispatchd.admin.login import Login
+from dispatchd.admin.metrics import Metrics
 from dispatchd.admin.parts import AdminParts
 from dispatchd.listen import bind_tcp, bind_unix
 from dispatchd.receive.connections import Connections
@@ -25,7 +27,7 @@ DRAIN_S: Final = 2.0
 class AdminListener:
     """Serves the API, the metrics and the health until it is closed."""
 
-    def __init__(self, parts: AdminParts) -> None:
+    def __init__(self, parts: AdminParts, counters: Counters) -> None:
         self._parts = parts
         guard = Guard(parts)
         self.app = web.Application(
@@ -38,6 +40,7 @@ class AdminListener:
             [
                 web.get("/healthz", health.alive),
                 web.get("/readyz", health.ready),
+                web.get("/metrics", Metrics(parts, counters).scrape),
                 web.get("/login", login.page),
                 web.post("/login", login.enter),
                 web.get("/api/v1/session", login.session),

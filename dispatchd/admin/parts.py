@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from dispatchd.admin.spec import AdminSpec
 from dispatchd.clock import Clock
+from dispatchd.evaluate.evaluator import Evaluations
 from dispatchd.log import Log
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.explain import Inquiry
@@ -42,3 +43,4 @@ class AdminParts:
     test: TestSend
     readiness: Callable[[], Readiness]
     commit_times: Callable[[], CommitTimes]
+    evaluations: Callable[[], Evaluations]

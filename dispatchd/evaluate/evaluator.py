@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Final
 
 from dispatchd.children import end_child, start_child
@@ -71,6 +72,22 @@ _ENDINGS: Final = {
 }
 
 
+class Evaluations:
+    """How many evaluations ended how, and the seconds that they took, waiting included."""
+
+    __slots__ = ("counts", "total_s")
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {"value": 0, "no_result": 0, "fault": 0}
+        self.total_s = 0.0
+
+    def count(self, result: Result, seconds: float) -> None:
+        """Count one that ended."""
+        word = {Value: "value", NoResult: "no_result", Fault: "fault"}[type(result)]
+        self.counts[word] += 1
+        self.total_s += seconds
+
+
 class _Gone(Exception):  # noqa: N818 - an event, not an error of ours
     """The process closed its end of the pipe."""
 
@@ -98,6 +115,7 @@ class Evaluator:
         self._runaways_turn = asyncio.Lock()
         self._spawned = spawned
         self._closed = False
+        self.evaluations = Evaluations()
 
     async def evaluate(
         self,
@@ -114,13 +132,17 @@ class Evaluator:
         turns of its own, so that its payloads keep no other's waiting. `wait_s` is how long this
         may take in all, None for as long as its turn takes to come.
         """
+        began_s = perf_counter()
+        result: Result
         try:
             async with asyncio.timeout(wait_s):
-                return await self._in_turn(expression, document, bindings or b"", owner)
+                result = await self._in_turn(expression, document, bindings or b"", owner)
         except TimeoutError:
-            return Fault(f"no result within {wait_s:g} s")
+            result = Fault(f"no result within {wait_s:g} s")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is no fault of the expression
-            return Fault(f"the evaluator failed: {type(error).__name__}")
+            result = Fault(f"the evaluator failed: {type(error).__name__}")
+        self.evaluations.count(result, perf_counter() - began_s)
+        return result
 
     async def _in_turn(
         self, expression: str, document: bytes, bindings: bytes, owner: str

@@ -15,6 +15,9 @@ class Reads(Archive, Protocol):
     async def open(self) -> None:
         """Connect. Raises StoreUnusable where that cannot work."""
 
+    async def disk(self) -> tuple[int, int]:
+        """Return the bytes that the database takes, and those that are free beside it."""
+
     async def close(self) -> None:
         """Let go of the database."""
 

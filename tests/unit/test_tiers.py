@@ -56,6 +56,6 @@ def test_what_is_imported_is_declared() -> None:
 
 THIRD_PARTY = {
     "aiohappyeyeballs", "aiohttp", "aiosqlite", "click", "cryptography", "idna", "jlens",
-    "multidict", "orjson", "pydantic",
+    "multidict", "orjson", "prometheus_client", "pydantic",
     "pydantic_core", "rich", "structlog", "uuid_utils", "uvloop", "yaml", "yarl",
 }  # fmt: skip

@@ -4,6 +4,7 @@ Writes go through group commit on the writer's connection; reads never wait for 
 of the class for each of those who ask, over one database.
 """
 
+from dispatchd.store.sqlite import files
 from dispatchd.store.sqlite.archive import Archive
 from dispatchd.store.sqlite.counting import Counting
 from dispatchd.store.sqlite.intake import Intake
@@ -21,6 +22,10 @@ class SqliteReads(LaneStates, Searching, Archive, Counting, JobKeeping, RefusedK
     async def open(self) -> None:
         """Connect to a database that is there. Raises StoreUnusable where that cannot work."""
         await self.open_to_read()
+
+    async def disk(self) -> tuple[int, int]:
+        """Return the bytes that the database takes, and those that are free beside it."""
+        return await self._ask(lambda _: files.disk(self._path))
 
 
 class SqliteStore(

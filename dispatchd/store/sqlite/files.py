@@ -57,6 +57,19 @@ def too_open(path: str) -> str | None:
     )
 
 
+def disk(path: str) -> tuple[int, int]:
+    """Return the bytes of a database and its `-wal`, and those free to us in its file system."""
+    real = os.path.realpath(path)
+    used = 0
+    for name in (real, f"{real}-wal"):
+        try:
+            used += Path(name).stat().st_size
+        except FileNotFoundError:
+            continue
+    free = os.statvfs(os.path.dirname(real))  # noqa: PTH120 - as it is spelled here
+    return used, free.f_bavail * free.f_frsize
+
+
 class OpenFiles:
     """Which files SQLite has open, by device and inode: what a path names may change.
 

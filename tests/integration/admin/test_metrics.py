@@ -1,0 +1,143 @@
+"""What /metrics says: true, well-formed, bounded, and as the docs, the dashboard and the rules."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from rig import BODY, FakeClock, Sink, always
+from rig_api import Api, StartApi
+
+DOCS = Path(__file__).parents[3] / "docs"
+RULES = yaml.safe_load((DOCS / "prometheus-rules.yaml").read_text())["groups"][0]["rules"]
+DASHBOARD = json.loads((DOCS / "grafana-dashboard.json").read_text())
+DURATION = re.compile(r"[0-9]+[smhd]")
+
+
+async def scraped(api: Api) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    status, body, headers = await api.ask("GET", "/metrics")
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+    }
+
+
+async def busy(api: Api, sink: Sink) -> None:
+    """Have something happen of each kind."""
+    event_id = await api.daemon.accepted(BODY)
+    await api.daemon.log.wait_for("attempt", event_id=event_id)
+    sink.answer = always(500)
+    await api.daemon.accepted(BODY)
+    await api.daemon.log.wait_for("attempt", result="retrying")
+    await api.daemon.post(b"{")
+    for slug in ("nobody", "nobody-else", "dispatchd\u00e9"):
+        await api.daemon.post(BODY, slug=slug)
+
+
+async def test_it_counts_what_happened(start_api: StartApi, sink: Sink) -> None:
+    api = await start_api(clock=FakeClock())
+    await busy(api, sink)
+    found = await scraped(api)
+
+    def value(name: str, **labels: str) -> float:
+        return found[f"dispatchd_{name}", tuple(sorted(labels.items()))]
+
+    assert value("requests_total", endpoint="my-slug", result="received") == 2
+    assert value("requests_total", endpoint="my-slug", result="invalid_json") == 1
+    assert value("requests_total", endpoint="-", result="unknown_endpoint") == 3
+    assert value("request_duration_seconds_count") == 6
+    assert value("attempts_total", destination="crm", result="success") == 1
+    assert value("attempts_total", destination="crm", result="http_error") == 1
+    assert value("deliveries_total", destination="crm", result="success") == 1
+    assert value("attempt_duration_seconds_count", destination="crm") == 2
+    assert value("delivery_duration_seconds_bucket", destination="crm", le="+Inf") == 1
+    assert value("backlog_deliveries", destination="crm") == 1
+    assert value("lane_state", destination="crm", state="held") == 0
+    assert value("commit_duration_seconds_count") >= 3
+    assert value("commit_writes_total") >= 4
+    assert value("database_bytes") > 4096
+    assert value("free_disk_bytes") > 0
+    assert value("store_healthy") == 1
+    assert "nobody" not in str(found)
+
+
+async def test_the_docs_have_every_metric_and_no_other(api: Api, sink: Sink) -> None:
+    await busy(api, sink)
+    _, body, _ = await api.ask("GET", "/metrics")
+    kinds = {}
+    for line in body.decode().splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            kinds[name] = kind
+    told = re.findall(r"^\| `(\w+)` \| (\w+) \|", (DOCS / "metrics.md").read_text(), re.MULTILINE)
+    assert dict(told) == kinds
+
+
+def expressions() -> list[str]:
+    panels = [t["expr"] for panel in DASHBOARD["panels"] for t in panel["targets"]]
+    return [*(rule["expr"] for rule in RULES), *panels]
+
+
+async def test_the_rules_and_the_dashboard_ask_for_what_is_there(api: Api, sink: Sink) -> None:
+    await busy(api, sink)
+    found = await scraped(api)
+    samples = {name for name, _ in found}
+    labels: dict[str, set[str]] = {}
+    for name, pairs in found:
+        labels.setdefault(name, {"instance", "job"}).update(label for label, _ in pairs)
+    for expression in expressions():
+        for name, matchers in re.findall(
+            r"\b((?:dispatchd|process)_\w+)(?:\{([^}]*)\})?", expression
+        ):
+            assert name in samples, expression
+            for label in re.findall(r"(\w+)\s*[=!]~?", matchers):
+                assert label in labels[name], expression
+        assert expression.count("(") == expression.count(")")
+
+
+def test_the_dashboard_is_one_that_grafana_takes() -> None:
+    """By its own schema's words: ids that are single, a grid of 24 columns, nothing overlapping."""
+    panels: list[dict[str, Any]] = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert place["x"] + place["w"] <= 24
+        assert not cells & taken, panel["title"]
+        taken |= cells
+        assert panel["type"] in ("timeseries", "stat")
+        assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
+    variables = {one["name"] for one in DASHBOARD["templating"]["list"]}
+    used = set(re.findall(r"\$\{?(\w+)", json.dumps(DASHBOARD))) - {"__rate_interval", "__all"}
+    assert used == variables
+
+
+def test_the_rules_are_some_that_prometheus_takes() -> None:
+    for rule in RULES:
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert set(rule["annotations"]) == {"summary", "description"}
+        assert DURATION.fullmatch(rule.get("for", "1m"))
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+async def test_promtool_is_content(api: Api, sink: Sink) -> None:
+    rules = ["promtool", "check", "rules", DOCS / "prometheus-rules.yaml"]
+    subprocess.run(rules, check=True, capture_output=True)
+    await busy(api, sink)
+    _, body, _ = await api.ask("GET", "/metrics")
+    metrics = ["promtool", "check", "metrics"]
+    subprocess.run(metrics, input=body, check=True, capture_output=True)
