@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 import stat
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from nouns import NOW_MS, an_event
 
 from dispatchd.errors import AlreadyRunning, StoreUnavailable, StoreUnusable
+from dispatchd.model import DeliveryStatus, EventStatus
 from dispatchd.store.base import EventQuery
 from dispatchd.store.sqlite import SqliteStore, files
 from dispatchd.store.sqlite.rows import event_to_row, schema, statements, to_key
@@ -253,3 +255,33 @@ async def test_a_second_daemon_is_refused_by_whatever_link_it_comes(tmp_path: Pa
         with pytest.raises(AlreadyRunning):
             second.lock()
     await first.close()
+
+
+async def test_the_day_before_the_counts_is_counted(tmp_path: Path) -> None:
+    """A database of schema 5 tells in `stats` what came in its last day."""
+    path = tmp_path / "old.db"
+    connection = sqlite3.connect(path)
+    for version in range(1, 6):
+        connection.executescript(schema(version))
+    connection.execute("PRAGMA user_version = 5")
+    now_ms = time.time_ns() // 1_000_000
+    for n, received_ms in enumerate((now_ms, now_ms, now_ms - 3 * 86_400_000)):
+        key = bytes([n]) * 16
+        connection.execute(
+            "INSERT INTO events (id, endpoint, endpoint_id, received_ms, status, content_type,"
+            " headers, body) VALUES (?, 'a', ?, ?, 'received', 'x', '[]', x'7b7d')",
+            (key, key, received_ms),
+        )
+        connection.execute(
+            "INSERT INTO deliveries (event_id, destination, status, attempts, due_ms)"
+            " VALUES (?, 'crm', 'success', 1, 1)",
+            (key,),
+        )
+    connection.commit()
+    connection.close()
+    store = SqliteStore(str(path))
+    await store.open()
+    stats = await store.stats(now_ms - 86_400_000 + 3_600_000)
+    assert stats.events == {EventStatus.RECEIVED: 2}
+    assert [d.counts for d in stats.destinations] == [{DeliveryStatus.SUCCESS: 2}]
+    await store.close()

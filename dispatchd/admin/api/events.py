@@ -133,7 +133,10 @@ async def explain_event(parts: AdminParts, asked: Asked) -> ExplanationFields:
         )
         told |= await parts.explain(event.endpoint, inquiry)
     else:
-        told |= {"endpoint": event.endpoint, "problem": "the endpoint is not in the config"}
+        told |= {
+            "endpoint": event.endpoint,
+            "problem": "no active endpoint of the config has this name",
+        }
     return explanation_fields({**told, "deliveries": deliveries_fields(story)})
 
 

@@ -15,7 +15,7 @@ from dispatchd.shapes.job import JobFields, job_fields
 from dispatchd.store.jobs import JobState, ReplayQuery
 
 NUMBER_MAX: Final = 2**53
-_IDS_MAX: Final = 1000
+_IDS_MAX: Final = 100
 _JOB: Final = number("job", "The job's number.", NUMBER_MAX)
 
 

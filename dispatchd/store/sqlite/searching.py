@@ -13,7 +13,8 @@ from dispatchd.store.sqlite.archive import find_deliveries, find_events
 from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.rows import from_key, to_key
 
-WINDOW_ROWS: Final = 500  # events looked at in one statement
+WINDOW_ROWS: Final = 500  # events looked at in one statement,
+SEARCHED_ROWS: Final = 50  # and where every body has to be read, which may be large
 # A window of which nothing is as young as asked for ends the search, with this to spare for a
 # clock that was set back: ids are in the order of their own time, not of the time of receipt.
 SLACK_MS: Final = 86_400_000
@@ -29,6 +30,7 @@ class _Bounds:
     since_ms: int | None
     limit: int
     most_ms: int
+    window_rows: int = WINDOW_ROWS
 
 
 class Searching(Database):
@@ -50,9 +52,10 @@ def browse_events(query: EventQuery, most_ms: int, reader: sqlite3.Connection) -
         part = replace(query, before_id=before_id, from_id=from_id, limit=limit)
         return find_events(part, reader)
 
+    window_rows = WINDOW_ROWS if query.search is None else SEARCHED_ROWS
     found, next_id = _browse(
         reader,
-        _Bounds(query.before_id, query.since_ms, query.limit, most_ms),
+        _Bounds(query.before_id, query.since_ms, query.limit, most_ms, window_rows),
         look,
         lambda one: one.id,
     )
@@ -91,7 +94,7 @@ def _browse(
     before_id = within.before_id
     found: list[T] = []
     while True:
-        window = _window(reader, before_id)
+        window = _window(reader, before_id, within.window_rows)
         if window is None:
             return found, None
         from_id, newest_ms = window
@@ -105,12 +108,14 @@ def _browse(
             return found, before_id
 
 
-def _window(reader: sqlite3.Connection, before_id: str | None) -> tuple[str, int] | None:
+def _window(
+    reader: sqlite3.Connection, before_id: str | None, rows_max: int
+) -> tuple[str, int] | None:
     """Return the id that a window ends with, and the youngest time in it; None past the end."""
     where, given = ("WHERE id < ?", (to_key(before_id),)) if before_id is not None else ("", ())
     rows = reader.execute(
         f"SELECT min(id), max(received_ms) FROM (SELECT id, received_ms FROM events {where}"  # noqa: S608 - fixed
-        f" ORDER BY id DESC LIMIT {WINDOW_ROWS})",
-        given,
+        " ORDER BY id DESC LIMIT ?)",
+        (*given, rows_max),
     ).fetchall()
     return None if rows[0][0] is None else (from_key(rows[0][0]), rows[0][1])
