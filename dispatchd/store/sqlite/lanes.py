@@ -131,21 +131,22 @@ def summaries(reader: sqlite3.Connection) -> list[LaneSummary]:
     """List every lane."""
     ahead_ms = kept_ahead_ms(reader)
     sql = statements()
-    owed: dict[str, list[tuple[int, int]]] = {}
-    for destination, _, count, due_ms in reader.execute(sql["stats_open"]).fetchall():
-        owed.setdefault(destination, []).append((count, due_ms - ahead_ms))
+    owed = {
+        destination: (count, due_ms - ahead_ms)
+        for destination, count, due_ms in reader.execute(sql["owed"]).fetchall()
+    }
     last = {row[0]: row[1:] for row in reader.execute(sql["lanes"]).fetchall()}
     found = states(reader)
     summaries = []
     for name in sorted({*last, *found, *owed}):
         success_ms, error_ms, error = last.get(name, (None, None, None))
-        mine = owed.get(name, [])
+        count, due_ms = owed.get(name, (0, None))
         summaries.append(
             LaneSummary(
                 name,
                 found.get(name, LaneState()),
-                sum(count for count, _ in mine),
-                min((due_ms for _, due_ms in mine), default=None),
+                count,
+                due_ms,
                 success_ms,
                 error_ms,
                 None if error is None else ErrorClass(error),

@@ -277,6 +277,11 @@ SELECT endpoint, result, sum(count) FROM endpoint_counts
 WHERE (span_s = 3600 AND start_s >= ?2) OR (span_s = 60 AND start_s >= ?1 AND start_s < ?2)
 GROUP BY endpoint, result;
 
+-- In the order of the due set: nothing is sorted.
+-- name: owed
+SELECT destination, count(*), min(due_ms) FROM deliveries
+WHERE status IN ('queued', 'retrying') GROUP BY destination;
+
 -- name: stats_ended
 SELECT destination, result, sum(count) FROM destination_counts
 WHERE ((span_s = 3600 AND start_s >= ?2) OR (span_s = 60 AND start_s >= ?1 AND start_s < ?2))
