@@ -1,4 +1,4 @@
--- Schema version 6.
+-- Schema version 8.
 
 -- What came and what became of it, per minute (span_s = 60) and per hour (3600), so that no
 -- statistic has to scan the history. Written in the transactions of what they count. `start_s`
