@@ -14,7 +14,7 @@ def add_header_names(config: "Config", event: "Event", links: list[dict[str, Any
     from dispatchd.plan.compiling import lane_spec  # noqa: PLC0415 - not for --help
 
     for link in links:
-        if not link["goes"] or link["body"] is None:
+        if not link["goes"] or link["body"] is None or link["said"] is not None:
             continue
         name = link["destination"]
         delivery = Delivery(event.id, name, DeliveryStatus.QUEUED, 0, 0, 0, event.received_ms)

@@ -1,8 +1,9 @@
 """What every type of destination has in common: the Courier protocol, and HTTP's own verdicts."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from dispatchd.compose.retry_after import retry_after_ms
+from dispatchd.message import Said
 from dispatchd.model import (
     Delivered,
     Delivery,
@@ -30,6 +31,17 @@ class Courier(Protocol):
 
     def judge(self, outcome: Outcome, now_ms: int) -> Judged:
         """Say what an exchange that ended at `now_ms` (Unix ms) means."""
+
+
+@runtime_checkable
+class Speaks(Courier, Protocol):
+    """Carries what is said to people. `compose` has wording of its own; a template's comes here."""
+
+    def compose_said(self, event: Event, delivery: Delivery, said: Said, now_ms: int) -> Request:
+        """Build the request of the attempt that began at `now_ms` (Unix ms)."""
+
+    def refusal(self, said: Said) -> str | None:
+        """Say why its platform would not take this, None where it may: its own wording goes."""
 
 
 def judge_http(outcome: Outcome, now_ms: int) -> Judged:

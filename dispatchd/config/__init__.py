@@ -2,12 +2,14 @@
 
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
 from dispatchd.config.destination import DestinationConfig, TlsConfig
+from dispatchd.config.link import LinkConfig, RuleConfig
 from dispatchd.config.loading import (
     Outline,
     check_without_references,
     find_config,
     load,
     load_outline,
+    load_templates,
     parse,
 )
 from dispatchd.config.model import (
@@ -15,7 +17,6 @@ from dispatchd.config.model import (
     ApiKeyConfig,
     Config,
     EndpointConfig,
-    LinkConfig,
     RetentionConfig,
     ServerConfig,
     StorageConfig,
@@ -41,6 +42,7 @@ __all__ = [
     "Problem",
     "RetentionConfig",
     "RetryConfig",
+    "RuleConfig",
     "ServerConfig",
     "SignatureConfig",
     "SigningConfig",
@@ -51,5 +53,6 @@ __all__ = [
     "json_schema",
     "load",
     "load_outline",
+    "load_templates",
     "parse",
 ]

@@ -4,8 +4,9 @@ from functools import partial
 
 from dispatchd.compose import Forwarding, WebhookCourier, header_case, own_headers
 from dispatchd.config import Config, DestinationConfig, EndpointConfig, IdempotencyConfig
-from dispatchd.deliver.spec import LaneSpec, LinkTransform
-from dispatchd.match import compile_filter, matches_any, split_path, wants_bindings
+from dispatchd.deliver.spec import LaneSpec
+from dispatchd.match import compile_filter, matches_any, split_path
+from dispatchd.plan.links import lane_links
 from dispatchd.plan.plan import Plan
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, RouteSpec
@@ -60,6 +61,7 @@ def _links(config: Config, endpoint: EndpointConfig) -> tuple[LinkSpec, ...]:
             destination_event_types=tuple(config.destinations[link.to].event_types),
             filter=compile_filter(link.filter),
             forwarded_in_full=config.destinations[link.to].forwarded_in_full,
+            rules=link.compiled_rules(),
         )
         for link in endpoint.destinations
     )
@@ -74,7 +76,7 @@ def _idempotency(given: IdempotencyConfig | None) -> IdempotencyRule | None:
 
 
 def lane_spec(config: Config, name: str) -> LaneSpec:
-    """Compile one destination, with the transforms of the links that lead to it."""
+    """Compile one destination, with what the links that lead to it do with events."""
     destination = config.destinations[name]
     headers = {k: v.get_secret_value() for k, v in destination.headers.items()}
     url = destination.url.get_secret_value()
@@ -93,17 +95,7 @@ def lane_spec(config: Config, name: str) -> LaneSpec:
         ),
         policy=destination.retry.policy(),
         max_in_flight=1 if destination.ordered else destination.max_in_flight,
-        transforms={
-            slug: LinkTransform(
-                link.transform,
-                link.on_transform_error,
-                f"{slug} → {name}",
-                wants_bindings(link.transform),
-            )
-            for slug, endpoint in config.endpoints.items()
-            for link in endpoint.destinations
-            if link.to == name and link.transform is not None
-        },
+        links=lane_links(config, name),
         redactor=Redactor([*header_secrets(headers.items()), *url_secrets(url)]),
         signs=signer is not None,
         breaker=destination.breaker_policy(),
