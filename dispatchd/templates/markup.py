@@ -6,10 +6,10 @@ Telegram, Bot API, HTML style; Google Chat, Format messages; Adaptive Cards, Mar
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape as _html
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from dispatchd.strangers import utf8
@@ -161,11 +161,27 @@ _KEYS: Final[Mapping[str, str]] = {
 _URL_ENDINGS: Final = ("_url", "Url", "_link")
 
 
-def syntax_of(kind: str, key: str | None) -> str:
-    """Name the syntax of what stands under `key` in the terms of a type; `default` is plain."""
-    if key is not None:
-        if (own := _KEYS.get(key)) is not None:
-            return own
-        if key.endswith(_URL_ENDINGS):
-            return "url"
-    return TYPES.get(kind, "plain")
+# Where a type's own terms turn to another markup, by what the tree says of itself.
+_TURNS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
+    "telegram": lambda tree: "html" if tree.get("parse_mode") == "HTML" else None,
+    "ntfy": lambda tree: "markdown" if tree.get("markdown") is True else None,
+    "pushover": lambda tree: "html" if tree.get("html") in (1, True, "1") else None,
+    "gotify": lambda tree: "markdown" if "markdown" in str(tree.get("extras")) else None,
+}
+
+
+def syntax_of(kind: str, tree: Any, path: Sequence[str | int]) -> str:
+    """Name the syntax of what stands at `path` in a tree in the terms of a type.
+
+    `default` and whatever is no type is plain.
+    """
+    keys = [step for step in path if isinstance(step, str)]
+    key = keys[-1] if keys else ""
+    if (own := _KEYS.get(key)) is not None:
+        return own
+    if key.endswith(_URL_ENDINGS):
+        return "url"
+    if kind == "googlechat" and "cardsV2" in keys:  # a card's text is a little HTML
+        return "html"
+    turned = _TURNS[kind](tree) if kind in _TURNS and isinstance(tree, dict) else None
+    return turned or TYPES.get(kind, "plain")

@@ -55,7 +55,7 @@ def render_tree(variant: str, tree: Any, names: Mapping[str, Any]) -> Rendering:
     missing: dict[str, None] = {}
 
     def rendered(leaf: Leaf) -> str:
-        syntax = syntax_of(variant, leaf.key)
+        syntax = syntax_of(variant, tree, leaf.path)
         sandbox(syntax).missing = missing
         return _rendered(leaf, syntax, names)
 
