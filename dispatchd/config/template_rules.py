@@ -1,13 +1,15 @@
 """Templates as they are written, and the links and rules that name them."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from dispatchd.config.document import Document
 from dispatchd.config.problems import Path, nearest, quoted
 from dispatchd.templates.markup import TYPES
 from dispatchd.templates.normal import NORMAL, normal_problems
 from dispatchd.templates.tree import leaves
+
+NOT_READ: Final = ("webhook", "command", "pull")  # types of destinations that programs read
 
 
 def check_templates(
@@ -38,8 +40,9 @@ def _template(document: Document, path: Path, variants: Any) -> None:
         document.add(path, "says nothing", f"give it {NORMAL}, or the terms of a type")
     for variant, tree in variants.items():
         place = (*path, variant)
-        if variant == "webhook":
-            document.add(place, "templates are never applied to webhook destinations", of_key=True)
+        if variant in NOT_READ:
+            never = f"templates are never applied to {variant} destinations"
+            document.add(place, never, of_key=True)
         elif variant == NORMAL:
             for within, message, known in normal_problems(tree):
                 hint = nearest(str(within[-1]), known) if known else None
@@ -96,10 +99,10 @@ def _use(
             f"unknown template {quoted(name)}" if shown else "unknown template",
             nearest(name, templates) if shown else None,
         )
-    if kind == "webhook":
+    if kind in NOT_READ:
         document.add(
             place,
-            "templates are never applied to webhook destinations",
+            f"templates are never applied to {kind} destinations",
             "use a transform, or a type of destination that people read",
         )
     variants = templates.get(name)
