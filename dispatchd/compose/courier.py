@@ -4,6 +4,7 @@ from typing import Protocol
 
 from dispatchd.compose.retry_after import retry_after_ms
 from dispatchd.model import (
+    Carried,
     Delivered,
     Delivery,
     ErrorClass,
@@ -12,7 +13,6 @@ from dispatchd.model import (
     Failure,
     Judged,
     Outcome,
-    Request,
     Whose,
 )
 
@@ -22,8 +22,8 @@ class Courier(Protocol):
 
     def compose(
         self, event: Event, delivery: Delivery, content: bytes | None, now_ms: int
-    ) -> Request:
-        """Build the request of the attempt that began at `now_ms` (Unix ms).
+    ) -> Carried:
+        """Build what is sent in the attempt that began at `now_ms` (Unix ms).
 
         `content` is a transform's result, if there is one.
         """

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from dispatchd.config.advice import advice
-from dispatchd.config.destination import DestinationConfig, Proxy
+from dispatchd.config.destination import Destination
 from dispatchd.config.fields import (
     EMPTY_LIST,
     EMPTY_MAPPING,
@@ -32,6 +32,7 @@ from dispatchd.config.fields import (
 )
 from dispatchd.config.part import Part
 from dispatchd.config.problems import quoted
+from dispatchd.config.reached import Proxy
 from dispatchd.config.sender import PublicBase, SenderConfig
 from dispatchd.config.values import Unquotable, check_header_token
 from dispatchd.durations import duration_ms
@@ -313,7 +314,7 @@ class Config(Part):
     endpoints: Annotated[dict[Name, NullableEndpoint], EMPTY_MAPPING] = Field(
         default_factory=dict, description="Where webhooks come in, by slug."
     )
-    destinations: Annotated[dict[Name, DestinationConfig], EMPTY_MAPPING] = Field(
+    destinations: Annotated[dict[Name, Destination], EMPTY_MAPPING] = Field(
         default_factory=dict, description="Where events go, by name."
     )
 

@@ -11,6 +11,7 @@ from dispatchd.facts import InternalError, Tell
 from dispatchd.match import bindings_json
 from dispatchd.model import (
     Attempt,
+    Carried,
     Delivery,
     ErrorClass,
     Event,
@@ -19,7 +20,6 @@ from dispatchd.model import (
     Judged,
     Outcome,
     Reply,
-    Request,
     Verdict,
     Whose,
 )
@@ -33,8 +33,8 @@ READ_HERE_MAX_BYTES: Final = 64 * 1024
 class Sends(Protocol):
     """Makes one exchange. Never raises."""
 
-    async def send(self, request: Request) -> Outcome:
-        """Send a request; return what came of it."""
+    async def send(self, carried: Carried) -> Outcome:
+        """Send what was composed; return what came of it."""
 
 
 class Attempts:
@@ -116,10 +116,10 @@ class Attempts:
                         return _not_sent(ErrorClass.EVALUATOR, Whose.OURS, reason)
         compose = spec.courier.compose
         if spec.signs and len(event.body if content is None else content) > HASH_HERE_MAX_BYTES:
-            request = await asyncio.to_thread(compose, event, delivery, content, started_ms)
+            carried = await asyncio.to_thread(compose, event, delivery, content, started_ms)
         else:
-            request = compose(event, delivery, content, started_ms)
-        outcome = await self._sender.send(request)
+            carried = compose(event, delivery, content, started_ms)
+        outcome = await self._sender.send(carried)
         judged = spec.courier.judge(outcome, self._clock.now_ms())
         if spec.policy.give_up_on:
             judged = given_up(spec.policy, judged, outcome.status)

@@ -130,7 +130,7 @@ async def test_410_holds_a_lane_at_once_and_costs_no_delivery_an_attempt(
     clock = FakeClock()
     daemon = await start_daemon(simple_config(sink, extra), clock=clock)
     event_id = await daemon.accepted(b"1")
-    await daemon.log.wait_for("lane_held", kind="gone", reason="it answered 410")
+    await daemon.log.wait_for("lane_held", kind="gone", reason="it said that it is gone")
     await until_held(daemon, HoldKind.GONE)
     for number in (1, 2):
         await daemon.log.wait_for("attempt", result="retrying", number=number)

@@ -8,6 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "dispatchd"
 LAYERS = {
     "__init__": 0,
+    "message": 0,
     "model": 0,
     "durations": 0,
     "framing": 0,
@@ -25,6 +26,7 @@ LAYERS = {
     "limits": 1,
     "facts": 1,
     "compose": 1,
+    "wording": 1,
     "gates": 1,
     "retry": 1,
     "config": 2,
