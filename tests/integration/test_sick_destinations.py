@@ -249,6 +249,17 @@ async def test_a_rate_limit_spaces_requests_and_drops_none(
     assert at_s[0] >= 0.498
 
 
+async def test_what_comes_while_a_rate_limit_is_shut_starts_when_it_opens(
+    start_daemon: StartDaemon, sink: Sink
+) -> None:
+    clock = FakeClock()
+    daemon = await start_daemon(simple_config(sink, ", rate_limit: 2/s"), clock=clock)
+    for count in (1, 2):  # the second one with nothing else under way
+        await daemon.accepted(b"1")
+        clock.advance(0.6)
+        await daemon.log.wait_for("attempt", count, result="success")
+
+
 async def test_what_is_given_up_on_fails_at_once(start_daemon: StartDaemon, sink: Sink) -> None:
     answers(sink, 422, 500)
     clock = FakeClock()
