@@ -41,7 +41,7 @@ def message_fields(message: "Message") -> dict[str, Any]:
         "title": message.title,
         "description": message.description,
         "url": message.url,
-        "fields": {field.name: field.value for field in message.fields},
+        "fields": [{"name": field.name, "value": field.value} for field in message.fields],
         "kind": str(message.kind),
         "footer": message.footer,
     }
@@ -51,6 +51,6 @@ def message_lines(message: dict[str, Any]) -> list[str]:
     """Return a message as it is told on a terminal."""
     lines = [f"{message['title']} ({message['kind']})"]
     lines += message["description"].splitlines()
-    lines += [f"{name}: {value}" for name, value in message["fields"].items()]
+    lines += [f"{field['name']}: {field['value']}" for field in message["fields"]]
     lines += [text for text in (message["url"], message["footer"]) if text]
     return lines

@@ -31,6 +31,7 @@ from dispatchd.compose.text import (
     link_of,
     one_line,
     title_of,
+    units,
 )
 from dispatchd.message import Message
 from dispatchd.model import Delivered, Failed, Judged, Outcome, Reply, Request
@@ -113,7 +114,7 @@ def payload(message: Message, thread: str | None) -> dict[str, Any]:
     facts = []
     for field in fields_of(message, FIELDS_MAX):
         name = f"*{fit(field.name, NAME_MAX, _bold)}*\n"
-        facts.append(_mrkdwn(name + fit(field.value, FIELD_MAX - len(name), escape)))
+        facts.append(_mrkdwn(name + fit(field.value, FIELD_MAX - units(name), escape)))
     if facts:
         blocks.append({"type": "section", "fields": facts})
     footer = fit(one_line(message.footer), TEXT_MAX)

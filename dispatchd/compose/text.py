@@ -26,7 +26,7 @@ _HIDDEN: Final = re.compile(
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _ENDS: Final = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _BLANK_LINES: Final = re.compile(r"\n\s*\n\s*\n")
-_URL_SAFE: Final = "%/:=&?~#+!$,;@-._"
+_URL_SAFE: Final = "%/:=&?~#+!$,;-._"  # no @: what shows the URL might see a mention
 _MENTION: Final = re.compile(r"@(?=\w)")
 
 
@@ -98,7 +98,7 @@ def link_of(message: Message, most: int = URL_MAX_CHARS) -> str | None:
     One with a user in it (`https://github.com@example.net`) is none.
     """
     url = (message.url or "").strip()
-    if not url or len(url) > most:
+    if not url or len(url) > most or not url.isprintable():
         return None
     try:
         parts = urlsplit(url)
@@ -109,6 +109,7 @@ def link_of(message: Message, most: int = URL_MAX_CHARS) -> str | None:
         return None
     if not parts.netloc.isascii() or not re.fullmatch(r"[A-Za-z0-9.:_-]+", parts.netloc):
         return None
+    url = parts.scheme + url[len(parts.scheme) :]  # which has no capitals then
     spelled = quote(url, safe=_URL_SAFE, errors="replace")
     return spelled if len(spelled) <= most else None
 
