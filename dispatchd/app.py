@@ -29,7 +29,7 @@ from dispatchd.receive.judge import Judge
 from dispatchd.receive.receiver import Receiver
 from dispatchd.receive.routes import compile_routes
 from dispatchd.receive.server import close_listener, http_server
-from dispatchd.send import HttpSender
+from dispatchd.send import Carrier, HttpSender
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
 from dispatchd.systemd import Notifier
@@ -104,7 +104,7 @@ class App:
         tools = LaneTools(
             store=store,
             health=self._health,
-            sender=sender,
+            sender=Carrier(sender),
             evaluator=evaluator,
             clock=self._clock,
             tell=log_watcher(log),

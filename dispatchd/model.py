@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 
 class EventStatus(StrEnum):
@@ -38,6 +38,7 @@ class ErrorClass(StrEnum):
     BLOCKED = "blocked_ip"  # an address that is never connected to, or not by this destination
     NETWORK = "network_error"  # any other transport fault, e.g. unreachable
     TRANSFORM = "transform_error"  # only with `on_transform_error: fail`
+    REJECTED = "rejected"  # the answer says no, by whatever the platform or protocol calls so
     EVALUATOR = "evaluator_error"  # ours: nothing could evaluate the transform; nothing was sent
     INTERNAL = "internal_error"  # a fault of dispatchd's own; always worth a report
 
@@ -169,8 +170,50 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class MailServer:
+    """A mail server and how to log in. `security` is of the connection; `via` has the files."""
+
+    host: str
+    port: int
+    security: Literal["starttls", "tls", "none"]
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    via: Via = DIRECT
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One e-mail to send: `content` is the whole of it (RFC 5322). `timeout_s` bounds it all."""
+
+    server: MailServer
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes = field(repr=False)
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One notice for Apprise to send to services by their `urls`, plain text, within `timeout_s`.
+
+    `kind` is one of Apprise's own: info, success, warning, failure.
+    """
+
+    urls: tuple[str, ...] = field(repr=False)
+    title: str
+    body: str
+    kind: str
+    timeout_s: float
+
+
+Carried = Request | Mail | Notice  # what is composed, and what can be sent
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete HTTP response: `head` is at most its first 2 KB.
+    """A complete answer: `head` is at most its first 2 KB.
+
+    Its `status` is HTTP's, for mail SMTP's, for a process its exit code.
 
     `headers` are those worth keeping, cut at a bound; `retry_after` is that header as it came.
     """
@@ -278,7 +321,7 @@ class HoldKind(StrEnum):
 
     PAUSED = "paused"  # by hand
     BREAKER = "breaker"  # open after failures, until a probe succeeds
-    GONE = "gone"  # answered 410
+    GONE = "gone"  # answered 410, or said so in its platform's way
     CONFIG = "config"  # no such destination in the config
 
 

@@ -11,7 +11,7 @@ from dispatchd.cli.endpoint import endpoint_fields, endpoint_lines
 from dispatchd.cli.ids import parse_event_id
 from dispatchd.cli.options import config_option, json_option, unknown
 from dispatchd.cli.request import header
-from dispatchd.cli.sent import add_header_names
+from dispatchd.cli.sent import add_sent, message_lines
 from dispatchd.cli.storage import load_config
 from dispatchd.cli.story import deliveries_fields, get_story
 from dispatchd.cli.text import body_text, bytes_field, say, spoken, to_json
@@ -175,7 +175,7 @@ async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str,
         await evaluator.close()
         await reader.close()
     if told["links"]:
-        add_header_names(config, event_asked(route, asked, told), told["links"])
+        add_sent(config, event_asked(route, asked, told), told["links"])
     if not config.endpoints[slug].active:
         told["problem"] = "the endpoint is not active: senders get 404"
     return told
@@ -268,6 +268,9 @@ def _sent_lines(link: dict[str, Any]) -> Iterator[str]:
     if link["said"] is not None:
         said = to_json(link["said"]["tree"]).replace("\n", "\n  ")
         yield f"  would say, in the terms of {link['said']['variant']}, {said}"
+    elif "message" in link:
+        told = "\n".join(message_lines(link["message"]))
+        yield "  would say " + printable(told, lines=True).replace("\n", "\n  ")
     elif link["body"] is not None:
         shown = body_text(link["body"][:SENT_MAX_BYTES])
         if len(link["body"]) > SENT_MAX_BYTES:

@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 from dispatchd.compose.retry_after import retry_after_ms
 from dispatchd.message import Said
 from dispatchd.model import (
+    Carried,
     Delivered,
     Delivery,
     ErrorClass,
@@ -13,7 +14,6 @@ from dispatchd.model import (
     Failure,
     Judged,
     Outcome,
-    Request,
     Whose,
 )
 
@@ -23,8 +23,8 @@ class Courier(Protocol):
 
     def compose(
         self, event: Event, delivery: Delivery, content: bytes | None, now_ms: int
-    ) -> Request:
-        """Build the request of the attempt that began at `now_ms` (Unix ms).
+    ) -> Carried:
+        """Build what is sent in the attempt that began at `now_ms` (Unix ms).
 
         `content` is a transform's result, if there is one.
         """
@@ -37,8 +37,8 @@ class Courier(Protocol):
 class Speaks(Courier, Protocol):
     """Carries what is said to people. `compose` has wording of its own; a template's comes here."""
 
-    def compose_said(self, event: Event, delivery: Delivery, said: Said, now_ms: int) -> Request:
-        """Build the request of the attempt that began at `now_ms` (Unix ms)."""
+    def compose_said(self, event: Event, delivery: Delivery, said: Said, now_ms: int) -> Carried:
+        """Build what is sent in the attempt that began at `now_ms` (Unix ms)."""
 
     def refusal(self, said: Said) -> str | None:
         """Say why its platform would not take this, None where it may: its own wording goes."""

@@ -8,13 +8,17 @@ preview. Whom it goes to is never the tree's to say. Pure.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import SMTP
+from hashlib import sha256
 from html import unescape
 from typing import Any, Final
 
 import orjson
 
 from dispatchd.message import Terms
-from dispatchd.model import Request
+from dispatchd.model import Carried, Mail, Request
 
 _TAG: Final = re.compile(r"<[^>]*>")
 
@@ -37,6 +41,8 @@ PLACES: Final[Mapping[str, Place]] = {
     "matrix": Place(("body", "format", "formatted_body", "html")),
     "ntfy": Place(("message", "title", "click", "tags", "priority"), ("topic",)),
     "gotify": Place(("message", "title", "extras")),
+    "email": Place(("text", "html"), ("from", "to")),
+    "apprise": Place(("body", "title"), ("urls",)),
     "pushover": Place(("message", "title", "url", "url_title"), ("token", "user", "device")),
 }
 
@@ -54,8 +60,37 @@ def terms_problem(terms: Terms) -> str | None:
     return None
 
 
-def lay(request: Request, terms: Terms) -> Request:
-    """Return a request that says a tree in place of its message; `terms_problem` found none."""
+def lay(carried: Carried, terms: Terms) -> Carried:
+    """Return what says a tree in place of its message; `terms_problem` found none."""
+    if isinstance(carried, Request):
+        return _lay_request(carried, terms)
+    if isinstance(carried, Mail):
+        return replace(carried, content=_lay_mail(carried.content, terms.tree))
+    return replace(carried, title=_text(terms.tree, "title"), body=_text(terms.tree, "body"))
+
+
+def _lay_mail(content: bytes, tree: Mapping[str, Any]) -> bytes:
+    """Return a mail with its headers, whose subject and parts the tree says."""
+    mail = BytesParser(EmailMessage, policy=SMTP).parsebytes(content)
+    if "subject" in tree:
+        mail.replace_header("Subject", " ".join(_text(tree, "subject").split()))
+    html = _text(tree, "html")
+    text = _text(tree, "text") or unescape(_TAG.sub("", html))
+    boundary = f"=_{sha256(text.encode()).hexdigest()[:32]}"  # else it would be random
+    mail.clear_content()
+    mail.set_content(text, cte="quoted-printable")
+    if html:
+        mail.make_alternative(boundary=boundary)
+        mail.add_alternative(html, subtype="html", cte="quoted-printable")
+    return mail.as_bytes()
+
+
+def _text(tree: Mapping[str, Any], key: str) -> str:
+    value = tree.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _lay_request(request: Request, terms: Terms) -> Request:
     document = orjson.loads(request.body)
     if terms.type == "msteams":  # the tree is the card, in its envelope
         card = document["attachments"][0]["content"]

@@ -1,7 +1,8 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
-from dispatchd.config.destination import DestinationConfig, TlsConfig
+from dispatchd.config.destination import TYPES
+from dispatchd.config.lane import LaneConfig
 from dispatchd.config.link import LinkConfig, RuleConfig
 from dispatchd.config.loading import (
     Outline,
@@ -23,19 +24,22 @@ from dispatchd.config.model import (
 )
 from dispatchd.config.outgoing import SigningConfig
 from dispatchd.config.problems import ConfigProblems, Problem
+from dispatchd.config.reached import TlsConfig
 from dispatchd.config.schema import json_schema
 from dispatchd.config.sender import IdempotencyConfig, SignatureConfig
+from dispatchd.config.webhook import WebhookConfig
 from dispatchd.model import Listen
 
 __all__ = [
+    "TYPES",
     "AdminConfig",
     "ApiKeyConfig",
     "BreakerConfig",
     "Config",
     "ConfigProblems",
-    "DestinationConfig",
     "EndpointConfig",
     "IdempotencyConfig",
+    "LaneConfig",
     "LinkConfig",
     "Listen",
     "Outline",
@@ -48,6 +52,7 @@ __all__ = [
     "SigningConfig",
     "StorageConfig",
     "TlsConfig",
+    "WebhookConfig",
     "check_without_references",
     "find_config",
     "json_schema",

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from dispatchd.config.advice import advice
-from dispatchd.config.destination import DestinationConfig, Proxy
+from dispatchd.config.destination import Destination
 from dispatchd.config.fields import (
     EMPTY_LIST,
     EMPTY_MAPPING,
@@ -31,6 +31,7 @@ from dispatchd.config.fields import (
 )
 from dispatchd.config.link import LinkConfig, check_filter
 from dispatchd.config.part import Part
+from dispatchd.config.reached import Proxy
 from dispatchd.config.sender import PublicBase, SenderConfig
 from dispatchd.durations import duration_ms
 from dispatchd.model import Listen
@@ -271,7 +272,7 @@ class Config(Part):
         default_factory=dict,
         description="What to say, by name: `default`, or in the terms of a type of destination.",
     )
-    destinations: Annotated[dict[Name, DestinationConfig], EMPTY_MAPPING] = Field(
+    destinations: Annotated[dict[Name, Destination], EMPTY_MAPPING] = Field(
         default_factory=dict, description="Where events go, by name."
     )
 

@@ -12,6 +12,7 @@ from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.facts import InternalError, Tell
 from dispatchd.model import (
     Attempt,
+    Carried,
     Delivery,
     ErrorClass,
     Event,
@@ -20,7 +21,6 @@ from dispatchd.model import (
     Judged,
     Outcome,
     Reply,
-    Request,
     Verdict,
     Whose,
 )
@@ -32,8 +32,8 @@ from dispatchd.verify import HASH_HERE_MAX_BYTES
 class Sends(Protocol):
     """Makes one exchange. Never raises."""
 
-    async def send(self, request: Request) -> Outcome:
-        """Send a request; return what came of it."""
+    async def send(self, carried: Carried) -> Outcome:
+        """Send what was composed; return what came of it."""
 
 
 class Attempts:
@@ -99,8 +99,8 @@ class Attempts:
         if isinstance(made, Unsent):
             failed = Failed(made.error, made.whose)
             return _Tried(Failure(made.error, made.reason, 0.0), failed, made.content)
-        request = await self._composed(delivery, event, made, started_ms)
-        outcome = await self._sender.send(request)
+        carried = await self._composed(delivery, event, made, started_ms)
+        outcome = await self._sender.send(carried)
         judged = spec.courier.judge(outcome, self._clock.now_ms())
         if spec.policy.give_up_on:
             judged = given_up(spec.policy, judged, outcome.status)
@@ -108,7 +108,7 @@ class Attempts:
 
     async def _composed(
         self, delivery: Delivery, event: Event, content: Content, started_ms: int
-    ) -> Request:
+    ) -> Carried:
         spec = self._spec
         if content.said is not None and isinstance(spec.courier, Speaks):
             return spec.courier.compose_said(event, delivery, content.said, started_ms)

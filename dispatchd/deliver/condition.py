@@ -113,7 +113,7 @@ class Condition:
         if breaker is not None:
             reason = f"{self.gates.breaker.failures} failures in a row"
             if breaker is HoldKind.GONE:
-                reason = "it answered 410"
+                reason = "it said that it is gone"
             self._kept = Hold(breaker, reason, self._clock.now_ms(), {})
             self._holds.want(self._destination, breaker, self._kept)
 

@@ -125,6 +125,8 @@ class Lane:
             return
         self._ready.append((delivery, event))
         self._start()
+        if self._ready and self._may_start():  # only the gates hold it back: `run` has to count
+            self._wake.set()
 
     def look(self) -> None:
         """Look into the store soon: there is something new in it."""

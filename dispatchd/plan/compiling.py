@@ -2,15 +2,16 @@
 
 from functools import partial
 
-from dispatchd.compose import Forwarding, WebhookCourier, header_case, own_headers
-from dispatchd.config import Config, DestinationConfig, EndpointConfig, IdempotencyConfig
+from dispatchd.compose import Courier, Forwarding, WebhookCourier, header_case, own_headers
+from dispatchd.config import Config, EndpointConfig, IdempotencyConfig, WebhookConfig
 from dispatchd.deliver.spec import LaneSpec
+from dispatchd.deliver.words import MessageCourier, Words
 from dispatchd.match import compile_filter, matches_any, split_path
 from dispatchd.plan.links import lane_links
 from dispatchd.plan.plan import Plan
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, RouteSpec
-from dispatchd.redact import Redactor, header_secrets, url_secrets
+from dispatchd.redact import Redactor
 from dispatchd.verify import ApiKey, Signer, is_secret_header
 
 
@@ -78,26 +79,19 @@ def _idempotency(given: IdempotencyConfig | None) -> IdempotencyRule | None:
 def lane_spec(config: Config, name: str) -> LaneSpec:
     """Compile one destination, with what the links that lead to it do with events."""
     destination = config.destinations[name]
-    headers = {k: v.get_secret_value() for k, v in destination.headers.items()}
-    url = destination.url.get_secret_value()
-    prefix = header_case(config.header_prefix)
-    signer = destination.signer()
+    courier: Courier
+    if isinstance(destination, WebhookConfig):
+        courier = _webhook(config, destination)
+    else:
+        courier = MessageCourier(destination.speaker(config.proxy), _wording(config, name))
     return LaneSpec(
         destination=name,
-        courier=WebhookCourier(
-            url,
-            headers,
-            destination.timeout_s,
-            prefix,
-            destination.via(config.proxy),
-            forwarding=_forwarding(destination, prefix, signer),
-            signer=signer,
-        ),
+        courier=courier,
         policy=destination.retry.policy(),
         max_in_flight=1 if destination.ordered else destination.max_in_flight,
         links=lane_links(config, name),
-        redactor=Redactor([*header_secrets(headers.items()), *url_secrets(url)]),
-        signs=signer is not None,
+        redactor=Redactor(destination.secrets()),
+        signs=isinstance(destination, WebhookConfig) and destination.signer() is not None,
         breaker=destination.breaker_policy(),
         gap_s=None if destination.rate_limit is None else 1 / destination.rate_limit.per_s,
         ordered=destination.ordered,
@@ -105,8 +99,34 @@ def lane_spec(config: Config, name: str) -> LaneSpec:
     )
 
 
+def _webhook(config: Config, destination: WebhookConfig) -> WebhookCourier:
+    prefix, signer = header_case(config.header_prefix), destination.signer()
+    return WebhookCourier(
+        destination.address,
+        {k: v.get_secret_value() for k, v in destination.headers.items()},
+        destination.timeout_s,
+        prefix,
+        destination.via(config.proxy),
+        forwarding=_forwarding(destination, prefix, signer),
+        signer=signer,
+    )
+
+
+def _wording(config: Config, name: str) -> Words:
+    """Return who words the events of the endpoints that lead to a destination."""
+    from dispatchd.wording import Wording  # noqa: PLC0415 - for destinations that people read
+
+    return Wording(
+        {
+            slug: endpoint.provider
+            for slug, endpoint in config.endpoints.items()
+            if any(link.to == name for link in endpoint.destinations)
+        }
+    )
+
+
 def _forwarding(
-    destination: DestinationConfig, prefix: str, signer: Signer | None
+    destination: WebhookConfig, prefix: str, signer: Signer | None
 ) -> Forwarding | None:
     """Compile which of a sender's headers go along; None when none does."""
     if not destination.forward_headers:

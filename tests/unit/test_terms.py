@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dispatchd.compose.terms import PLACES, lay, terms_problem
+from dispatchd.compose.terms import lay, terms_problem
 from dispatchd.message import Terms
 from dispatchd.model import Request
 
@@ -84,11 +84,12 @@ def laid(kind: str, document: dict[str, Any], tree: dict[str, Any]) -> Any:
     terms = Terms(kind, tree)
     assert terms_problem(terms) is None
     made = lay(request, terms)
+    assert isinstance(made, Request)
     assert (made.url, made.headers, made.timeout_s) == ("http://h/", {"A": "b"}, 1.0)
     return json.loads(made.body)
 
 
-@pytest.mark.parametrize("kind", PLACES)
+@pytest.mark.parametrize("kind", LAID)
 def test_a_tree_takes_the_place_of_the_words_alone(kind):
     document, tree, expected = LAID[kind]
     assert laid(kind, document, tree) == expected
