@@ -8,6 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "dispatchd"
 LAYERS = {
     "__init__": 0,
+    "message": 0,
     "model": 0,
     "durations": 0,
     "framing": 0,
@@ -17,7 +18,6 @@ LAYERS = {
     "strangers": 0,
     "terminal": 0,
     "paths": 0,
-    "message": 0,
     "addresses": 1,
     "redact": 1,
     "url": 1,
