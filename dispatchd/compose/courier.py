@@ -40,9 +40,6 @@ class Speaks(Courier, Protocol):
     def compose_said(self, event: Event, delivery: Delivery, said: Said, now_ms: int) -> Request:
         """Build the request of the attempt that began at `now_ms` (Unix ms)."""
 
-    def refusal(self, said: Said) -> str | None:
-        """Say why its platform would not take this, None where it may: its own wording goes."""
-
 
 def judge_http(outcome: Outcome, now_ms: int) -> Judged:
     """Judge by the status alone: any 2xx is a success, nothing else is (RFC 9110 section 15)."""

@@ -37,6 +37,8 @@ PLACES: Final[Mapping[str, Place]] = {
     "matrix": Place(("body", "format", "formatted_body", "html")),
     "ntfy": Place(("message", "title", "click", "tags", "priority"), ("topic",)),
     "gotify": Place(("message", "title", "extras")),
+    "email": Place(("text", "html"), ("from", "to")),
+    "apprise": Place(("body", "title"), ("urls",)),
     "pushover": Place(("message", "title", "url", "url_title"), ("token", "user", "device")),
 }
 
@@ -45,7 +47,7 @@ def terms_problem(terms: Terms) -> str | None:
     """Say why a type cannot take a tree, None where it may."""
     place = PLACES.get(terms.type)
     if place is None or not isinstance(terms.tree, dict):
-        return f"{terms.type} has no terms of its own"
+        return f"{terms.type} has no such terms of its own"
     for key in place.address:
         if key in terms.tree:
             return f"{key} is the destination's to say"

@@ -6,16 +6,16 @@ from typing import Final
 
 import orjson
 
-from dispatchd.compose import Courier, Speaks
-from dispatchd.deliver.spec import LaneLink, LinkTemplate, LinkTransform
+from dispatchd.compose import Speaks
+from dispatchd.deliver.spec import LaneLink, LaneSpec, LinkTemplate, LinkTransform
 from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Result, Value
 from dispatchd.evaluate.first_match import first_match
 from dispatchd.evaluate.frames import TEMPLATE
+from dispatchd.evaluate.said import said_of, said_problem
 from dispatchd.match import JsonataFilter, bindings_json, subject_json, template_names
 from dispatchd.message import Said, Terms
 from dispatchd.model import Delivery, ErrorClass, Event, Sent, Whose
 from dispatchd.reading.subject import subject_of
-from dispatchd.templates.normal import NORMAL, message_of, says_nothing
 from dispatchd.verify import document_json, is_form
 
 READ_HERE_MAX_BYTES: Final = 64 * 1024
@@ -54,11 +54,12 @@ class Unsent:
 class Contents:
     """Makes the contents of one lane's attempts."""
 
-    __slots__ = ("_courier", "_destination", "_evaluator")
+    __slots__ = ("_courier", "_destination", "_evaluator", "_type")
 
-    def __init__(self, destination: str, courier: Courier, evaluator: Evaluator) -> None:
-        self._destination = destination
-        self._courier = courier
+    def __init__(self, spec: LaneSpec, evaluator: Evaluator) -> None:
+        self._destination = spec.destination
+        self._type = spec.type
+        self._courier = spec.courier
         self._evaluator = evaluator
 
     async def make(self, link: LaneLink, delivery: Delivery, event: Event) -> Content | Unsent:
@@ -84,8 +85,8 @@ class Contents:
         content = Content(sent, rule=rule, transform="as it was sent before")
         if sent.variant is None or sent.body is None:
             return content
-        said = said_of(sent.variant, sent.body)
-        why = self._refusal(said)
+        said = said_of(sent.variant, orjson.loads(sent.body))
+        why = self._problem(said)
         if why is None:
             return replace(content, said=said, transform=None, template="as it was said before")
         return Content(rule=rule, template=f"as it was said before: {_failed(why)}")
@@ -146,26 +147,21 @@ class Contents:
             case NoResult(reason=reason):
                 return replace(content, template=f"{template.name}: {_failed(reason)}")
             case Value(json=made):
-                tree = orjson.dumps(orjson.loads(made)["tree"])
+                tree = orjson.loads(made)["tree"]
         said = said_of(template.variant, tree)
-        why = self._refusal(said)
+        why = self._problem(said)
         if why is not None:
             return replace(content, template=f"{template.name}: {_failed(why)}")
-        sent = Sent(tree, template.variant)
+        sent = Sent(orjson.dumps(tree), template.variant)
         return replace(content, sent=sent, said=said, template=f"{template.name}: applied")
 
-    def _refusal(self, said: Said) -> str | None:
-        if not isinstance(said, Terms) and says_nothing(said):
-            return "it says nothing"
+    def _problem(self, said: Said) -> str | None:
+        """Say why this cannot be said here."""
         if not isinstance(self._courier, Speaks):
             return "this type of destination takes no template"
-        return self._courier.refusal(said)
-
-
-def said_of(variant: str, tree: bytes) -> Said:
-    """Read a rendered tree as what is said."""
-    read = orjson.loads(tree)
-    return message_of(read) if variant == NORMAL else Terms(variant, read)
+        if isinstance(said, Terms) and said.type != self._type:
+            return f"it is in the terms of {said.type}"
+        return said_problem(said)
 
 
 def _failed(why: str) -> str:
