@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -11,12 +11,13 @@ from dispatchd.deliver.spec import LaneLink, LaneSpec, LinkTemplate, LinkTransfo
 from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Result, Value
 from dispatchd.evaluate.first_match import first_match
 from dispatchd.evaluate.frames import TEMPLATE
-from dispatchd.evaluate.said import said_of, said_problem
 from dispatchd.match import JsonataFilter, bindings_json, subject_json, template_names
-from dispatchd.message import Said, Terms
 from dispatchd.model import Delivery, ErrorClass, Event, Sent, Whose
 from dispatchd.reading.subject import subject_of
 from dispatchd.verify import document_json, is_form
+
+if TYPE_CHECKING:
+    from dispatchd.message import Said
 
 READ_HERE_MAX_BYTES: Final = 64 * 1024
 
@@ -30,7 +31,7 @@ class Content:
     """
 
     sent: Sent | None = None
-    said: Said | None = None
+    said: "Said | None" = None
     rule: str | None = None
     transform: str | None = None
     template: str | None = None
@@ -49,6 +50,13 @@ class Unsent:
     error: ErrorClass
     whose: Whose
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsayable:
+    """Why a destination cannot be told what a template said."""
+
+    why: str
 
 
 class Contents:
@@ -85,11 +93,10 @@ class Contents:
         content = Content(sent, rule=rule, transform="as it was sent before")
         if sent.variant is None or sent.body is None:
             return content
-        said = said_of(sent.variant, orjson.loads(sent.body))
-        why = self._problem(said)
-        if why is None:
-            return replace(content, said=said, transform=None, template="as it was said before")
-        return Content(rule=rule, template=f"as it was said before: {_failed(why)}")
+        said = self._said(sent.variant, orjson.loads(sent.body))
+        if isinstance(said, Unsayable):
+            return Content(rule=rule, template=f"as it was said before: {_failed(said.why)}")
+        return replace(content, said=said, transform=None, template="as it was said before")
 
     async def _judged_afresh(self, link: LaneLink, event: Event) -> str | Fault | None:
         """Return the rule that chooses for a replay; whether to skip was asked at receipt."""
@@ -148,20 +155,24 @@ class Contents:
                 return replace(content, template=f"{template.name}: {_failed(reason)}")
             case Value(json=made):
                 tree = orjson.loads(made)["tree"]
-        said = said_of(template.variant, tree)
-        why = self._problem(said)
-        if why is not None:
-            return replace(content, template=f"{template.name}: {_failed(why)}")
+        said = self._said(template.variant, tree)
+        if isinstance(said, Unsayable):
+            return replace(content, template=f"{template.name}: {_failed(said.why)}")
         sent = Sent(orjson.dumps(tree), template.variant)
         return replace(content, sent=sent, said=said, template=f"{template.name}: applied")
 
-    def _problem(self, said: Said) -> str | None:
-        """Say why this cannot be said here."""
+    def _said(self, variant: str, tree: Any) -> "Said | Unsayable":
+        """Read a rendered tree as what is said here."""
+        # Few destinations are spoken to: the others need none of this.
+        from dispatchd.evaluate.said import NORMAL, said_of, said_problem  # noqa: PLC0415
+
         if not isinstance(self._courier, Speaks):
-            return "this type of destination takes no template"
-        if isinstance(said, Terms) and said.type != self._type:
-            return f"it is in the terms of {said.type}"
-        return said_problem(said)
+            return Unsayable("this type of destination takes no template")
+        if variant not in (NORMAL, self._type):
+            return Unsayable(f"it is in the terms of {variant}")
+        said = said_of(variant, tree)
+        why = said_problem(said)
+        return said if why is None else Unsayable(why)
 
 
 def _failed(why: str) -> str:

@@ -6,6 +6,8 @@ from dispatchd.compose.terms import terms_problem
 from dispatchd.message import Said, Terms
 from dispatchd.templates.normal import NORMAL, message_of, says_nothing
 
+__all__ = ["NORMAL", "said_of", "said_problem"]
+
 
 def said_of(variant: str, tree: Any) -> Said:
     """Read a rendered tree: a message in normal form, or a type's own terms."""
