@@ -8,7 +8,6 @@ from typing import Any
 from nouns import an_event
 
 from dispatchd.compose import judge_http
-from dispatchd.compose.terms import terms_problem
 from dispatchd.deliver.spec import LaneLink, LinkTemplate, Treatment
 from dispatchd.evaluate.frames import template_source
 from dispatchd.message import Said, Terms
@@ -33,9 +32,6 @@ class SpeakingCourier:
     def compose_said(self, event: Event, delivery: Delivery, said: Said, now_ms: int) -> Request:
         told = said.tree if isinstance(said, Terms) else {"title": said.title}
         return Request("POST", self.url, {}, json.dumps(told).encode(), 5.0)
-
-    def refusal(self, said: Said) -> str | None:
-        return terms_problem(said) if isinstance(said, Terms) else None
 
     def judge(self, outcome: Outcome, now_ms: int) -> Judged:
         return judge_http(outcome, now_ms)
@@ -70,7 +66,7 @@ def speaking(
                     if rule in templates
                 },
             )
-        speaks = replace(lane, courier=SpeakingCourier(url), links=links)
+        speaks = replace(lane, courier=SpeakingCourier(url), links=links, type="discord")
         return replace(plan, lanes={**plan.lanes, destination: speaks})
 
     return change

@@ -267,7 +267,7 @@ def _sent_lines(link: dict[str, Any]) -> Iterator[str]:
         yield f"  headers {printable(', '.join(link['headers']))}"
     if link["said"] is not None:
         said = to_json(link["said"]["tree"]).replace("\n", "\n  ")
-        yield f"  would say, in the terms of {link['said']['variant']}, {said}"
+        yield f"  would say ({link['said']['variant']}) {said}"
     elif "message" in link:
         told = "\n".join(message_lines(link["message"]))
         yield "  would say " + printable(told, lines=True).replace("\n", "\n  ")

@@ -123,16 +123,16 @@ async def _rendered(variant: str, tree: Any, event: Event) -> dict[str, Any]:
 
 
 def _warnings(told: Mapping[str, Any]) -> Iterator[str]:
-    from dispatchd.templates.limits import cuts  # noqa: PLC0415 - not for --help
-    from dispatchd.templates.normal import message_of, says_nothing  # noqa: PLC0415 - likewise
+    from dispatchd.evaluate.said import said_of, said_problem  # noqa: PLC0415 - not for --help
+    from dispatchd.templates.limits import cuts  # noqa: PLC0415 - likewise
+    from dispatchd.templates.normal import message_of  # noqa: PLC0415 - likewise
 
     yield from (f"there is no {name}" for name in told["missing"])
-    if told["variant"] == NORMAL:
-        message = message_of(told["tree"])
-        if says_nothing(message):
-            yield "it says nothing: the destination's own wording would be sent"
-        if told["type"] is not None:
-            yield from cuts(message, told["type"])
+    why = said_problem(said_of(told["variant"], told["tree"]))
+    if why is not None:
+        yield f"the destination's own wording would be sent: {why}"
+    if told["variant"] == NORMAL and told["type"] is not None:
+        yield from cuts(message_of(told["tree"]), told["type"])
 
 
 def _lines(told: Mapping[str, Any]) -> Iterator[str]:

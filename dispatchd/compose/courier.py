@@ -1,9 +1,8 @@
 """What every type of destination has in common: the Courier protocol, and HTTP's own verdicts."""
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dispatchd.compose.retry_after import retry_after_ms
-from dispatchd.message import Said
 from dispatchd.model import (
     Carried,
     Delivered,
@@ -16,6 +15,9 @@ from dispatchd.model import (
     Outcome,
     Whose,
 )
+
+if TYPE_CHECKING:
+    from dispatchd.message import Said
 
 
 class Courier(Protocol):
@@ -37,11 +39,8 @@ class Courier(Protocol):
 class Speaks(Courier, Protocol):
     """Carries what is said to people. `compose` has wording of its own; a template's comes here."""
 
-    def compose_said(self, event: Event, delivery: Delivery, said: Said, now_ms: int) -> Carried:
+    def compose_said(self, event: Event, delivery: Delivery, said: "Said", now_ms: int) -> Carried:
         """Build what is sent in the attempt that began at `now_ms` (Unix ms)."""
-
-    def refusal(self, said: Said) -> str | None:
-        """Say why its platform would not take this, None where it may: its own wording goes."""
 
 
 def judge_http(outcome: Outcome, now_ms: int) -> Judged:

@@ -51,7 +51,7 @@ def terms_problem(terms: Terms) -> str | None:
     """Say why a type cannot take a tree, None where it may."""
     place = PLACES.get(terms.type)
     if place is None or not isinstance(terms.tree, dict):
-        return f"{terms.type} has no terms of its own"
+        return f"{terms.type} has no such terms of its own"
     for key in place.address:
         if key in terms.tree:
             return f"{key} is the destination's to say"

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from dispatchd.compose.terms import terms_problem
 from dispatchd.config.document import Document
 from dispatchd.config.problems import Path, nearest, quoted
+from dispatchd.message import Terms
 from dispatchd.templates.markup import TYPES
 from dispatchd.templates.normal import NORMAL, normal_problems
 from dispatchd.templates.tree import leaves
@@ -52,6 +54,8 @@ def _template(document: Document, path: Path, variants: Any) -> None:
             document.add(place, "unknown type of destination", hint, of_key=True)
         elif not isinstance(tree, dict) or not tree:
             document.add(place, f"must be a mapping, in the terms of {variant}")
+        elif (problem := terms_problem(Terms(variant, tree))) is not None:
+            document.add(place, f"{variant} would not take it: {problem}")
         _texts(document, place, tree)
 
 

@@ -53,7 +53,7 @@ class Attempts:
     ) -> None:
         self._spec = spec
         self._sender = sender
-        self._contents = Contents(spec.destination, spec.courier, evaluator)
+        self._contents = Contents(spec, evaluator)
         self._clock = clock
         self._roll = roll
         self._tell = tell

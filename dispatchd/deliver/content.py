@@ -2,21 +2,22 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from dispatchd.compose import Courier, Speaks
-from dispatchd.deliver.spec import LaneLink, LinkTemplate, LinkTransform
+from dispatchd.compose import Speaks
+from dispatchd.deliver.spec import LaneLink, LaneSpec, LinkTemplate, LinkTransform
 from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Result, Value
 from dispatchd.evaluate.first_match import first_match
 from dispatchd.evaluate.frames import TEMPLATE
 from dispatchd.match import JsonataFilter, bindings_json, subject_json, template_names
-from dispatchd.message import Said, Terms
 from dispatchd.model import Delivery, ErrorClass, Event, Sent, Whose
 from dispatchd.reading.subject import subject_of
-from dispatchd.templates.normal import NORMAL, message_of, says_nothing
 from dispatchd.verify import document_json, is_form
+
+if TYPE_CHECKING:
+    from dispatchd.message import Said
 
 READ_HERE_MAX_BYTES: Final = 64 * 1024
 
@@ -30,7 +31,7 @@ class Content:
     """
 
     sent: Sent | None = None
-    said: Said | None = None
+    said: "Said | None" = None
     rule: str | None = None
     transform: str | None = None
     template: str | None = None
@@ -51,14 +52,22 @@ class Unsent:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unsayable:
+    """Why a destination cannot be told what a template said."""
+
+    why: str
+
+
 class Contents:
     """Makes the contents of one lane's attempts."""
 
-    __slots__ = ("_courier", "_destination", "_evaluator")
+    __slots__ = ("_courier", "_destination", "_evaluator", "_type")
 
-    def __init__(self, destination: str, courier: Courier, evaluator: Evaluator) -> None:
-        self._destination = destination
-        self._courier = courier
+    def __init__(self, spec: LaneSpec, evaluator: Evaluator) -> None:
+        self._destination = spec.destination
+        self._type = spec.type
+        self._courier = spec.courier
         self._evaluator = evaluator
 
     async def make(self, link: LaneLink, delivery: Delivery, event: Event) -> Content | Unsent:
@@ -84,11 +93,10 @@ class Contents:
         content = Content(sent, rule=rule, transform="as it was sent before")
         if sent.variant is None or sent.body is None:
             return content
-        said = said_of(sent.variant, sent.body)
-        why = self._refusal(said)
-        if why is None:
-            return replace(content, said=said, transform=None, template="as it was said before")
-        return Content(rule=rule, template=f"as it was said before: {_failed(why)}")
+        said = self._said(sent.variant, orjson.loads(sent.body))
+        if isinstance(said, Unsayable):
+            return Content(rule=rule, template=f"as it was said before: {_failed(said.why)}")
+        return replace(content, said=said, transform=None, template="as it was said before")
 
     async def _judged_afresh(self, link: LaneLink, event: Event) -> str | Fault | None:
         """Return the rule that chooses for a replay; whether to skip was asked at receipt."""
@@ -146,26 +154,25 @@ class Contents:
             case NoResult(reason=reason):
                 return replace(content, template=f"{template.name}: {_failed(reason)}")
             case Value(json=made):
-                tree = orjson.dumps(orjson.loads(made)["tree"])
-        said = said_of(template.variant, tree)
-        why = self._refusal(said)
-        if why is not None:
-            return replace(content, template=f"{template.name}: {_failed(why)}")
-        sent = Sent(tree, template.variant)
+                tree = orjson.loads(made)["tree"]
+        said = self._said(template.variant, tree)
+        if isinstance(said, Unsayable):
+            return replace(content, template=f"{template.name}: {_failed(said.why)}")
+        sent = Sent(orjson.dumps(tree), template.variant)
         return replace(content, sent=sent, said=said, template=f"{template.name}: applied")
 
-    def _refusal(self, said: Said) -> str | None:
-        if not isinstance(said, Terms) and says_nothing(said):
-            return "it says nothing"
+    def _said(self, variant: str, tree: Any) -> "Said | Unsayable":
+        """Read a rendered tree as what is said here."""
+        # Few destinations are spoken to: the others need none of this.
+        from dispatchd.evaluate.said import NORMAL, said_of, said_problem  # noqa: PLC0415
+
         if not isinstance(self._courier, Speaks):
-            return "this type of destination takes no template"
-        return self._courier.refusal(said)
-
-
-def said_of(variant: str, tree: bytes) -> Said:
-    """Read a rendered tree as what is said."""
-    read = orjson.loads(tree)
-    return message_of(read) if variant == NORMAL else Terms(variant, read)
+            return Unsayable("this type of destination takes no template")
+        if variant not in (NORMAL, self._type):
+            return Unsayable(f"it is in the terms of {variant}")
+        said = said_of(variant, tree)
+        why = said_problem(said)
+        return said if why is None else Unsayable(why)
 
 
 def _failed(why: str) -> str:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from dispatchd.compose.speaker import Speaker
-from dispatchd.compose.terms import lay, terms_problem
-from dispatchd.message import Message, Said, Terms
+from dispatchd.compose.terms import lay
+from dispatchd.message import Message, Said
 from dispatchd.model import Carried, Delivery, Event, Judged, Outcome
 from dispatchd.reading.content import JSON, read_content
 from dispatchd.reading.json_text import NotJson
@@ -55,10 +55,6 @@ class MessageCourier:
         if isinstance(said, Message):
             return self.speaker.say(said, _key(delivery), now_ms)
         return lay(self.speaker.say(PLACEHOLDER, _key(delivery), now_ms), said)
-
-    def refusal(self, said: Said) -> str | None:
-        """Say why the platform would not take this, None where it may."""
-        return terms_problem(said) if isinstance(said, Terms) else None
 
     def judge(self, outcome: Outcome, now_ms: int) -> Judged:
         """Say what an exchange means, by the platform's own terms."""

@@ -96,6 +96,7 @@ def lane_spec(config: Config, name: str) -> LaneSpec:
         gap_s=None if destination.rate_limit is None else 1 / destination.rate_limit.per_s,
         ordered=destination.ordered,
         hold_on_failed=destination.on_failed == "hold",
+        type=destination.type,
     )
 
 

@@ -6,6 +6,7 @@ import orjson
 
 from dispatchd.evaluate.evaluator import Evaluator, Fault, Value
 from dispatchd.evaluate.frames import TEMPLATE, template_source
+from dispatchd.evaluate.said import said_of, said_problem
 from dispatchd.match import bindings_json, template_names, wants_bindings
 from dispatchd.model import Event
 from dispatchd.templates.normal import variant_for
@@ -65,8 +66,12 @@ class WouldSend:
         )
         if isinstance(result, Value):
             tree = orjson.loads(result.json)["tree"]
-            return {"template": f"{name}: applied", "said": {"variant": variant, "tree": tree}}
-        why = f"failed, the destination's own wording sent: {result.reason}"
+            why = said_problem(said_of(variant, tree))
+            if why is None:
+                return {"template": f"{name}: applied", "said": {"variant": variant, "tree": tree}}
+        else:
+            why = result.reason
         if isinstance(result, Fault):
-            why = f"not rendered, to be tried again: {result.reason}"
-        return {"template": f"{name}: {why}", "said": None}
+            return {"template": f"{name}: not rendered, to be tried again: {why}", "said": None}
+        noted = f"{name}: failed, the destination's own wording sent: {why}"
+        return {"template": noted, "said": None}

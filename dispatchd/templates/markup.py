@@ -49,6 +49,16 @@ def html(text: str) -> str:
     return _html(plain(text))
 
 
+def chat(text: str) -> str:
+    """Part what would mention somebody; nothing else means anything."""
+    return _MENTION.sub(f"@{_NO_WIDTH}", plain(text))
+
+
+def chat_html(text: str) -> str:
+    """Escape for the HTML of a chat, mentions included: Telegram, Matrix."""
+    return _html(chat(text))
+
+
 def markdown(text: str) -> str:
     """Escape for Markdown with backslashes, mentions included: Discord, Mattermost, Teams."""
     text = _PUNCTUATION.sub(r"\\\1", plain(text))
@@ -129,6 +139,8 @@ SYNTAXES: Final[Mapping[str, Syntax]] = {
     "plain": Syntax(plain, _plain_link),
     "line": Syntax(one_line, _plain_link),
     "html": Syntax(html, _html_link),
+    "chat": Syntax(chat, _plain_link),
+    "chat_html": Syntax(chat_html, _html_link),
     "markdown": Syntax(markdown, _markdown_link),
     "slack": Syntax(slack, _slack_link),
     "googlechat": Syntax(googlechat, _googlechat_link),
@@ -139,16 +151,16 @@ SYNTAXES: Final[Mapping[str, Syntax]] = {
 TYPES: Final[Mapping[str, str]] = {
     "discord": "markdown",
     "slack": "slack",
-    "telegram": "plain",
+    "telegram": "chat",
     "googlechat": "googlechat",
     "msteams": "markdown",
     "mattermost": "markdown",
-    "matrix": "plain",
+    "matrix": "chat",
     "ntfy": "plain",
     "gotify": "plain",
     "pushover": "plain",
     "email": "plain",
-    "apprise": "plain",
+    "apprise": "chat",
 }
 # Keys whose values are written in another syntax than the rest, wherever they stand.
 _KEYS: Final[Mapping[str, str]] = {
@@ -163,7 +175,7 @@ _URL_ENDINGS: Final = ("_url", "Url", "_link")
 
 # Where a type's own terms turn to another markup, by what the tree says of itself.
 _TURNS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
-    "telegram": lambda tree: "html" if tree.get("parse_mode") == "HTML" else None,
+    "telegram": lambda tree: "chat_html" if tree.get("parse_mode") == "HTML" else None,
     "ntfy": lambda tree: "markdown" if tree.get("markdown") is True else None,
     "pushover": lambda tree: "html" if tree.get("html") in (1, True, "1") else None,
     "gotify": lambda tree: "markdown" if "markdown" in str(tree.get("extras")) else None,
@@ -178,7 +190,7 @@ def syntax_of(kind: str, tree: Any, path: Sequence[str | int]) -> str:
     keys = [step for step in path if isinstance(step, str)]
     key = keys[-1] if keys else ""
     if (own := _KEYS.get(key)) is not None:
-        return own
+        return f"chat_{own}" if own == "html" and TYPES.get(kind) == "chat" else own
     if key.endswith(_URL_ENDINGS):
         return "url"
     if kind == "googlechat" and "cardsV2" in keys:  # a card's text is a little HTML

@@ -52,6 +52,12 @@ REFUSED = {
     "slack: {blocks: [{text: {text: '{{ body.x | uper }}'}}]}": (
         "c.yaml:3: templates.t.slack.blocks[0].text.text: is not a valid template: No filter"
     ),
+    "slack: {username: x}": (
+        "c.yaml:3: templates.t.slack: slack would not take it: it has none of text, blocks,"
+    ),
+    "telegram: {html: x, chat_id: '1'}": (
+        "c.yaml:3: templates.t.telegram: telegram would not take it: chat_id is the destination's"
+    ),
     "slak: {text: x}": (
         'c.yaml:3: templates.t.slak: unknown type of destination; did you mean "slack"?'
     ),

@@ -113,9 +113,10 @@ def test_a_tree_may_say_otherwise_of_what_is_only_careful():
         ("discord", {"username": "x"}, "it has none of content"),
         ("discord", {"content": ""}, "it has none of content"),
         ("telegram", {"text": "x", "chat_id": "2"}, "chat_id is the destination's to say"),
+        ("email", {"subject": "x"}, "it has none of text, html"),
         ("ntfy", {"message": "x", "topic": "t"}, "topic is the destination's to say"),
-        ("webhook", {"x": 1}, "webhook has no terms of its own"),
-        ("slack", "x", "slack has no terms of its own"),
+        ("webhook", {"x": 1}, "webhook has no such terms"),
+        ("slack", "x", "slack has no such terms"),
     ],
 )
 def test_what_a_platform_would_not_take_is_told(kind, tree, why):
