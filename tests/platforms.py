@@ -293,7 +293,8 @@ PLATFORMS = {
         b'{"ok":true,"result":{"message_id":1}}',
     ),
     "googlechat": Platform(
-        "{type: googlechat, url: '{base}/v1/spaces/A/messages?key=k&token=t0k3n-of-chat', thread: x}",
+        "{type: googlechat, thread: x,"
+        " url: '{base}/v1/spaces/A/messages?key=k&token=t0k3n-of-chat'}",
         googlechat,
     ),
     "msteams": Platform("{type: msteams, url: '{base}/workflows/w?sig=Sekrit-Token1'}", msteams),
