@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from dispatchd.compose.terms import terms_problem
+from dispatchd.compose.terms import shape_problem
 from dispatchd.config.document import Document
 from dispatchd.config.problems import Path, nearest, quoted
 from dispatchd.message import Terms
@@ -54,7 +54,7 @@ def _template(document: Document, path: Path, variants: Any) -> None:
             document.add(place, "unknown type of destination", hint, of_key=True)
         elif not isinstance(tree, dict) or not tree:
             document.add(place, f"must be a mapping, in the terms of {variant}")
-        elif (problem := terms_problem(Terms(variant, tree))) is not None:
+        elif (problem := shape_problem(Terms(variant, tree))) is not None:
             document.add(place, f"{variant} would not take it: {problem}")
         _texts(document, place, tree)
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
+from jinja2 import Undefined
+
 # Of jinja2's: not those that make markup of their own (urlize, xmlattr), or chance (random).
 KEPT_FILTERS: Final = (
     "abs",
@@ -56,8 +58,6 @@ _ZONE_MAX_MIN: Final = 14 * 60
 
 def default(value: Any, other: Any = "", boolean: bool = False) -> Any:
     """Return `other` for what is not there or null; with `boolean` for what is empty, too."""
-    from jinja2 import Undefined  # noqa: PLC0415 - this module is asked for its names alone, too
-
     absent = isinstance(value, Undefined) or value is None
     return other if absent or (boolean and not value) else value
 

@@ -185,8 +185,10 @@ _TURNS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
 def syntax_of(kind: str, tree: Any, path: Sequence[str | int]) -> str:
     """Name the syntax of what stands at `path` in a tree in the terms of a type.
 
-    `default` and whatever is no type is plain.
+    `default` is plain but for its URL, and whatever is no type is plain throughout.
     """
+    if kind not in TYPES and kind != "default":
+        return "plain"
     keys = [step for step in path if isinstance(step, str)]
     key = keys[-1] if keys else ""
     if (own := _KEYS.get(key)) is not None:

@@ -38,7 +38,7 @@ OWN: dict[str, Any] = {
 async def attempted(
     start_daemon: StartDaemon, server: PlatformServer, template: dict[str, Any]
 ) -> dict[str, Any]:
-    keys = server.platform.keys.format(base=server.url)
+    keys = server.platform.keys.replace("{base}", server.url)
     written = orjson.dumps(template).decode()
     daemon = await start_daemon(CONFIG.format(template=written, keys=keys))
     await daemon.accepted(BODY, slug="gh", secret=None)
@@ -62,8 +62,7 @@ async def test_a_types_own_terms_break_out_of_nothing(
         pytest.skip("its server knows what its courier says alone")
     line = await attempted(start_daemon, server, {kind: OWN[kind]})
     assert line["template"] == "t: applied"
-    print(kind, server.breaches)
-    assert server.arrived
+    assert server.breaches == []
 
 
 async def test_what_is_too_long_in_its_terms_gives_way_to_own_wording(

@@ -132,6 +132,7 @@ PLACES = [
     ("email", {}, ("html",), "html"),
     ("default", {}, ("description",), "plain"),
     ("default", {}, ("url",), "url"),
+    ("command", {}, ("url",), "plain"),
 ]  # fmt: skip
 
 

@@ -141,6 +141,11 @@ def test_a_template_must_speak_to_the_type_it_is_used_for():
     assert [problem.message for problem in document.problems] == ["has neither default nor discord"]
 
 
+def test_a_template_may_be_longer_than_what_it_says():
+    text = "{{ body.x }}{# " + "a" * 2000 + " #}"
+    assert parse(template(f"discord: {{content: '{text}'}}")).templates["t"]
+
+
 def test_the_types_own_variant_goes_before_the_normal_form():
     variants = {"default": {}, "slack": {}}
     assert [variant_for(variants, kind) for kind in ("slack", "discord")] == ["slack", "default"]
