@@ -22,7 +22,7 @@ _HIDDEN: Final = re.compile(
 )
 _NO_WIDTH: Final = "\u200b"  # breaks a mention in two, and is not seen
 _PUNCTUATION: Final = re.compile(r"([\\`*_~|#<>\[\]()]|:(?=//))")
-_MENTION: Final = re.compile(r"(?<!\w)@(?=\w)")  # an e-mail address is none
+_MENTION: Final = re.compile(r"@(?=\w)")
 # A list, a quote or a heading begins at a line's first mark, or with a number.
 _LINE_START: Final = re.compile(r"^([ \t]*)([-+=])", re.MULTILINE)
 _NUMBERED: Final = re.compile(r"^([ \t]*\d+)(\.)(?=\s|$)", re.MULTILINE)

@@ -19,7 +19,6 @@ HOSTILE = {
             "\\<@\u200b123\\> \\<\\#1\\> \\<@&5\\> \\<:x:1\\> \\<t:1\\>",
         ),
         ("@everyone @here", "@\u200beveryone @\u200bhere"),
-        ("joe@example.com", "joe@example.com"),
         ("# h\n> q\n- l\n1. n\n+ p", "\\# h\n\\> q\n\\- l\n1\\. n\n\\+ p"),
         ("a\\*b", r"a\\\*b"),
         ("v1.2.3 at 12:30", "v1.2.3 at 12:30"),
@@ -42,7 +41,7 @@ HOSTILE = {
         ("\" onmouseover='x'", "&quot; onmouseover=&#x27;x&#x27;"),
         ("&lt;", "&amp;lt;"),
     ],
-    "chat": [("@room @joe <b> joe@h", "@\u200broom @\u200bjoe <b> joe@h")],
+    "chat": [("@room @joe <b> joe@h", "@\u200broom @\u200bjoe <b> joe@\u200bh")],
     "chat_html": [("@joe <b>", "@\u200bjoe &lt;b&gt;")],
     "plain": [
         ("<b> *x* @here", "<b> *x* @here"),
