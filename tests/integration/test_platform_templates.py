@@ -10,7 +10,7 @@ from test_platforms import PlatformServer, server
 
 __all__ = ["server"]  # a fixture
 
-BODY = orjson.dumps({"title": HOSTILE.replace("\ud800", ""), "long": "*x* @here <" * 3000})
+BODY = orjson.dumps({"title": HOSTILE.replace("\ud800", ""), "long": "*x* @here <" * 1000})
 CONFIG = """
 endpoints: {{gh: {{auth: none, event_type_path: title, destinations: [{{to: team, template: t}}]}}}}
 templates: {{t: {template}}}
@@ -25,13 +25,27 @@ NORMAL = {
     "fields": [{"name": "{{ body.title }}", "value": "{{ body.long }}"}] * 30,
 }
 OWN: dict[str, Any] = {
-    "discord": {"embeds": [{"title": "{{ body.title | truncate(80) }}", "url": "https://h/"}]},
-    "slack": {"text": "{{ body.title }}"},
+    "discord": {
+        "embeds": [
+            {
+                "title": "{{ body.title | truncate(80) }}",
+                "description": "{{ body.title }}",
+                "url": "https://h/",
+                "fields": [],
+                "color": 1,
+            }
+        ]
+    },
     "telegram": {"html": "<b>{{ body.title }}</b> {{ link('https://h/', body.title) }}"},
-    "mattermost": {"attachments": [{"fallback": "{{ body.title }}", "text": "{{ body.title }}"}]},
+    "mattermost": {
+        "attachments": [
+            dict.fromkeys(("title", "text", "fallback", "footer"), "{{ body.title }}")
+            | {"fields": [], "title_link": "", "color": "#123456"}
+        ]
+    },
     "ntfy": {"message": "{{ body.title }}", "title": "x", "priority": 3},
     "pushover": {"message": "{{ body.title }}", "title": "x"},
-    "matrix": {"html": "<b>{{ body.title }}</b>"},
+    "matrix": {"html": "<blockquote><strong>{{ body.title }}</strong></blockquote>"},
 }
 
 
