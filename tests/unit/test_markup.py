@@ -22,6 +22,7 @@ HOSTILE = {
         ("# h\n> q\n- l\n1. n\n+ p", "\\# h\n\\> q\n\\- l\n1\\. n\n\\+ p"),
         ("a\\*b", r"a\\\*b"),
         ("v1.2.3 at 12:30", "v1.2.3 at 12:30"),
+        ("![x](y) $a$", r"\!\[x\]\(y\) \$a\$"),
         ("https://evil.example", "https\\://evil.example"),
     ],
     "slack": [
