@@ -28,8 +28,9 @@ OWN: dict[str, Any] = {
     "discord": {
         "embeds": [
             {
-                "title": "{{ body.title | truncate(80) }}",
-                "description": "{{ body.title }}",
+                # `allowed_mentions` is what lets nobody be notified: an @ may stand there.
+                "title": "{{ body.title | replace('@', '') | truncate(80) }}",
+                "description": "{{ body.title | replace('@', '') }}",
                 "url": "https://h/",
                 "fields": [],
                 "color": 1,
