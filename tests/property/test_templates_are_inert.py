@@ -85,7 +85,7 @@ def test_slack_has_no_bracket_but_a_links(text: str, body: Any) -> None:
 def test_every_mark_of_markdown_has_a_backslash_of_its_own(text: str, body: Any) -> None:
     shown = rendered("discord", "content", text, body)
     if shown is not None and "link(" not in text:
-        bare = re.sub(r"\\[^0-9A-Za-z\s]", "x", shown)
+        bare = re.sub(r"\\[^0-9A-Za-z\s]", "·", shown)
         assert not re.search(r"[\\`*_~|#<>\[\]()]|://|@\w", bare), shown
         assert not re.search(r"^[ \t]*[-+=]", bare, re.MULTILINE) or "{{ loop" in text, shown
 
