@@ -1,7 +1,7 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
-from dispatchd.config.destination import TYPES
+from dispatchd.config.destination import TYPES, model_of
 from dispatchd.config.lane import LaneConfig
 from dispatchd.config.loading import (
     Outline,
@@ -56,5 +56,6 @@ __all__ = [
     "json_schema",
     "load",
     "load_outline",
+    "model_of",
     "parse",
 ]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from dispatchd.compose.speaker import Speaker
 from dispatchd.config.delivery import BreakerConfig, Retry, RetryConfig, SpacingRate
 from dispatchd.config.fields import PRESENT, DurationS, EventTypes, Switch, Whole
 from dispatchd.config.part import Part
@@ -73,6 +74,10 @@ class LaneConfig(Part):
     @property
     def safe_url(self) -> str:
         """What may be shown of where it is: scheme, host and port."""
+        raise NotImplementedError
+
+    def speaker(self, default_proxy: SecretStr | None) -> Speaker:
+        """Return what speaks there; `default_proxy` is what all destinations use."""
         raise NotImplementedError
 
     def secrets(self) -> Iterator[str]:
