@@ -1,7 +1,7 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
-from dispatchd.config.destination import TYPES
+from dispatchd.config.destination import TYPES, model_of
 from dispatchd.config.lane import LaneConfig
 from dispatchd.config.link import LinkConfig, RuleConfig
 from dispatchd.config.loading import (
@@ -59,5 +59,6 @@ __all__ = [
     "load",
     "load_outline",
     "load_templates",
+    "model_of",
     "parse",
 ]

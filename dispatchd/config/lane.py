@@ -1,10 +1,11 @@
 """What every destination has, whatever its type: what it wants, and how it is worked off."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from dispatchd.compose.speaker import Speaker
 from dispatchd.config.delivery import BreakerConfig, Retry, RetryConfig, SpacingRate
 from dispatchd.config.fields import PRESENT, DurationS, EventTypes, Switch, Whole
 from dispatchd.config.part import Part
@@ -14,6 +15,9 @@ from dispatchd.limits import Rate, read_rate
 
 class LaneConfig(Part):
     """A destination of any type. What it can be told differs, what is asked of it does not."""
+
+    if TYPE_CHECKING:
+        type: str  # each has its own word for itself
 
     event_types: EventTypes = Field(
         (), description="Globs (* and ?) of the event types it wants; none means all."
@@ -73,6 +77,10 @@ class LaneConfig(Part):
     @property
     def safe_url(self) -> str:
         """What may be shown of where it is: scheme, host and port."""
+        raise NotImplementedError
+
+    def speaker(self, default_proxy: SecretStr | None) -> Speaker:
+        """Return what speaks there; `default_proxy` is what all destinations use."""
         raise NotImplementedError
 
     def secrets(self) -> Iterator[str]:

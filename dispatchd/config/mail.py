@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from importlib.util import find_spec
 from ipaddress import ip_address
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
@@ -14,7 +14,15 @@ from dispatchd.config.reached import TlsConfig
 from dispatchd.config.spoken import Word, secrets_of
 from dispatchd.model import MailServer, Via
 
+Item = TypeVar("Item")
+MANY_MAX: Final = 50
 PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
+
+
+def _some(value: tuple[Item, ...]) -> tuple[Item, ...]:
+    if not 1 <= len(value) <= MANY_MAX:
+        raise ValueError(f"must name at least one, and at most {MANY_MAX}")
+    return value
 
 
 def _is_address(value: str) -> str:
@@ -51,7 +59,8 @@ class EmailConfig(LaneConfig):
     to: Annotated[
         tuple[Address, ...],
         BeforeValidator(one_or_more, json_schema_input_type=str | list[str]),
-    ] = Field(description="Whom it is for: an address, or a list.", min_length=1, max_length=50)
+        AfterValidator(_some),
+    ] = Field(description="Whom it is for: an address, or a list of up to 50.")
     max_in_flight: Whole = Field(2, ge=1, le=1024, description="How many mails are sent at once.")
     tls: Annotated[TlsConfig, EMPTY_MAPPING] = Field(
         default_factory=TlsConfig, description="How it proves itself, and dispatchd to it."
@@ -109,7 +118,8 @@ class AppriseConfig(LaneConfig):
     urls: Annotated[
         tuple[Annotated[Secret, AfterValidator(_is_service)], ...],
         BeforeValidator(one_or_more, json_schema_input_type=str | list[str]),
-    ] = Field(description="Apprise's URLs of the services, one or a list.", min_length=1)
+        AfterValidator(_some),
+    ] = Field(description="Apprise's URLs of the services, one or a list.")
     max_in_flight: Whole = Field(
         1, ge=1, le=16, description="How many notices are sent at once, each by a process."
     )

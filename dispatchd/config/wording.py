@@ -6,7 +6,7 @@ from typing import Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from dispatchd.config.destination import DEFAULT_TYPE, TYPES
+from dispatchd.config.destination import TYPES, UNKNOWN, kind_of, model_of
 from dispatchd.config.document import Document
 from dispatchd.config.problems import Path, nearest, quoted
 from dispatchd.config.values import Unquotable
@@ -33,37 +33,36 @@ _BOUNDS: Final = {  # the sentence, and what pydantic calls the number in it
     "string_too_long": ("must have at most {} characters", "max_length"),
 }
 _SCALARS: Final = (int, float, bool)
-_OF_TAG: Final = 2  # where pydantic puts the type: ("destinations", "team-chat", "discord", "url")
+_OF_DESTINATION: Final = 2  # ("destinations", "team-chat")
 
 
 def add_problems(error: ValidationError, document: Document, root: type[BaseModel]) -> None:
     """Add a problem to `document` for everything in `error`, none of them with a secret in it."""
     for detail in error.errors(include_url=False):
-        path, kind = _without_tag(detail["loc"])
+        path = detail["loc"]
+        model = _model(document, path)
         if detail["type"] == "missing":
             document.add(path, "is missing")
-        elif detail["type"] == "union_tag_not_found":
+        elif detail["type"] == UNKNOWN:
             _unknown_type(document, (*path, "type"), detail["input"]["type"])
         elif detail["type"] == "extra_forbidden":
-            known = known_keys(_annotation_at(root, path[:-1], kind))
+            known = known_keys(_annotation_at(root, path[:-1], model))
             document.add(path, "unknown key", nearest(str(path[-1]), known), of_key=True)
         else:
-            annotation = _annotation_at(root, path, kind)
+            annotation = _annotation_at(root, path, model)
             path = document.nearest_path(path)  # that of a key's own problem is the key's
             if not get_args(annotation):
-                annotation = _annotation_at(root, path, kind)
+                annotation = _annotation_at(root, path, model)
             shown = None if _secret(annotation) else document.shown.get(path)
             document.add(path, *_words(detail, shown, annotation))
 
 
-def _without_tag(path: Path) -> tuple[Path, str]:
-    """Return the path of a problem without the type of its destination, and that type.
-
-    Pydantic puts it behind the destination's name, where the config has nothing.
-    """
-    if len(path) > _OF_TAG and path[0] == "destinations" and path[_OF_TAG] in TYPES:
-        return (*path[:_OF_TAG], *path[_OF_TAG + 1 :]), str(path[_OF_TAG])
-    return path, DEFAULT_TYPE
+def _model(document: Document, path: Path) -> type[BaseModel] | None:
+    """Return the model of the destination that `path` leads into; None where it leads elsewhere."""
+    if len(path) < _OF_DESTINATION or path[0] != "destinations":
+        return None
+    kind = kind_of(document.value["destinations"][path[1]])
+    return model_of(kind) if isinstance(kind, str) and kind in TYPES else None
 
 
 def _unknown_type(document: Document, path: Path, written: Any) -> None:
@@ -119,10 +118,10 @@ def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _annotation_at(annotation: Any, path: Path, kind: str) -> Any:
+def _annotation_at(annotation: Any, path: Path, model: type[BaseModel] | None) -> Any:
     """Return the type that the config has at `path`, None where it has nothing.
 
-    `kind` is the type of the destination in it, if there is one.
+    `model` is that of the destination in it, if there is one.
     """
     for depth, part in enumerate(path):
         if _is_section(annotation):
@@ -133,8 +132,8 @@ def _annotation_at(annotation: Any, path: Path, kind: str) -> Any:
             index = 1 if get_origin(annotation) is dict else 0
             annotation = arguments[index] if arguments else None
         annotation = _bare(annotation)
-        if depth == 1 and path[0] == "destinations":
-            annotation = TYPES[kind]
+        if depth == 1 and model is not None:
+            annotation = model
     return annotation
 
 
