@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from dispatchd.compose.terms import shape_problem
 from dispatchd.config.document import Document
 from dispatchd.config.problems import Path, nearest, quoted
 from dispatchd.message import Terms
@@ -54,9 +53,17 @@ def _template(document: Document, path: Path, variants: Any) -> None:
             document.add(place, "unknown type of destination", hint, of_key=True)
         elif not isinstance(tree, dict) or not tree:
             document.add(place, f"must be a mapping, in the terms of {variant}")
-        elif (problem := shape_problem(Terms(variant, tree))) is not None:
-            document.add(place, f"{variant} would not take it: {problem}")
+        else:
+            _terms(document, place, Terms(variant, tree))
         _texts(document, place, tree)
+
+
+def _terms(document: Document, place: Path, terms: Terms) -> None:
+    from dispatchd.compose.terms import shape_problem  # noqa: PLC0415 - few configs have such terms
+
+    problem = shape_problem(terms)
+    if problem is not None:
+        document.add(place, f"{terms.type} would not take it: {problem}")
 
 
 def _texts(document: Document, path: Path, tree: Any) -> None:
