@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from dispatchd.compose.speaker import Speaker
-from dispatchd.compose.terms import lay
 from dispatchd.message import Message, Said
 from dispatchd.model import Carried, Delivery, Event, Judged, Outcome
 from dispatchd.reading.content import JSON, read_content
@@ -54,6 +53,8 @@ class MessageCourier:
         """Compose what a template says, in the attempt that began at `now_ms` (Unix ms)."""
         if isinstance(said, Message):
             return self.speaker.say(said, _key(delivery), now_ms)
+        from dispatchd.compose.terms import lay  # noqa: PLC0415 - few templates have such terms
+
         return lay(self.speaker.say(PLACEHOLDER, _key(delivery), now_ms), said)
 
     def judge(self, outcome: Outcome, now_ms: int) -> Judged:
