@@ -12,10 +12,16 @@ within an embed get no preview.
 
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from dispatchd.compose.courier import judge_http
-from dispatchd.compose.speaker import Reach, Speaker, answered, json_request, told_to_wait
+from dispatchd.compose.speaker import (
+    Reach,
+    Speaker,
+    answered,
+    json_request,
+    told_to_wait,
+    with_query,
+)
 from dispatchd.compose.text import (
     backslashed,
     fields_of,
@@ -58,12 +64,8 @@ class DiscordSpeaker(Speaker):
             "embeds": [embed(message)],
             "allowed_mentions": {"parse": []},
         }
-        parts = urlsplit(self.url)
-        query = dict(parse_qsl(parts.query)) | {"wait": "true"}
-        if self.thread is not None:
-            query["thread_id"] = self.thread
-        url = parts._replace(query=urlencode(query)).geturl()
-        return json_request(url, document, self.reach)
+        thread = {} if self.thread is None else {"thread_id": self.thread}
+        return json_request(with_query(self.url, wait="true", **thread), document, self.reach)
 
     def judge(self, outcome: Outcome, now_ms: int) -> Judged:
         """Judge by the status; of a 429 the body says how long, of a 404 whether it is gone."""

@@ -11,9 +11,8 @@ message's own text, and there is none, but for the fallback, where it is parted.
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from dispatchd.compose.speaker import Reach, Speaker, json_request, within
+from dispatchd.compose.speaker import Reach, Speaker, json_request, with_query, within
 from dispatchd.compose.text import (
     ZERO_WIDTH,
     Spell,
@@ -43,12 +42,10 @@ class GoogleChatSpeaker(Speaker):
 
     def say(self, message: Message, key: str, now_ms: int) -> Request:
         """Compose the message."""
-        parts = urlsplit(self.url)
-        query = dict(parse_qsl(parts.query))
+        url, thread = self.url, {}
         if self.thread is not None:
-            query["messageReplyOption"] = "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"
-        thread = {} if self.thread is None else {"thread": {"threadKey": self.thread}}
-        url = parts._replace(query=urlencode(query)).geturl()
+            url = with_query(url, messageReplyOption="REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD")
+            thread = {"thread": {"threadKey": self.thread}}
         body = within(MESSAGE_MAX_BYTES, lambda most: {**_card(message, most), **thread})
         return json_request(url, body, self.reach)
 

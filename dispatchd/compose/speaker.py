@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import orjson
 
@@ -63,6 +64,15 @@ def json_request(
     always = [("User-Agent", USER_AGENT), ("Accept-Encoding", "identity"), ("Content-Type", JSON)]
     body = document if isinstance(document, bytes) else orjson.dumps(document)
     return Request(method, url, [*always, *headers], body, reach.timeout_s, reach.via)
+
+
+def with_query(url: str, **parameters: str) -> str:
+    """Return `url` as it is written, and behind it those `parameters` that it does not name."""
+    named = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    added = urlencode({name: value for name, value in parameters.items() if name not in named})
+    if not added:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{added}"
 
 
 def within(most_bytes: int, document: Callable[[int], Mapping[str, Any]]) -> bytes:

@@ -25,7 +25,6 @@ _HIDDEN: Final = re.compile(
 )
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _ENDS: Final = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-_BLANK_LINES: Final = re.compile(r"\n\s*\n\s*\n")
 _URL_SAFE: Final = "%/:=&?~#+!$,;-._"  # no @: what shows the URL might see a mention
 _MENTION: Final = re.compile(r"@(?=\w)")
 
@@ -38,7 +37,13 @@ def one_line(text: str) -> str:
 def lines(text: str) -> str:
     """Return `text` with its line breaks as line feeds, no more than one line blank at once."""
     text = _SURROGATES.sub("\ufffd", _HIDDEN.sub("", _ENDS.sub("\n", text)))
-    return _BLANK_LINES.sub("\n\n", text).strip()
+    kept: list[str] = []
+    for line in text.split("\n"):
+        if line.strip():
+            kept.append(line.rstrip())
+        elif kept and kept[-1]:
+            kept.append("")
+    return "\n".join(kept).strip()
 
 
 def as_it_is(text: str) -> str:

@@ -1,5 +1,6 @@
 """Destinations that carry themselves: email, apprise."""
 
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -14,6 +15,7 @@ from dispatchd.config.reached import TlsConfig
 from dispatchd.config.spoken import Word, secrets_of
 from dispatchd.model import MailServer, Via
 
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}", re.ASCII)
 Item = TypeVar("Item")
 MANY_MAX: Final = 50
 PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
@@ -35,6 +37,13 @@ def _is_address(value: str) -> str:
     return value
 
 
+def _is_host(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        raise ValueError("is neither a name nor an address; the port is a key of its own")
+    return value
+
+
+Host = Annotated[str, AfterValidator(_is_host)]
 Address = Annotated[Word, AfterValidator(_is_address)]
 
 
@@ -42,7 +51,7 @@ class EmailConfig(LaneConfig):
     """Mail, by a server that takes it on."""
 
     type: Literal["email"] = Field(description="What kind of destination it is.")
-    host: Word = Field(description="The mail server that takes it on, smtp.example.com.")
+    host: Host = Field(description="The mail server that takes it on, smtp.example.com.")
     port: Annotated[Whole | None, PRESENT] = Field(
         None, ge=1, le=65535, description="By default 587, with security: tls 465, with none 25."
     )

@@ -1,5 +1,6 @@
 """Words for whatever has none of its own: what most bodies call their title, text and link."""
 
+import re
 from typing import Any, Final
 
 from dispatchd.message import Field, Message
@@ -20,12 +21,19 @@ _TITLES: Final = ("title", "subject", "summary", "headline", "name", "data.title
 _TEXTS: Final = ("description", "message", "text", "body", "content", "details", "data.message")
 _LINKS: Final = ("html_url", "web_url", "url", "link", "permalink", "href", "data.url")
 _STATES: Final = ("status", "state", "level", "severity", "result", "outcome", "data.status")
+_TYPES: Final = ("event_type", "eventType", "event", "type", "topic", "webhookEvent")
+# What proves a sender may stand in its body, and is nothing to be read out.
+_SECRET: Final = re.compile(
+    r"token|secret|signature|passw|api_?key|authori[sz]ation|credential|cookie|session|private",
+    re.IGNORECASE,
+)
 _SIZES: Final = ((1024 * 1024, "MiB"), (1024, "KiB"))
 
 
 def words(event: Event, document: Any, body: bytes) -> Message:
     """Say what can be said of any event."""
-    happened = capitalised(plain_words(event.event_type or "")) or "Event"
+    kind = event.event_type or first(document, *_TYPES)
+    happened = capitalised(plain_words(kind.replace(".", " "))) or "Event"
     if isinstance(document, list) and len(document) == 1:
         document = document[0]
     if not isinstance(document, dict):
@@ -33,13 +41,18 @@ def words(event: Event, document: Any, body: bytes) -> Message:
         return Message(title=f"{happened} at {event.endpoint}", description=described)
     title = first(document, *_TITLES)
     state = first(document, *_STATES)
-    told = {title, first(document, *_TEXTS, most=DESCRIPTION_MAX_CHARS), first(document, *_LINKS)}
+    told = {
+        kind,
+        title,
+        first(document, *_TEXTS, most=DESCRIPTION_MAX_CHARS),
+        first(document, *_LINKS),
+    }
     return Message(
         title=title or joined(happened, "at", event.endpoint),
-        description=first(document, *_TEXTS, most=DESCRIPTION_MAX_CHARS),
+        description=described,
         url=first(document, *_LINKS, most=2048) or None,
         fields=_fields(document, told),
-        kind=kind_of(state, kind_of((event.event_type or "").rpartition(".")[2])),
+        kind=kind_of(state, kind_of(kind.rpartition(".")[2])),
     )
 
 
@@ -48,7 +61,7 @@ def _fields(document: dict[str, Any], told: set[str]) -> tuple[Field, ...]:
     found: list[Field] = []
     for name, value in document.items():
         said = spoken(value)
-        if said and said not in told and value is not None:
+        if said and said not in told and not _SECRET.search(name):
             found.append(Field(capitalised(plain_words(name[:60])), said))
             if len(found) == FIELDS_MAX:
                 break

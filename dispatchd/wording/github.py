@@ -7,7 +7,6 @@ from dispatchd.message import Kind, Message
 from dispatchd.wording.said import (
     DESCRIPTION_MAX_CHARS,
     ITEMS_MAX,
-    capitalised,
     count,
     fields,
     first,
@@ -41,9 +40,9 @@ _GOOD: Final = frozenset({"closed", "published", "resolved", "fixed", "completed
 
 def words(event_type: str, document: Any) -> Message | None:
     """Word an event by its type."""
-    repository = text(document, "repository", "full_name") or first(
-        document, "organization.login", "sender.login"
-    )
+    repository = first(document, "repository.full_name", "organization.login", "sender.login")
+    if not repository and event_type != "ping":
+        return None
     if event_type in _SUBJECTS:
         return _subject(event_type, document, repository)
     if event_type in _RUNS:
@@ -52,9 +51,11 @@ def words(event_type: str, document: Any) -> Message | None:
     return (special or _any)(event_type, document, repository)
 
 
-def _subject(event_type: str, document: Any, repository: str) -> Message:
+def _subject(event_type: str, document: Any, repository: str) -> Message | None:
     key, called = _SUBJECTS[event_type]
     about = members(document, key)
+    if not about:
+        return None
     action = plain_words(text(document, "action"))
     if event_type == "pull_request" and action == "closed" and text(about, "merged") == "yes":
         action = "merged"
@@ -70,7 +71,7 @@ def _subject(event_type: str, document: Any, repository: str) -> Message:
     described = text(comment or about, "body", most=DESCRIPTION_MAX_CHARS)
     wanted = bool(comment) or action in ("opened", "reopened", "edited", "ready for review")
     return Message(
-        title=f"{repository}: {happened}: {text(about, 'title')}",
+        title=joined(repository, happened, text(about, "title"), by=": "),
         description=described if wanted else "",
         url=text(comment, "html_url", most=2048) or text(about, "html_url", most=2048),
         fields=fields(
@@ -91,8 +92,10 @@ def _kind(action: str, state: str) -> Kind:
     return kind_of(state)
 
 
-def _run(key: str, document: Any, repository: str) -> Message:
+def _run(key: str, document: Any, repository: str) -> Message | None:
     run = members(document, key)
+    if not run:
+        return None
     conclusion = text(run, "conclusion")
     name = first(run, "name", "app.name") or plain_words(key)
     return Message(
@@ -207,7 +210,7 @@ def _alert(event_type: str, document: Any, repository: str) -> Message:
 
 def _ping(_: str, document: Any, repository: str) -> Message:
     return Message(
-        title=f"{repository}: the webhook works",
+        title=joined(repository, "the webhook works", by=": "),
         description=text(document, "zen"),
         url=text(document, "repository", "html_url", most=2048),
         kind=Kind.SUCCESS,
@@ -217,9 +220,8 @@ def _ping(_: str, document: Any, repository: str) -> Message:
 def _any(event_type: str, document: Any, repository: str) -> Message:
     """Word an event of any other type: what it is called, and what was done."""
     happened = joined(plain_words(event_type) or "event", plain_words(text(document, "action")))
-    title = f"{repository}: {happened}" if repository else capitalised(happened)
     return Message(
-        title=title,
+        title=f"{repository}: {happened}",
         url=text(document, "repository", "html_url", most=2048),
         fields=fields(("By", text(document, "sender", "login"))),
     )

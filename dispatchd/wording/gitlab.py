@@ -7,7 +7,6 @@ from dispatchd.message import Kind, Message
 from dispatchd.wording.said import (
     DESCRIPTION_MAX_CHARS,
     ITEMS_MAX,
-    capitalised,
     count,
     fields,
     first,
@@ -41,7 +40,7 @@ def words(event_type: str, document: Any) -> Message | None:
     """Word an event by its kind."""
     kind = text(document, "object_kind") or event_type
     project = first(document, "project.path_with_namespace", "project_name", "project.name")
-    return _BY_KIND.get(kind, _any)(kind, document, project)
+    return _BY_KIND.get(kind, _any)(kind, document, project) if project else None
 
 
 def _push(kind: str, document: Any, project: str) -> Message:
@@ -74,7 +73,9 @@ def _subject(kind: str, document: Any, project: str) -> Message:
     sign, called = ("!", "merge request") if kind == "merge_request" else ("#", "issue")
     action = _ACTIONS.get(text(about, "action"), text(about, "action") or text(about, "state"))
     return Message(
-        title=f"{project}: {called} {sign}{text(about, 'iid')} {action}: {text(about, 'title')}",
+        title=joined(
+            project, f"{called} {sign}{text(about, 'iid')} {action}", text(about, "title"), by=": "
+        ),
         description=(
             text(about, "description", most=DESCRIPTION_MAX_CHARS)
             if action in ("opened", "reopened")
@@ -137,7 +138,7 @@ def _release(_: str, document: Any, project: str) -> Message:
 def _any(kind: str, document: Any, project: str) -> Message:
     happened = joined(plain_words(kind) or "event", text(document, "object_attributes", "action"))
     return Message(
-        title=f"{project}: {happened}" if project else capitalised(happened),
+        title=f"{project}: {happened}",
         url=first(document, "object_attributes.url", most=2048) or _home(document),
         fields=fields(("By", first(document, "user.name", "user_name", "user.username"))),
     )

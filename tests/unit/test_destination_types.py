@@ -58,6 +58,7 @@ def test_a_platforms_rate_is_the_default_and_can_be_changed() -> None:
         ("{type: ntfy, topic: a, priority: 9}", "d.priority: must be at most 5"),
         ("{type: gotify, url: 'http://h', token: ''}", "d.token: must not be empty"),
         ("{type: pushover, token: a, user: b, priority: 2}", "d.priority: must be at most 1"),
+        ("{type: email, host: 'h:25', from: a@b.c, to: a@b.c}", "d.host: is neither a name"),
         ("{type: email, host: h, from: ops, to: a@b.c}", "d.from: is no address; write"),
         ("{type: email, host: h, from: a@b.c, to: []}", "d.to: must name at least one"),
         ("{type: email, host: h, from: 'a@b.c\\nBcc: x', to: a@b.c}", "d.from: "),

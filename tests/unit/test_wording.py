@@ -258,6 +258,14 @@ def test_anything_else() -> None:
     assert facts(message) == {"Status": "failed", "Took s": "12.5", "Dry": "no"}
     assert said({"a": 1}, "order_created").title == "Order created at my-slug"
     assert said({"a": 1}).title == "Event at my-slug"
+    assert said({"type": "order.created", "id": 7}).title == "Order created at my-slug"
+
+
+@pytest.mark.parametrize(
+    "name", ["token", "Signature", "client_secret", "apiKey", "password", "X-Session", "api_key"]
+)
+def test_what_proves_a_sender_is_not_read_out(name: str) -> None:
+    assert facts(said({name: "hunter2", "n": 1})) == {"N": "1"}
 
 
 @pytest.mark.parametrize(
@@ -286,3 +294,9 @@ def test_github_is_known_by_its_header_too() -> None:
     headers = (("X-GitHub-Event", "star"),)
     message = said({"repository": REPOSITORY}, "star", headers=headers)
     assert message.title == "octo/repo: star"
+
+
+@pytest.mark.parametrize("provider", ["github", "gitlab", "stripe"])
+def test_what_is_none_of_its_senders_is_worded_as_anything_else(provider: str) -> None:
+    message = said({"title": "Hello", "n": 1}, "issues", provider)
+    assert (message.title, facts(message)) == ("Hello", {"N": "1"})

@@ -356,10 +356,7 @@ def test_what_would_be_said(explaining):
         "title": "It is \x1b[31mdone",
         "description": "",
         "url": None,
-        "fields": [
-            {"name": "Status", "value": "failed"},
-            {"name": "Action", "value": "opened"},
-        ],
+        "fields": [{"name": "Status", "value": "failed"}],
         "kind": "failure",
         "footer": "my-slug · opened",
     }
