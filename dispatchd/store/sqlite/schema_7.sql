@@ -1,4 +1,4 @@
--- Schema version 6.
+-- Schema version 7.
 
 -- The rule of the link that chose what is sent; NULL where none did.
 ALTER TABLE deliveries ADD COLUMN rule TEXT;
