@@ -11,7 +11,6 @@ from typing import Any, Final
 from aiohttp import web
 
 from dispatchd import __version__
-from dispatchd.certificates import FetchedCertificates
 from dispatchd.clock import Clock, SystemClock
 from dispatchd.deliver.lane import LaneTools
 from dispatchd.deliver.lanes import Lanes
@@ -21,6 +20,7 @@ from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
 from dispatchd.log_facts import log_watcher
+from dispatchd.pinned import PinnedDocuments
 from dispatchd.plan import Plan
 from dispatchd.reading.reader import Reader
 from dispatchd.receive.client_ip import ClientIp
@@ -112,8 +112,8 @@ class App:
             room=Room(len(plan.lanes)),
         )
         lanes = self._lanes = Lanes(list(plan.lanes.values()), tools)
-        certificates = FetchedCertificates()
-        self._exit.push_async_callback(certificates.close)
+        documents = PinnedDocuments()
+        self._exit.push_async_callback(documents.close)
         reader = Reader()
         self._exit.push_async_callback(reader.close)
         self._receiver = Receiver(
@@ -121,14 +121,15 @@ class App:
                 plan.routes.values(),
                 ClientIp(plan.trusted_proxies, unix=plan.listen.path is not None),
                 plan.max_body_bytes,
-                certificates,
+                documents,
             ),
-            judge=Judge(certificates, evaluator, reader),
+            judge=Judge(documents, evaluator, reader),
             store=store,
             health=self._health,
             clock=self._clock,
             tell=tools.tell,
             takers=lanes,
+            visitor=documents,
         )
         connections = Connections(
             plan.max_connections, plan.max_connections_per_client, plan.trusted_proxies

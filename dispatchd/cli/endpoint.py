@@ -72,6 +72,10 @@ def _proof(config: "Config", endpoint: "EndpointConfig") -> str:
         ways.append("a signature by its secret" if count == 1 else f"one by any of {count} secrets")
     if endpoint.public_key:
         ways.append("a signature that its public key proves")
+    if endpoint.jwt:
+        ways.append("a JSON Web Token")
+    if endpoint.topic:
+        ways.append("a signature of Amazon SNS for its topic")
     if endpoint.webhook_id:
         ways.append("a signature by PayPal's certificate")
     if keys:

@@ -2,6 +2,7 @@
 
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
 from dispatchd.config.destination import DestinationConfig, TlsConfig
+from dispatchd.config.jwt import BodyHashConfig, JwtConfig
 from dispatchd.config.loading import (
     Outline,
     check_without_references,
@@ -29,12 +30,14 @@ from dispatchd.model import Listen
 __all__ = [
     "AdminConfig",
     "ApiKeyConfig",
+    "BodyHashConfig",
     "BreakerConfig",
     "Config",
     "ConfigProblems",
     "DestinationConfig",
     "EndpointConfig",
     "IdempotencyConfig",
+    "JwtConfig",
     "LinkConfig",
     "Listen",
     "Outline",

@@ -18,7 +18,7 @@ from dispatchd.config.values import read_listen
 from dispatchd.model import Listen
 from dispatchd.verify import missing_keys, provider_names, template_headers
 
-_KEYS: Final = ("secret", "public_key", "verify_token", "webhook_id", "url")
+_KEYS: Final = ("secret", "public_key", "verify_token", "webhook_id", "url", "topic", "jwt")
 
 
 def check_rules(document: Document) -> None:
@@ -142,13 +142,15 @@ def _authentication(
             nearest(provider if shown else "", provider_names()),
         )
     elif provider == "generic":
-        if not has_api_keys and not any(key in endpoint for key in ("auth", "secret", "signature")):
+        if not has_api_keys and not any(
+            key in endpoint for key in ("auth", "secret", "signature", "jwt")
+        ):
             document.add(
                 path,
                 "has no secret, and there are no api_keys",
                 "set a secret, or write auth: none to accept webhooks from anybody",
             )
-    elif "auth" not in endpoint and "signature" not in endpoint:
+    elif not any(key in endpoint for key in ("auth", "signature", "jwt")):
         given = {"url", *(key for key in _KEYS if key in endpoint)}  # the URL has its own rule
         for sentence in missing_keys(provider, given):
             document.add(path, sentence)

@@ -23,6 +23,7 @@ from dispatchd.config.fields import (
     Secret,
     one_or_more,
 )
+from dispatchd.config.jwt import JwtConfig
 from dispatchd.config.part import Part
 from dispatchd.config.values import check_header_token
 from dispatchd.limits import Rate, read_rate
@@ -31,6 +32,7 @@ from dispatchd.verify import (
     Auth,
     SignatureSpec,
     covers_url,
+    is_for_url,
     public_url_problem,
 )
 
@@ -171,6 +173,13 @@ class SenderConfig(Part):
     signature: Annotated[SignatureConfig | None, PRESENT] = Field(
         None, description="A signature scheme of your own, in place of a provider."
     )
+    topic: Annotated[
+        tuple[str, ...],
+        BeforeValidator(one_or_more, json_schema_input_type=str | list[str]),
+    ] = Field((), description="The ARN of the SNS topic that may send, or a list of them.")
+    jwt: Annotated[JwtConfig | None, PRESENT] = Field(
+        None, description="How a JSON Web Token proves the sender; a provider's is completed by it."
+    )
     auth: Annotated[Literal["none"] | None, PRESENT] = Field(
         None, description="none lets anyone in; it must be written out."
     )
@@ -196,7 +205,7 @@ class SenderConfig(Part):
         (), description="Addresses or networks that may send; none means all."
     )
 
-    @field_validator("secret", "public_key")
+    @field_validator("secret", "public_key", "topic")
     @classmethod
     def _some_at_all(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if not value:
@@ -218,6 +227,8 @@ class SenderConfig(Part):
             webhook_id=self.webhook_id,
             url=self.url or built_url,
             signature=None if own is None else SignatureSpec(**own.model_dump()),
+            topics=self.topic,
+            jwt=None if self.jwt is None else self.jwt.spec(),
             api_keys=api_keys,
             open_to_all=self.auth == "none",
             forms=self.body != "json",
@@ -238,4 +249,6 @@ def needs_public_url(endpoint: dict[str, Any]) -> bool:
     provider = endpoint.get("provider")
     if not isinstance(provider, str):
         return False
-    return covers_url(provider)
+    jwt = endpoint.get("jwt")
+    own_audience = isinstance(jwt, dict) and jwt.get("audience") is not None
+    return covers_url(provider) or (is_for_url(provider) and not own_audience)

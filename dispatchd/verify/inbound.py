@@ -61,11 +61,17 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a handshake is answered with; always sent with `X-Content-Type-Options: nosniff`."""
+    """What a handshake is answered with; always sent with `X-Content-Type-Options: nosniff`.
+
+    `visit` is a pinned URL that must be fetched before, for what that does there, and `note` is
+    then for the log.
+    """
 
     status: int
     content_type: str
     body: bytes
+    visit: str = ""
+    note: str = ""
 
 
 class Check(Protocol):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dispatchd.verify import handshake as shake
+from dispatchd.verify import sns
+from dispatchd.verify.jwt_spec import BodyHash, JwtSpec
 from dispatchd.verify.places import (
     Place,
     either,
@@ -30,7 +32,8 @@ class Provider:
     one must be given, `also` those that must all be; `forms` says that it may send forms, so
     that `body: form` is implied; `every` that each signature present must be right, not only
     the strongest; `gets` that its handshake comes as a GET; `remembers` that its signature covers
-    its delivery id and not the body, so that each id must be remembered.
+    its delivery id and not the body, so that each id must be remembered; `jwt` how its tokens
+    prove it, which the endpoint's own `jwt` completes.
     """
 
     schemes: tuple[Scheme, ...] = ()
@@ -44,6 +47,7 @@ class Provider:
     forms: bool = False
     every: bool = False
     remembers: bool = False
+    jwt: JwtSpec | None = None
 
 
 _HUB_256: Final = "X-Hub-Signature-256"
@@ -175,7 +179,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
     ),
     "jira": Provider(
         schemes=(Scheme("jira", header="X-Hub-Signature", prefix="sha256="),),
-        coded=("jwt",),
+        coded=("atlassian",),
         event_type=field("webhookEvent"),
         delivery_id=header("X-Atlassian-Webhook-Identifier"),
     ),
@@ -269,6 +273,47 @@ PROVIDERS: Final[dict[str, Provider]] = {
         forms=True,
         remembers=True,
     ),
+    "google-pubsub": Provider(  # push subscriptions with authentication
+        jwt=JwtSpec(
+            jwks="https://www.googleapis.com/oauth2/v3/certs",
+            issuers=("https://accounts.google.com", "accounts.google.com"),
+            algorithms=("RS256",),
+            claims={"email_verified": True},
+            # Anybody's subscription can ask for this audience; only the account is the sender's.
+            must_name=("email",),
+            for_url=True,
+        ),
+        needs=frozenset({"jwt"}),
+        event_type=either(
+            field("message.attributes.eventType"), field("message.attributes.ce-type")
+        ),
+        delivery_id=either(field("message.messageId"), header("X-Goog-PubSub-Message-Id")),
+    ),
+    "fusionauth": Provider(
+        jwt=JwtSpec(
+            header="X-FusionAuth-Signature-JWT",
+            body_hash=BodyHash("request_body_sha256", "base64"),
+        ),
+        needs=frozenset({"secret", "public_key", "jwt"}),
+        event_type=field("event.type"),
+        delivery_id=field("event.id"),
+    ),
+    "netlify": Provider(
+        jwt=JwtSpec(
+            header="X-Webhook-Signature",
+            issuers=("netlify",),
+            algorithms=("HS256",),
+            body_hash=BodyHash("sha256"),
+        ),
+        event_type=header("X-Netlify-Event"),
+    ),
+    "aws-sns": Provider(
+        coded=("sns",),
+        needs=frozenset({"topic"}),
+        event_type=sns.sns_type,
+        delivery_id=field("MessageId"),
+        handshake=sns.confirmation,
+    ),
 }
 
 ALIASES: Final = {
@@ -298,6 +343,12 @@ def covers_url(name: str) -> bool:
     """Whether a provider's signature covers the URL that it posts to."""
     provider = provider_named(name)
     return provider is not None and "url" in provider.also
+
+
+def is_for_url(name: str) -> bool:
+    """Whether a provider's tokens are for the URL that it posts to, unless it is told otherwise."""
+    provider = provider_named(name)
+    return provider is not None and provider.jwt is not None and provider.jwt.for_url
 
 
 def provider_named(name: str) -> Provider | None:

@@ -30,7 +30,7 @@ LAYERS = {
     "config": 2,
     "store": 2,
     "send": 2,
-    "certificates": 2,
+    "pinned": 2,
     "evaluate": 2,
     "listen": 2,
     "log": 2,

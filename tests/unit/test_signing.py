@@ -13,6 +13,7 @@ from dispatchd.verify import (
     Draft,
     Genuine,
     Inbound,
+    JwtSpec,
     Rejected,
     SignatureSpec,
     compile_verifier,
@@ -28,6 +29,8 @@ URL = "https://hooks.example.com/hooks/a"
 PUBLIC = {
     "discord": {"public_keys": ("ab" * 32,)},
     "paypal": {"webhook_id": "8PT597110X687430LKGECATA"},
+    "google-pubsub": {"jwt": JwtSpec(claims={"email": "a@b.example"}), "url": URL},
+    "aws-sns": {"topics": ("arn:aws:sns:us-east-1:123456789012:orders",)},
 }
 EXTRA = {
     "twilio": {"url": URL},

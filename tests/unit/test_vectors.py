@@ -62,7 +62,7 @@ OTHER_WORDS = {
     ("mailgun", "doubled"): "two signatures",
     ("paypal", "rotation"): "certificate rogue",
 }
-UNTIMED = {"generic", "github", "bitbucket", "shopify", "twilio", "square", "meta", "x"}
+UNTIMED = {"netlify", "generic", "github", "bitbucket", "shopify", "twilio", "square", "meta", "x"}
 
 
 @pytest.mark.parametrize("provider", reading.PROVIDERS)

@@ -2,9 +2,12 @@
 
 from cases_body import bitbucket, generic, github, meta, shopify, square, x
 from cases_coded import jira, paypal, twilio
+from cases_jwt import fusionauth, google_pubsub, netlify
+from cases_sns import aws_sns
 from cases_timed import discord, gitlab, linear, mailgun, slack, standard_webhooks, stripe, zoom
 
 ALL = (
     generic, github, gitlab, bitbucket, slack, stripe, shopify, linear, standard_webhooks, twilio,
-    jira, discord, square, paypal, zoom, meta, x, mailgun,
+    jira, discord, square, paypal, zoom, meta, x, mailgun, google_pubsub, fusionauth, netlify,
+    aws_sns,
 )  # fmt: skip
