@@ -112,7 +112,7 @@ class App:
             room=Room(len(plan.lanes)),
         )
         lanes = self._lanes = Lanes(list(plan.lanes.values()), tools)
-        documents = PinnedDocuments()
+        documents = PinnedDocuments(monotonic_s=self._clock.monotonic_s)
         self._exit.push_async_callback(documents.close)
         reader = Reader()
         self._exit.push_async_callback(reader.close)

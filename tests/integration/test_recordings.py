@@ -56,7 +56,7 @@ def recording(name: str) -> Recording:
 class _Documents(reading.Documents):
     """Certificates and key sets, as the vectors bring them along."""
 
-    def __init__(self) -> None:
+    def __init__(self, **_given: object) -> None:
         by_url: dict[str, str] = {}
         for provider in ("paypal", "aws-sns", "google-pubsub"):
             by_url |= reading.document_of(provider)["certificates"]

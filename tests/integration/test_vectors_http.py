@@ -50,6 +50,9 @@ class AtHand:
     async def ensure(self, _pinned: object) -> bool:
         return True
 
+    async def visit(self, _url: str) -> bool:
+        return True
+
 
 @pytest.mark.parametrize("provider", sorted(CASES))
 async def test_vectors_over_http(provider: str, tmp_path: Path) -> None:
@@ -63,7 +66,7 @@ async def test_vectors_over_http(provider: str, tmp_path: Path) -> None:
     app = App(compile_plan(config), log, clock=clock)
     await app.start()
     assert app.port is not None
-    app._receiver._judge._fetcher = AtHand()
+    app._receiver._judge._fetcher = app._receiver._visitor = AtHand()
     try:
         wrong = []
         for index, (name, document, case) in enumerate(CASES[provider]):

@@ -74,6 +74,7 @@ def aws_sns() -> Vectors:
     gone = request(base=SUBSCRIPTION | {"Type": "UnsubscribeConfirmation"})
     vectors.add("valid, the end of a subscription", gone, ok=True,
                 event_type="UnsubscribeConfirmation")  # fmt: skip
+    vectors.add("valid, a subscription", request(base=SUBSCRIPTION), ok=True, http=200)
     for name, at in (("at the old edge", "06:55:00"), ("at the early edge", "08:05:00")):
         vectors.add(name, request(Timestamp=f"2027-01-15T{at}.000Z"), ok=True)
     for name, at in (("too old", "06:54:59"), ("too early", "08:05:01")):
