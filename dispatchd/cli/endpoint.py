@@ -67,13 +67,13 @@ def _proof(config: "Config", endpoint: "EndpointConfig") -> str:
         return "none is asked for: anybody may send"
     keys = len(config.api_keys)
     ways = []
-    if endpoint.secret:
-        count = len(endpoint.secret)
-        ways.append("a signature by its secret" if count == 1 else f"one by any of {count} secrets")
-    if endpoint.public_key:
-        ways.append("a signature that its public key proves")
     if endpoint.jwt:
         ways.append("a JSON Web Token")
+    elif endpoint.secret:
+        count = len(endpoint.secret)
+        ways.append("a signature by its secret" if count == 1 else f"one by any of {count} secrets")
+    if endpoint.public_key and not endpoint.jwt:
+        ways.append("a signature that its public key proves")
     if endpoint.topic:
         ways.append("a signature of Amazon SNS for its topic")
     if endpoint.webhook_id:

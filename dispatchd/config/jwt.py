@@ -1,12 +1,12 @@
 """How a JSON Web Token proves an endpoint's sender, as the config says it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, StrictStr
 
 from dispatchd.config.fields import EMPTY_MAPPING, PRESENT, HeaderToken, one_or_more
 from dispatchd.config.part import Part
-from dispatchd.verify import BodyHash, JwtSpec, jwks_url_problem
+from dispatchd.verify import BodyHash, JwtSpec, is_for_url, jwks_url_problem
 
 
 def _key_set_url(value: str) -> str:
@@ -15,6 +15,13 @@ def _key_set_url(value: str) -> str:
     return value
 
 
+def _claim(value: Any) -> Any:
+    if not isinstance(value, (str, int)):
+        raise ValueError("must be text, a whole number, or true or false")  # noqa: TRY004 - pydantic's
+    return value
+
+
+Claim = Annotated[StrictBool | StrictInt | StrictStr, BeforeValidator(_claim)]
 Texts = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...],
     BeforeValidator(one_or_more, json_schema_input_type=str | list[str]),
@@ -46,7 +53,7 @@ class JwtConfig(Part):
     algorithms: Texts = Field(
         (), description="How it may be signed, e.g. RS256; by default as the keys can."
     )
-    claims: Annotated[dict[str, StrictBool | StrictInt | StrictStr], EMPTY_MAPPING] = Field(
+    claims: Annotated[dict[str, Claim], EMPTY_MAPPING] = Field(
         default_factory=dict, description="Further claims, and what each must hold."
     )
     body_hash: Annotated[BodyHashConfig | None, PRESENT] = Field(
@@ -65,3 +72,12 @@ class JwtConfig(Part):
             claims=self.claims,
             body_hash=None if rule is None else BodyHash(rule.claim, rule.encoding),
         )
+
+
+def needs_audience(endpoint: dict[str, Any]) -> bool:
+    """Whether an endpoint, as plain values, has tokens for a URL that it does not name."""
+    provider, jwt = endpoint.get("provider"), endpoint.get("jwt")
+    if not isinstance(provider, str) or not is_for_url(provider):
+        return False
+    own = jwt.get("audience") if isinstance(jwt, dict) else None
+    return all(value is None for value in (own, endpoint.get("url"), endpoint.get("auth")))

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from dispatchd.compose import header_case, own_headers
 from dispatchd.config.document import Document
+from dispatchd.config.jwt import needs_audience
 from dispatchd.config.model import endpoint_id
 from dispatchd.config.problems import Path, nearest, quoted, spell_path
 from dispatchd.config.proof import check_proof
@@ -116,6 +117,12 @@ def _public_urls(document: Document, config: dict[str, Any], endpoints: dict[str
                 ("endpoints", slug),
                 "its signature covers the public URL, which is not known",
                 "set url, or server.public_url",
+            )
+        if isinstance(endpoint, dict) and needs_audience(endpoint):
+            document.add(
+                ("endpoints", slug),
+                "its tokens are for the public URL, which is not known",
+                "set url, server.public_url or jwt.audience",
             )
 
 

@@ -32,7 +32,6 @@ from dispatchd.verify import (
     Auth,
     SignatureSpec,
     covers_url,
-    is_for_url,
     public_url_problem,
 )
 
@@ -249,6 +248,4 @@ def needs_public_url(endpoint: dict[str, Any]) -> bool:
     provider = endpoint.get("provider")
     if not isinstance(provider, str):
         return False
-    jwt = endpoint.get("jwt")
-    own_audience = isinstance(jwt, dict) and jwt.get("audience") is not None
-    return covers_url(provider) or (is_for_url(provider) and not own_audience)
+    return covers_url(provider)

@@ -88,10 +88,10 @@ def problems(auth: Auth, *, what_is_missing: bool = True) -> tuple[str, ...]:
         return (f"provider {auth.provider!r} is unknown; known are {', '.join(provider_names())}",)
     found = _spec_problems(auth) if auth.signature else []
     if what_is_missing and not (auth.signature or auth.jwt or auth.open_to_all):
-        found += missing_keys(auth.provider, [key for key, given in _given(auth).items() if given])
+        found += missing_keys(auth.provider, _named(auth))
     if auth.signature and auth.jwt:
         found.append("signature and jwt are two proofs; keep one of them")
-    elif auth.jwt or provider.needs & {key for key, given in _given(auth).items() if given}:
+    elif not auth.open_to_all and (auth.jwt or provider.needs & _named(auth)):
         spec = jwt_spec(auth, provider)
         found += [] if spec is None else jwt_problems(spec, auth.secrets, auth.public_keys)
     found += _unused(auth, provider)
@@ -128,6 +128,10 @@ def _given(auth: Auth) -> dict[str, bool]:
         "topic": bool(auth.topics),
         "jwt": auth.jwt is not None,
     }
+
+
+def _named(auth: Auth) -> set[str]:
+    return {key for key, given in _given(auth).items() if given}
 
 
 def missing_keys(name: str, given: Collection[str]) -> list[str]:

@@ -41,6 +41,8 @@ class JwtCheck:
         self._numbers = [number for number, _ in numbered]
         self._tolerance_s = tolerance_s
         self._source = source
+        # Of the document that each was made of; one tuple each, for threads may ask at once.
+        self._names: tuple[bytes, frozenset[str | None]] = (b"", frozenset())
         self._known: tuple[bytes, tuple[JwtKey, ...]] = (b"", ())
 
     def pinned(self, sender: Inbound) -> Pinned | None:
@@ -53,8 +55,7 @@ class JwtCheck:
             return None  # refused without it
         if token is None:
             return None
-        keys = self._current_keys()
-        return Pinned(self._spec.jwks, KEY_SET, anew=keys is not None and not _named(keys, token))
+        return Pinned(self._spec.jwks, KEY_SET, anew=not self._may_be_known(token))
 
     def check(self, sender: Inbound) -> Genuine | Rejected | None:
         """Judge the request; None when it carries no token (an API key is none)."""
@@ -83,6 +84,17 @@ class JwtCheck:
             raise ValueError("the token is signed in a way that is not accepted here")
         return token
 
+    def _may_be_known(self, token: Token) -> bool:
+        """Whether the key set at hand names the token's key; reading keys would keep the loop."""
+        document = None if self._source is None else self._source.get(self._spec.jwks)
+        if document is None or token.kid is None:
+            return True
+        known, names = self._names
+        if document != known:
+            names = jwt_keys.key_names(document)
+            self._names = (document, names)
+        return token.kid in names or None in names
+
     def _current_keys(self) -> tuple[JwtKey, ...] | None:
         """Return the keys to choose from; None where the key set is not at hand."""
         if not self._spec.jwks:
@@ -90,8 +102,8 @@ class JwtCheck:
         document = None if self._source is None else self._source.get(self._spec.jwks)
         if document is None:
             return None
-        known, keys = self._known  # one tuple: threads may ask at once
-        if document is not known and document != known:
+        known, keys = self._known
+        if document != known:
             keys = jwt_keys.key_set(document)
             self._known = (document, keys)
         return keys

@@ -71,12 +71,22 @@ def pem_key(text: str) -> JwtKey:
 
 def key_set(document: bytes) -> tuple[JwtKey, ...]:
     """Return the public keys of a JWK set that can sign; whatever else it holds is passed over."""
+    return tuple(_fit(_listed(document)))
+
+
+def key_names(document: bytes) -> frozenset[str | None]:
+    """Return the kids in a JWK set, None for keys that have none; the keys are not looked at."""
+    kids = [jwk.get("kid") for jwk in _listed(document) if isinstance(jwk, dict)]
+    return frozenset(kid for kid in kids if kid is None or isinstance(kid, str))
+
+
+def _listed(document: bytes) -> list[Any]:
     try:
         value = decode.json_document(document)
     except ValueError:
-        return ()
+        return []
     listed = value.get("keys") if isinstance(value, dict) else None
-    return tuple(_fit(listed[:KEYS_MAX])) if isinstance(listed, list) else ()
+    return listed[:KEYS_MAX] if isinstance(listed, list) else []
 
 
 def _fit(listed: list[Any]) -> Iterator[JwtKey]:

@@ -4,9 +4,11 @@ import re
 from dataclasses import replace
 
 import pytest
+from configs import assert_one_problem, endpoint
 from tokens import pem, rsa_key
 
 from dispatchd import verify
+from dispatchd.config import Config, parse
 from dispatchd.verify import Auth, JwtSpec
 
 PEM = pem(rsa_key())
@@ -84,3 +86,70 @@ def test_a_private_key_is_refused_and_not_shown() -> None:
 )
 def test_the_url_of_a_key_set(url, good) -> None:
     assert (verify.jwks_url_problem(url) is None) == good
+
+
+HTTPS = "https://issuer.example/keys"
+CASES = {
+    "http": (
+        endpoint("jwt: {jwks: 'http://issuer.example', audience: x}"),
+        "3: endpoints.a.jwt.jwks: could be answered by anybody on the way; write https://",
+    ),
+    "no audience": (endpoint(f"jwt: {{jwks: '{HTTPS}'}}"), "2: endpoints.a: jwt needs audience"),
+    "none": (
+        endpoint(f"jwt: {{jwks: '{HTTPS}', audience: x, algorithms: none}}"),
+        "2: endpoints.a: jwt.algorithms holds none, which proves nothing; remove it",
+    ),
+    "unknown key": (
+        endpoint(f"jwt: {{jwks: '{HTTPS}', audience: x, isuer: y}}"),
+        '3: endpoints.a.jwt.isuer: unknown key; did you mean "issuer"?',
+    ),
+    "claim": (
+        endpoint(f"jwt: {{jwks: '{HTTPS}', audience: x, claims: {{a: 1.5}}}}"),
+        "3: endpoints.a.jwt.claims.a: must be text, a whole number, or true or false",
+    ),
+    "empty": (endpoint("secret: s\n    jwt:"), "4: endpoints.a.jwt: has no value"),
+    "contradiction": (
+        endpoint("auth: none\n    jwt: {audience: x}"),
+        "3: endpoints.a.auth: contradicts the jwt",
+    ),
+    "Pub/Sub without its URL": (
+        endpoint("provider: google-pubsub\n    jwt: {claims: {email: a}}"),
+        "2: endpoints.a: its tokens are for the public URL, which is not known; set url",
+    ),
+    "Pub/Sub without its account": (
+        endpoint("provider: google-pubsub\n    jwt: {audience: a}"),
+        "2: endpoints.a: jwt.claims needs email",
+    ),
+    "no topic": (endpoint("provider: aws-sns"), "2: endpoints.a: provider aws-sns needs topic"),
+    "odd topic": (
+        endpoint("provider: aws-sns\n    topic: orders"),
+        "2: endpoints.a: topic is no ARN of a topic; write arn:aws:sns:",
+    ),
+    "no topics": (
+        endpoint("provider: aws-sns\n    topic: []"),
+        "4: endpoints.a.topic: must hold at least one",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES.values(), ids=CASES)
+def test_one_problem_at_its_line(text, expected) -> None:
+    assert_one_problem(text, expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        endpoint("secret: s\n    jwt: {}"),
+        endpoint("provider: netlify\n    secret: s"),
+        endpoint(f"provider: fusionauth\n    jwt: {{jwks: '{HTTPS}'}}"),
+        endpoint(f"provider: github\n    jwt: {{jwks: '{HTTPS}', audience: [x, y], issuer: z}}"),
+        endpoint("provider: google-pubsub\n    jwt: {audience: a, claims: {email: b}}"),
+        endpoint(
+            "provider: google-pubsub\n    url: https://h.example/\n    jwt: {claims: {email: b}}"
+        ),
+        endpoint(f"provider: aws-sns\n    topic: [{TOPIC}, {TOPIC}.fifo]"),
+    ],
+)
+def test_what_is_enough(text) -> None:
+    assert isinstance(parse(text), Config)
