@@ -115,12 +115,12 @@ class JwtCheck:
         candidates = _named(keys, token)
         if not candidates:
             raise ValueError("the token is signed with a key that is not known")
+        fit = [key for key in candidates if token.algorithm in key.algorithms]
         by = next(
             (
                 key
-                for key in candidates[:TRIED_MAX]
-                if token.algorithm in key.algorithms
-                and key.check(token.algorithm, token.message, token.signature)
+                for key in fit[:TRIED_MAX]
+                if key.check(token.algorithm, token.message, token.signature)
             ),
             None,
         )

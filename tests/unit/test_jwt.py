@@ -13,6 +13,7 @@ from tokens import b64, jwk, key_set, pem, rsa_key, token
 
 from dispatchd import verify
 from dispatchd.verify import Auth, BodyHash, Genuine, Inbound, JwtSpec, Rejected
+from dispatchd.verify.jwt_check import TRIED_MAX
 from dispatchd.verify.jwt_keys import KEYS_MAX
 from dispatchd.verify.pinned import KEY_SET, Pinned
 
@@ -246,6 +247,13 @@ def test_small_keys_are_none() -> None:
     assert isinstance(judged(token(small, RIGHT, kid="k"), key_set(jwk(small, "k"))), Rejected)
     with pytest.raises(ValueError, match="2048 bits and more"):
         by_key(token(small, RIGHT), small)
+
+
+def test_a_token_without_a_kid_is_tried_with_the_keys_of_its_kind() -> None:
+    others = [jwk(EC) for _ in range(2 * TRIED_MAX)]
+    assert isinstance(judged(token(RSA, RIGHT), key_set(*others, jwk(RSA))), Genuine)
+    many = [jwk(OTHER) for _ in range(TRIED_MAX)]  # each costs time, at a stranger's wish
+    assert isinstance(judged(token(RSA, RIGHT), key_set(*many, jwk(RSA))), Rejected)
 
 
 def test_a_kid_only_chooses() -> None:
