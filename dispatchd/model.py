@@ -289,3 +289,20 @@ class LaneState:
     """What is kept of a lane: it is held while there are `holds`."""
 
     holds: tuple[Hold, ...] = ()
+
+
+ALERTS: Final = "dispatchd:alerts"  # the endpoint of our own events; no slug has a colon
+
+
+class AlertKind(StrEnum):
+    """What an alert says."""
+
+    DELIVERY_FAILED = "delivery_failed"  # for good
+    ALERT_FAILED = "alert_failed"  # an alert that could not be delivered: told by the others
+    LANE_HELD = "lane_held"
+    LANE_RECOVERED = "lane_recovered"
+    BACKLOG = "backlog"
+    SOURCE_ERRORS = "source_errors"
+    DISK_LOW = "disk_low"
+    STORAGE_FAULT = "storage_fault"
+    QUIET = "quiet"

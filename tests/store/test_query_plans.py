@@ -63,6 +63,13 @@ HOT = {
     "story_attempts": (b"x",),
     "story_deliveries": (b"x",),
     "forget": (1, 10),
+    "count_dead": (b"x", "crm"),
+    "count_held": ("crm",),
+    "count_opened": ("crm",),
+    "is_held": ("crm",),
+    "last_failure": (b"x", "crm"),
+    "received": (b"x",),
+    "drop_alert_note": ("ops", "backlog", "crm"),
 }
 
 
