@@ -292,6 +292,7 @@ class LaneState:
 
 
 ALERTS: Final = "dispatchd:alerts"  # the endpoint of our own events; no slug has a colon
+ALERTS_ID: Final = "784102bb-fcab-5cd6-9227-01155dacd4a8"  # derived as those of slugs are
 
 
 class AlertKind(StrEnum):

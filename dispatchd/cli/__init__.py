@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "destinations": "List every destination: its state, why, and what waits.",
     "pause": "Hold a destination by hand.",
     "resume": "End what holds a destination.",
+    "alerts": "List alerts, and send a test alert.",
     "stats": "Count events and deliveries.",
     "prune": "Delete old events that owe nothing.",
     "backup": "Copy the database while it is in use.",

@@ -1,5 +1,11 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
+from dispatchd.config.alerts import (
+    AlertConfig,
+    BacklogAlertConfig,
+    DiskLowConfig,
+    SourceErrorsConfig,
+)
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
 from dispatchd.config.destination import DestinationConfig, TlsConfig
 from dispatchd.config.loading import (
@@ -28,11 +34,14 @@ from dispatchd.model import Listen
 
 __all__ = [
     "AdminConfig",
+    "AlertConfig",
     "ApiKeyConfig",
+    "BacklogAlertConfig",
     "BreakerConfig",
     "Config",
     "ConfigProblems",
     "DestinationConfig",
+    "DiskLowConfig",
     "EndpointConfig",
     "IdempotencyConfig",
     "LinkConfig",
@@ -44,6 +53,7 @@ __all__ = [
     "ServerConfig",
     "SignatureConfig",
     "SigningConfig",
+    "SourceErrorsConfig",
     "StorageConfig",
     "TlsConfig",
     "check_without_references",
