@@ -168,6 +168,8 @@ class App:
 
     async def _start_alerts(self, store: Store, lanes: Lanes, gone: Sequence[str]) -> None:
         if self._alert_watch is None:
+            if notes := await store.alert_notes():  # of a config that had some: not to be taken up
+                await store.keep_alert_notes((), notes)
             return
         from dispatchd.alert.alerting import Alerting  # noqa: PLC0415 - only where it is used
 

@@ -27,7 +27,7 @@ GATHER_S: Final = 2.0  # from the first of something to its alert: a storm is to
 KEEP_HEARD_MS: Final = 60_000  # how far a kept time of an endpoint's last event may lag behind
 # What is kept of times lags by that, and the clock's by as much: events are read from before both.
 READ_BACK_MS: Final = 3 * 60_000
-WAITING_BOUND: Final = 1_000_000  # counted for the words of an alert, once
+WAITING_BOUND: Final = 100_000  # counted for the words of an alert, once
 
 _ABOUT_LANES: Final = frozenset(
     {
@@ -229,7 +229,7 @@ def subjects(
 ) -> Iterator[tuple[AlertKind, str]]:
     """Yield what an alert tells of: each kind about each destination, endpoint, or the whole.
 
-    Nothing that it comes by itself.
+    Nothing that it comes by itself, and no endpoint that is not active.
     """
     others = [name for name in lanes if name not in spec.destinations]
     carriers = {one.to for one in specs}
@@ -237,7 +237,9 @@ def subjects(
         **dict.fromkeys(_ABOUT_LANES, others),
         AlertKind.ALERT_FAILED: [name for name in others if name in carriers],
         AlertKind.SOURCE_ERRORS: [slug for slug in endpoints if slug not in spec.slugs],
-        AlertKind.QUIET: [slug for slug in spec.quiet_ms if slug not in spec.slugs],
+        AlertKind.QUIET: [
+            slug for slug in spec.quiet_ms if slug in endpoints and slug not in spec.slugs
+        ],
         AlertKind.DISK_LOW: ("",),
         AlertKind.STORAGE_FAULT: ("",),
     }

@@ -47,8 +47,7 @@ class AlertWatch:
         now_s = self._clock.monotonic_s()
         for rate, limiter in self._limiters.items():
             if limiter.take(endpoint, now_s) > 0:
-                self.refused[rate][endpoint] += 1
-                self.wake.set()
+                self.refused[rate][endpoint] += 1  # without a wake: a sender must not set our pace
 
     def storage(self, error: StoreUnavailable | None) -> None:
         """Hear that the store failed, or with None that it works again: then it can be told."""

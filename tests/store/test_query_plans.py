@@ -93,6 +93,25 @@ async def test_the_plan_searches(name: str, tmp_path: Path) -> None:
         assert any("idempotency_expires (expires_ms<?)" in step for step in plan), plan
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "searched"),
+    [
+        ("waiting", ("crm", 10), "USING INDEX deliveries_due (destination=?)"),
+        ("last_events", (1,), "USING INDEX events_received (received_ms>?)"),
+    ],
+)
+async def test_what_alerts_ask_is_bounded(
+    name: str, given: tuple[object, ...], searched: str, tmp_path: Path
+) -> None:
+    store = store_from_url(f"sqlite:///{tmp_path}/p.db")
+    await store.open()
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "p.db")
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {statements()[name]}", given).fetchall()
+    connection.close()
+    assert any(searched in row[3] for row in rows), rows
+
+
 async def statements_of(tmp_path: Path, query: EventQuery | ReplayQuery) -> list[list[str]]:
     """Return the plan of each statement that a listing or a replay runs."""
     path = tmp_path / "p.db"

@@ -15,7 +15,7 @@ from dispatchd.store.alerts import AlertNote, LaneTotals, LastFailure, Waiting
 def said(kind: AlertKind, subject: str = "crm", pending: int = 1, **known) -> dict:
     mark = NOW_MS - 7_200_000 if kind is AlertKind.QUIET else 0
     note = AlertNote("ops", kind, subject, mark, pending=pending, since_ms=NOW_MS - 1000)
-    return json.loads(alert_body(Occasion(SPEC, note, NOW_MS, waiting_bound=1_000_000, **known)))
+    return json.loads(alert_body(Occasion(SPEC, note, NOW_MS, waiting_bound=100_000, **known)))
 
 
 FAILURE = LastFailure(ErrorClass.HTTP, 500, "no")
@@ -106,8 +106,8 @@ def test_a_lane_that_is_held_says_why_and_how_often():
 
 
 def test_a_count_that_met_its_bound_says_so():
-    body = said(AlertKind.BACKLOG, waiting=Waiting(1_000_000, NOW_MS))
-    assert body["title"] == "1,000,000 deliveries or more wait for crm"
+    body = said(AlertKind.BACKLOG, waiting=Waiting(100_000, NOW_MS))
+    assert body["title"] == "100,000 deliveries or more wait for crm"
     assert said(AlertKind.BACKLOG, waiting=Waiting(1, NOW_MS))["title"] == (
         "1 delivery waits for crm"
     )

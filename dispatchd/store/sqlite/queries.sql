@@ -120,7 +120,7 @@ SELECT destination, failed_count, failed_alerts, failed_event, held_count, opene
        last_success_ms
 FROM lanes;
 
--- By the index of what is owed alone, up to a bound; ids are ordered by time.
+-- Looks at no more than a bound of what is owed; ids are ordered by time.
 -- name: waiting
 SELECT count(*), min(event_id) FROM (
     SELECT event_id FROM deliveries

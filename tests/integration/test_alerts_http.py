@@ -209,7 +209,12 @@ async def test_a_destination_is_never_told_of_itself(
     assert [body["destination"] for body in bodies(ops)] == ["crm"]
 
 
-async def test_without_alerts_nothing_is_kept(start_daemon: StartDaemon, sink: Sink) -> None:
+async def test_without_alerts_nothing_is_kept_not_even_what_was(
+    start_daemon: StartDaemon, sink: Sink, ops: Sink
+) -> None:
+    daemon = await start_daemon(config(sink, ops, "{to: ops}"))
+    assert await daemon.store.alert_notes() != []
+    await start_daemon.stop(daemon)
     text = f"""
     endpoints: {{my-slug: {{secret: your-signing-secret, destinations: [crm]}}}}
     destinations: {{crm: {{url: '{sink.url}'}}}}
