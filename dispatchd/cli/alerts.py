@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from dispatchd.cli.ids import short_ids
 from dispatchd.cli.lanes import known_lane
 from dispatchd.cli.options import config_option, json_option
 from dispatchd.cli.storage import load_outline, opened
@@ -23,9 +24,9 @@ COLUMNS: Final = (
     Column("TO"),
     Column("NOW", whole=True),
     Column("TOLD", whole=True, right=True),
-    Column("LAST TOLD", whole=True),
-    Column("NOT YET TOLD", whole=True, right=True),
-    Column("LAST EVENT", whole=True),
+    Column("LAST", whole=True),
+    Column("UNTOLD", whole=True, right=True),
+    Column("EVENT", whole=True),
 )
 
 
@@ -37,8 +38,8 @@ COLUMNS: Final = (
 def command(ctx: click.Context, config_path: str | None, *, show_all: bool, as_json: bool) -> None:
     """List alerts: what has been told to whom, when, and what waits for its window to end.
 
-    NOW is `on` while what it tells of lasts. The last event of each is an event like any other:
-    `dispatchd show` tells what became of it.
+    NOW is `on` while what it tells of lasts, UNTOLD what happened since the last. That one is an
+    EVENT like any other: `dispatchd show` tells what became of it.
 
     \b
     Example:
@@ -53,7 +54,8 @@ def command(ctx: click.Context, config_path: str | None, *, show_all: bool, as_j
         click.echo(to_json([_fields(note) for note in shown]))
     elif shown:
         now_ms = SystemClock().now_ms()
-        draw(COLUMNS, [_row(note, now_ms) for note in shown])
+        ids = short_ids([note.event_id or "-" for note in shown])
+        draw(COLUMNS, [_row(note, id_, now_ms) for note, id_ in zip(shown, ids, strict=True)])
     elif notes:
         click.echo(f"Nothing has happened yet: {len(notes)} watched, with --all they are listed.")
     else:
@@ -96,7 +98,7 @@ async def _try_out(config: "Outline", name: str) -> tuple[str, bool]:
         return event.id, store.served()
 
 
-def _row(note: "AlertNote", now_ms: int) -> tuple[str, ...]:
+def _row(note: "AlertNote", event_id: str, now_ms: int) -> tuple[str, ...]:
     return (
         note.kind.value,
         note.subject or "-",
@@ -105,7 +107,7 @@ def _row(note: "AlertNote", now_ms: int) -> tuple[str, ...]:
         f"{note.alerts:,}",
         "-" if note.told_ms is None else distance(note.told_ms, now_ms),
         f"{note.pending:,}",
-        note.event_id or "-",
+        event_id,
     )
 
 

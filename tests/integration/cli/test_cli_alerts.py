@@ -41,7 +41,9 @@ def test_what_was_told_and_what_waits(world):
     noted(world, note, active)
     out = world.dispatchd("alerts").out.splitlines()
     assert out[1].split() == ["backlog", "crm", "audit", "on", "0", "-", "0", "-"]
-    assert out[2].split() == ["lane_held", "crm", "audit", "-", "3", "1m", "ago", "2", event]
+    assert out[2].split() == ["lane_held", "crm", "audit", "-", "3", "1m", "ago", "2", event[:13]]
+    lines = world.on_terminal("alerts", columns=80)
+    assert max(map(len, lines)) <= 80
     (_, held) = world.dispatchd("alerts", "--json").json()
     assert held["pending_since"] > held["last_told"]
     del held["pending_since"], held["last_told"]
