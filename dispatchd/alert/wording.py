@@ -16,6 +16,14 @@ from dispatchd.spelling import iso, plural, size, span
 from dispatchd.store.alerts import AlertNote, LaneTotals, LastFailure, Waiting
 
 EVENT_TYPE: Final = "dispatchd.alert."
+_SEVERITIES: Final[Mapping[str, str]] = {
+    AlertKind.LANE_RECOVERED: "success",
+    AlertKind.BACKLOG: "warning",
+    AlertKind.SOURCE_ERRORS: "warning",
+    AlertKind.DISK_LOW: "warning",
+    AlertKind.QUIET: "warning",
+    "test": "info",
+}
 _RATE_UNITS: Final = ((1, "s"), (60, "m"), (3600, "h"))
 
 
@@ -73,6 +81,7 @@ def _body(kind: str, about: Mapping[str, str], said: Said, count: int) -> bytes:
     document: dict[str, Any] = {
         "kind": kind,
         **about,
+        "severity": _SEVERITIES.get(kind, "failure"),
         "title": said.title,
         "description": said.description,
         "count": count,

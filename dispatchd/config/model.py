@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import (
     BeforeValidator,
     Field,
+    SecretStr,
     field_validator,
     model_validator,
 )
@@ -288,6 +289,12 @@ class EndpointConfig(SenderConfig):
         return value
 
 
+def _url(destination: DestinationConfig) -> str:
+    """Return where a destination is posted to; empty for a type that has no URL."""
+    url = getattr(destination, "url", None)
+    return url.get_secret_value() if isinstance(url, SecretStr) else ""
+
+
 NullableEndpoint = Annotated[EndpointConfig, EMPTY_MAPPING]
 
 
@@ -344,7 +351,7 @@ class Config(Part):
         """Return what an alert to the destination `to` comes by."""
         return reach(
             to,
-            {name: d.url.get_secret_value() for name, d in self.destinations.items()},
+            {name: _url(destination) for name, destination in self.destinations.items()},
             {slug: [link.to for link in e.destinations] for slug, e in self.endpoints.items()},
             self.server.listen,
             self.server.public_url,

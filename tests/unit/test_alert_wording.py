@@ -89,6 +89,12 @@ def test_each_kind_says_what_happened_and_what_to_do(kind, subject, known, title
     assert all(set(field) == {"name", "value"} for field in body["fields"])
 
 
+def test_how_bad_it_is_is_one_word():
+    severities = {said(kind)["severity"] for kind in AlertKind if kind is not AlertKind.QUIET}
+    assert severities == {"failure", "warning", "success"}
+    assert json.loads(check_body("ops", NOW_MS))["severity"] == "info"
+
+
 def test_how_the_last_one_failed_is_said():
     body = said(AlertKind.DELIVERY_FAILED, pending=3, failure=FAILURE)
     assert body["title"] == "3 deliveries to crm failed for good"
