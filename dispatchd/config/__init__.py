@@ -8,6 +8,7 @@ from dispatchd.config.alerts import (
 )
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
 from dispatchd.config.destination import DestinationConfig, TlsConfig
+from dispatchd.config.greeting import AnswerConfig, HandshakeConfig
 from dispatchd.config.loading import (
     Outline,
     check_without_references,
@@ -29,12 +30,13 @@ from dispatchd.config.model import (
 from dispatchd.config.outgoing import SigningConfig
 from dispatchd.config.problems import ConfigProblems, Problem
 from dispatchd.config.schema import json_schema
-from dispatchd.config.sender import IdempotencyConfig, SignatureConfig
+from dispatchd.config.sender import IdempotencyConfig, ListConfig, SignatureConfig
 from dispatchd.model import Listen
 
 __all__ = [
     "AdminConfig",
     "AlertConfig",
+    "AnswerConfig",
     "ApiKeyConfig",
     "BacklogAlertConfig",
     "BreakerConfig",
@@ -43,8 +45,10 @@ __all__ = [
     "DestinationConfig",
     "DiskLowConfig",
     "EndpointConfig",
+    "HandshakeConfig",
     "IdempotencyConfig",
     "LinkConfig",
+    "ListConfig",
     "Listen",
     "Outline",
     "Problem",

@@ -10,6 +10,7 @@ import yaml
 from dispatchd.config import (
     AdminConfig,
     AlertConfig,
+    AnswerConfig,
     ApiKeyConfig,
     BacklogAlertConfig,
     BreakerConfig,
@@ -17,8 +18,10 @@ from dispatchd.config import (
     DestinationConfig,
     DiskLowConfig,
     EndpointConfig,
+    HandshakeConfig,
     IdempotencyConfig,
     LinkConfig,
+    ListConfig,
     RetentionConfig,
     RetryConfig,
     ServerConfig,
@@ -44,6 +47,9 @@ SECTIONS = {
     "api_keys": ApiKeyConfig,
     "endpoints": EndpointConfig,
     "signature": SignatureConfig,
+    "list": ListConfig,
+    "handshake": HandshakeConfig,
+    "answer": AnswerConfig,
     "idempotency": IdempotencyConfig,
     "links": LinkConfig,
     "destinations": DestinationConfig,
@@ -106,6 +112,9 @@ def test_the_example_has_the_keys_of_the_models():
         "api_keys": whole["api_keys"],
         "endpoints": endpoints,
         "signature": [e["signature"] for e in endpoints if "signature" in e],
+        "list": [],
+        "handshake": [e["handshake"] for e in endpoints if "handshake" in e],
+        "answer": [e["answer"] for e in endpoints if "answer" in e],
         "idempotency": [e["idempotency"] for e in endpoints if e.get("idempotency")],
         "links": links,
         "destinations": destinations,
@@ -120,7 +129,10 @@ def test_the_example_has_the_keys_of_the_models():
     }
     # Every way to place a key or a timestamp; one line of the example shows one of them.
     alternatives = {
-        "signature": {"path", "timestamp_header", "timestamp_path", "template", "tolerance"},
+        "signature": keys(SignatureConfig) - {"header"},
+        "list": keys(ListConfig),
+        "handshake": keys(HandshakeConfig) - {"query"},
+        "answer": {"content_type"},
         "idempotency": {"body"},
         "tls": {"ca", "cert", "key"},  # files, which a test would have to have
         "signing": keys(SigningConfig),  # the example names a scheme that needs none

@@ -147,6 +147,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: drop_alert_note
 DELETE FROM alerts WHERE destination = ? AND kind = ? AND subject = ?;
+-- name: pace_lane
+UPDATE lanes SET pacing = ?, paced_since_ms = ? WHERE destination = ?;
+
+-- name: pace_none
+UPDATE lanes SET pacing = NULL, paced_since_ms = NULL WHERE pacing IS NOT NULL;
 
 -- name: lane_succeeded
 UPDATE lanes SET last_success_ms = ? WHERE destination = ?;
