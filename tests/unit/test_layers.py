@@ -35,6 +35,7 @@ LAYERS = {
     "evaluate": 2,
     "listen": 2,
     "log": 2,
+    "hints": 2,
     "log_facts": 3,
     "systemd": 2,
     "reading": 2,
