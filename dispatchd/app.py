@@ -94,6 +94,7 @@ class App:
         for name in gone:
             log.warning("destination_held", destination=name, reason="not in the config")
         await store.order_lanes([name for name, lane in plan.lanes.items() if lane.ordered])
+        kept_ms = await store.kept_time()  # of the last run: the watch keeps its own
         watch = ClockWatch(store, self._health, self._clock, log, self._look_again)
         await watch.start()  # before the lanes ask what is due
         self._exit.push_async_callback(watch.keep)
@@ -118,7 +119,7 @@ class App:
             room=Room(len(plan.lanes)),
         )
         lanes = self._lanes = Lanes(list(plan.lanes.values()), tools)
-        await self._start_alerts(store, lanes, gone)  # before anything may fail
+        await self._start_alerts(store, lanes, gone, kept_ms)  # before anything may fail
         certificates = FetchedCertificates()
         self._exit.push_async_callback(certificates.close)
         reader = Reader()
@@ -166,7 +167,9 @@ class App:
             watchers.append(self._alert_watch.tell)
         return watchers
 
-    async def _start_alerts(self, store: Store, lanes: Lanes, gone: Sequence[str]) -> None:
+    async def _start_alerts(
+        self, store: Store, lanes: Lanes, gone: Sequence[str], kept_ms: int
+    ) -> None:
         if self._alert_watch is None:
             if notes := await store.alert_notes():  # of a config that had some: not to be taken up
                 await store.keep_alert_notes((), notes)
@@ -182,7 +185,7 @@ class App:
             log=self._log,
             look=lanes.look,
         )
-        await alerting.start([*self._plan.lanes, *gone], self._plan.routes)
+        await alerting.start([*self._plan.lanes, *gone], self._plan.routes, kept_ms)
         self._exit.push_async_callback(alerting.stop)
         self._duty("alerts", alerting.run())
 
