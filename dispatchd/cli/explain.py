@@ -16,6 +16,7 @@ from dispatchd.cli.storage import load_config
 from dispatchd.cli.story import deliveries_fields, get_story
 from dispatchd.cli.text import body_text, bytes_field, say, spoken, to_json
 from dispatchd.clock import SystemClock
+from dispatchd.model import ALERTS
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ async def _stored(config: "Config", given: str) -> dict[str, Any]:
             forward_headers=event.forward_headers,
         )
         told |= await _explained(config, event.endpoint, asked)
+    elif event.endpoint == ALERTS:
+        told |= {"endpoint": event.endpoint, "notes": ["an alert of dispatchd's own"]}
     else:
         told |= {"endpoint": event.endpoint, "problem": "the endpoint has left the config"}
     return {**told, "deliveries": deliveries_fields(story)}

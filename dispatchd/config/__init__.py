@@ -1,5 +1,11 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
+from dispatchd.config.alerts import (
+    AlertConfig,
+    BacklogAlertConfig,
+    DiskLowConfig,
+    SourceErrorsConfig,
+)
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
 from dispatchd.config.destination import DestinationConfig, TlsConfig
 from dispatchd.config.greeting import AnswerConfig, HandshakeConfig
@@ -30,13 +36,16 @@ from dispatchd.model import Listen
 
 __all__ = [
     "AdminConfig",
+    "AlertConfig",
     "AnswerConfig",
     "ApiKeyConfig",
+    "BacklogAlertConfig",
     "BodyHashConfig",
     "BreakerConfig",
     "Config",
     "ConfigProblems",
     "DestinationConfig",
+    "DiskLowConfig",
     "EndpointConfig",
     "HandshakeConfig",
     "IdempotencyConfig",
@@ -51,6 +60,7 @@ __all__ = [
     "ServerConfig",
     "SignatureConfig",
     "SigningConfig",
+    "SourceErrorsConfig",
     "StorageConfig",
     "TlsConfig",
     "check_without_references",

@@ -31,9 +31,25 @@ def advice(config: "Config") -> list[str]:
         if d.ordered and d.breaker and d.breaker.open_after <= d.retry.policy().max_attempts
     ]
     linked = {link.to for e in config.endpoints.values() for link in e.destinations}
+    linked |= {alert.to for alert in config.alerts}
     found += [
         f"destinations.{name}: no endpoint sends anything here"
         for name in config.destinations
         if name not in linked
     ]
-    return [*found, *forward_advice(config)]
+    return [*found, *_alert_advice(config), *forward_advice(config)]
+
+
+def _alert_advice(config: "Config") -> list[str]:
+    """Say whose trouble nobody would be told: an alert never travels through what it reports."""
+    ways = [config.way(alert.to).destinations for alert in config.alerts]
+    untold = [
+        name
+        for name in dict.fromkeys(alert.to for alert in config.alerts)
+        if all(name in way for way in ways)
+    ]
+    return [
+        f"alerts: nobody is told when {name}, which carries them, is in trouble itself; add an"
+        " alert to another destination"
+        for name in untold
+    ]

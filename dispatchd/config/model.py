@@ -10,11 +10,13 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import (
     BeforeValidator,
     Field,
+    SecretStr,
     field_validator,
     model_validator,
 )
 
 from dispatchd.config.advice import advice
+from dispatchd.config.alerts import AlertConfig
 from dispatchd.config.destination import DestinationConfig, Proxy
 from dispatchd.config.fields import (
     EMPTY_LIST,
@@ -33,6 +35,7 @@ from dispatchd.config.fields import (
 )
 from dispatchd.config.part import Part
 from dispatchd.config.problems import quoted
+from dispatchd.config.reach import Reach, reach
 from dispatchd.config.sender import PublicBase, SenderConfig
 from dispatchd.config.values import Unquotable, check_header_token
 from dispatchd.durations import duration_ms
@@ -287,6 +290,12 @@ class EndpointConfig(SenderConfig):
         return value
 
 
+def _url(destination: DestinationConfig) -> str:
+    """Return where a destination is posted to; empty for a type that has no URL."""
+    url = getattr(destination, "url", None)
+    return url.get_secret_value() if isinstance(url, SecretStr) else ""
+
+
 NullableEndpoint = Annotated[EndpointConfig, EMPTY_MAPPING]
 
 
@@ -318,6 +327,10 @@ class Config(Part):
         default_factory=dict, description="Where events go, by name."
     )
 
+    alerts: Annotated[tuple[AlertConfig, ...], EMPTY_LIST] = Field(
+        (), description="What is told of dispatchd itself, and to which destination."
+    )
+
     @field_validator("header_prefix")
     @classmethod
     def _is_prefix(cls, value: str) -> str:
@@ -334,6 +347,16 @@ class Config(Part):
             slug: e if e.id else e.model_copy(update={"id": endpoint_id(slug)})
             for slug, e in value.items()
         }
+
+    def way(self, to: str) -> Reach:
+        """Return what an alert to the destination `to` comes by."""
+        return reach(
+            to,
+            {name: _url(destination) for name, destination in self.destinations.items()},
+            {slug: [link.to for link in e.destinations] for slug, e in self.endpoints.items()},
+            self.server.listen,
+            self.server.public_url,
+        )
 
     def warnings(self) -> list[str]:
         """Return what works but is not what its writer may expect."""

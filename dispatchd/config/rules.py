@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from dispatchd.compose import header_case, own_headers
+from dispatchd.config.alert_rules import check_alerts
 from dispatchd.config.document import Document
 from dispatchd.config.jwt import needs_audience
 from dispatchd.config.model import endpoint_id
@@ -42,6 +43,7 @@ def check_rules(document: Document) -> None:
     for name, destination in destinations.items():
         _header_names(document, ("destinations", name, "headers"), _mapping(destination, "headers"))
         _signed_headers(document, ("destinations", name), destination)
+    check_alerts(document)
 
 
 def _mapping(parent: Any, key: str) -> dict[str, Any]:

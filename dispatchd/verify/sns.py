@@ -213,4 +213,4 @@ def _type(_: Headers, document: Any) -> str | None:
 
 
 confirmation: Final = Handshake(_confirm, ("Type", "Signature", "SubscribeURL", "TopicArn"))
-sns_type: Final = Place(_type, ("Type",))
+sns_type: Final = Place(_type, ("Type",), told="body.Type, where it is no Notification")

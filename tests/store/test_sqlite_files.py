@@ -16,6 +16,7 @@ from nouns import NOW_MS, an_event
 from dispatchd.errors import AlreadyRunning, StoreUnavailable, StoreUnusable
 from dispatchd.store.base import EventQuery
 from dispatchd.store.sqlite import SqliteStore, files
+from dispatchd.store.sqlite.connection import SCHEMA_VERSION
 from dispatchd.store.sqlite.rows import event_to_row, schema, statements, to_key
 
 
@@ -193,7 +194,7 @@ async def test_a_database_of_version_1_is_migrated_with_its_backlog(tmp_path: Pa
     for store in stores:
         await store.close()
     connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (5,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     assert connection.execute("SELECT destination FROM lanes").fetchall() == [("crm",), ("old",)]
     assert connection.execute("SELECT * FROM holds").fetchall() == [
         ("old", "config", "", None, None)

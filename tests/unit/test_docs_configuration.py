@@ -9,12 +9,15 @@ import yaml
 
 from dispatchd.config import (
     AdminConfig,
+    AlertConfig,
     AnswerConfig,
     ApiKeyConfig,
+    BacklogAlertConfig,
     BodyHashConfig,
     BreakerConfig,
     Config,
     DestinationConfig,
+    DiskLowConfig,
     EndpointConfig,
     HandshakeConfig,
     IdempotencyConfig,
@@ -26,6 +29,7 @@ from dispatchd.config import (
     ServerConfig,
     SignatureConfig,
     SigningConfig,
+    SourceErrorsConfig,
     StorageConfig,
     TlsConfig,
     json_schema,
@@ -57,6 +61,10 @@ SECTIONS = {
     "signing": SigningConfig,
     "retry": RetryConfig,
     "breaker": BreakerConfig,
+    "alerts": AlertConfig,
+    "backlog": BacklogAlertConfig,
+    "source_errors": SourceErrorsConfig,
+    "disk_low": DiskLowConfig,
 }
 
 
@@ -94,7 +102,8 @@ def test_the_docs_have_the_defaults_of_the_models(title):
 
 
 def test_the_example_has_the_keys_of_the_models():
-    whole = yaml.safe_load(uncommented().replace("auth: none", "auth: 'none'"))
+    text = uncommented().replace("auth: none", "auth: 'none'").replace(" on: ", " 'on': ")
+    whole = yaml.safe_load(text)  # which reads YAML 1.1, where `on` is true
     endpoints = list(whole["endpoints"].values())
     links = [link for e in endpoints for link in e["destinations"] if isinstance(link, dict)]
     destinations = list(whole["destinations"].values())
@@ -119,6 +128,10 @@ def test_the_example_has_the_keys_of_the_models():
         "signing": [d["signing"] for d in destinations if isinstance(d.get("signing"), dict)],
         "retry": [d["retry"] for d in destinations if "retry" in d],
         "breaker": [d["breaker"] for d in destinations if "breaker" in d],
+        "alerts": whole["alerts"],
+        "backlog": [alert["backlog"] for alert in whole["alerts"]],
+        "source_errors": [alert["source_errors"] for alert in whole["alerts"]],
+        "disk_low": [alert["disk_low"] for alert in whole["alerts"]],
     }
     # Every way to place a key or a timestamp; one line of the example shows one of them.
     alternatives = {
