@@ -2,6 +2,7 @@
 
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
 from dispatchd.config.destination import DestinationConfig, TlsConfig
+from dispatchd.config.greeting import AnswerConfig, HandshakeConfig
 from dispatchd.config.jwt import BodyHashConfig, JwtConfig
 from dispatchd.config.loading import (
     Outline,
@@ -24,11 +25,12 @@ from dispatchd.config.model import (
 from dispatchd.config.outgoing import SigningConfig
 from dispatchd.config.problems import ConfigProblems, Problem
 from dispatchd.config.schema import json_schema
-from dispatchd.config.sender import IdempotencyConfig, SignatureConfig
+from dispatchd.config.sender import IdempotencyConfig, ListConfig, SignatureConfig
 from dispatchd.model import Listen
 
 __all__ = [
     "AdminConfig",
+    "AnswerConfig",
     "ApiKeyConfig",
     "BodyHashConfig",
     "BreakerConfig",
@@ -36,9 +38,11 @@ __all__ = [
     "ConfigProblems",
     "DestinationConfig",
     "EndpointConfig",
+    "HandshakeConfig",
     "IdempotencyConfig",
     "JwtConfig",
     "LinkConfig",
+    "ListConfig",
     "Listen",
     "Outline",
     "Problem",

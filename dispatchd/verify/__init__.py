@@ -27,12 +27,13 @@ from dispatchd.verify.form import (
     is_form,
     parse_form,
 )
+from dispatchd.verify.greetings import Greeting, HandshakeSpec, ShowOnce
 from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, Inbound, Rejected
 from dispatchd.verify.jwt_spec import BodyHash, JwtSpec, jwks_url_problem
 from dispatchd.verify.keys import private_key_text, signing_secret_text
 from dispatchd.verify.pinned import Pinned, PinnedKind, PinnedSource
 from dispatchd.verify.providers import covers_url, is_for_url, must_remember, provider_names
-from dispatchd.verify.scheme import HASH_HERE_MAX_BYTES, SignatureSpec
+from dispatchd.verify.scheme import HASH_HERE_MAX_BYTES, Listed, SignatureSpec
 from dispatchd.verify.secret_headers import headers_named, is_secret_header, storable_headers
 from dispatchd.verify.signer import (
     OutgoingSpec,
@@ -57,14 +58,18 @@ __all__ = [
     "CannotSign",
     "Draft",
     "Genuine",
+    "Greeting",
+    "HandshakeSpec",
     "Headers",
     "Inbound",
     "JwtSpec",
+    "Listed",
     "OutgoingSpec",
     "Pinned",
     "PinnedKind",
     "PinnedSource",
     "Rejected",
+    "ShowOnce",
     "SignatureSpec",
     "SignedRequest",
     "Signer",

@@ -1,12 +1,13 @@
 """One endpoint's way of telling the genuine from the rest: compiled once, asked often."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from dispatchd.verify.api_key import verify_api_key
 from dispatchd.verify.atlassian import AtlassianCheck
-from dispatchd.verify.handshake import Shared
+from dispatchd.verify.greetings import Greeting, HandshakeSpec, handshake_of
+from dispatchd.verify.handshake import Shared, first_of
 from dispatchd.verify.inbound import (
     Answer,
     ApiKey,
@@ -27,21 +28,22 @@ from dispatchd.verify.jwt_spec import (
 from dispatchd.verify.paypal import SIGNATURE as PAYPAL_SIGNATURE
 from dispatchd.verify.paypal import PayPalCheck
 from dispatchd.verify.pinned import Pinned, PinnedCheck, PinnedSource
+from dispatchd.verify.places import header
+from dispatchd.verify.provider import Provider
 from dispatchd.verify.providers import (
     ALIASES,
     COMMON_DELIVERY_ID,
-    Provider,
     provider_named,
     provider_names,
 )
 from dispatchd.verify.scheme import (
     Scheme,
-    SchemeCheck,
     SignatureSpec,
     scheme_keys,
     scheme_of,
     spec_problems,
 )
+from dispatchd.verify.scheme_check import SchemeCheck
 from dispatchd.verify.secret_headers import is_secret_header
 from dispatchd.verify.sns import SnsCheck, topic_problem
 from dispatchd.verify.template import compile_template, public_url_problem, uses
@@ -72,6 +74,9 @@ class Auth:
     jwt: JwtSpec | None = None
     api_keys: tuple[ApiKey, ...] = ()
     open_to_all: bool = False
+    handshakes: tuple[HandshakeSpec, ...] = ()  # beside its provider's
+    event_type_header: str = ""
+    delivery_id_header: str = ""
     forms: bool = False  # the endpoint reads forms as such, whatever its provider sends
 
 
@@ -108,9 +113,13 @@ def schemes_of(auth: Auth, provider: Provider) -> tuple[Scheme, ...]:
     """Return the schemes that an endpoint checks by table, strongest first."""
     if auth.jwt is not None:
         return ()
-    if auth.signature is None:
-        return provider.schemes
-    return () if spec_problems(auth.signature) else (scheme_of(auth.signature),)
+    schemes = provider.schemes
+    if auth.signature is not None:
+        schemes = () if spec_problems(auth.signature) else (scheme_of(auth.signature),)
+    if any(isinstance(asked, Greeting) and asked.sign for asked in auth.handshakes):
+        # What a handshake signs is never an object: it cannot be sent back as an event.
+        schemes = tuple(replace(scheme, object_only=True) for scheme in schemes)
+    return schemes
 
 
 def jwt_spec(auth: Auth, provider: Provider) -> JwtSpec | None:
@@ -155,7 +164,9 @@ def _spec_problems(auth: Auth) -> list[str]:
     found = spec_problems(spec)
     if auth.provider != "generic":
         found.append("signature describes a scheme of its own; leave out provider")
-    if not auth.secrets:
+    if spec.is_public and not auth.public_keys:
+        found.append(f"signature needs public_key, with which {spec.algorithm} is checked")
+    if not spec.is_public and not auth.secrets:
         found.append("signature needs secret")
     if not found and uses(compile_template(spec.template), "url") and not auth.url:
         found.append("the template uses {url}; give url (or server.public_url)")
@@ -164,9 +175,11 @@ def _spec_problems(auth: Auth) -> list[str]:
 
 def _unused(auth: Auth, provider: Provider) -> list[str]:
     known = provider.needs | provider.also | {"jwt"}
-    if auth.jwt is not None:
+    if auth.signature is not None:
+        known = frozenset({"public_key" if auth.signature.is_public else "secret", "jwt"})
+    elif auth.jwt is not None:
         known |= {"secret", "public_key"}
-    if not provider.needs:
+    elif not provider.needs:
         known |= {"secret"}  # generic: a secret or not, as the endpoint likes
     return [
         f"provider {auth.provider} has no use for {key}"
@@ -193,7 +206,10 @@ class Verifier:
     def __init__(self, auth: Auth, provider: Provider, checks: Sequence[Check]) -> None:
         self.provider: Final = ALIASES.get(auth.provider, auth.provider)
         self.forms: Final = provider.forms
-        self.gets: Final = provider.gets
+        known = () if provider.handshake is None else (provider.handshake,)
+        self._handshake = first_of((*map(handshake_of, auth.handshakes), *known))
+        self.methods: Final = self._handshake.methods  # on which handshakes come, beside POST
+        self.greets_unproven: Final = self._handshake.unproven
         self.open_to_all: Final = auth.open_to_all
         self._auth = auth
         self._row = provider
@@ -209,12 +225,16 @@ class Verifier:
             name.lower() for name in self._signature_headers if not is_secret_header(name)
         )
         self._shared = Shared(auth.secrets, auth.verify_token)
+        self.event_type_header: Final = auth.event_type_header
+        self._named_type = header(auth.event_type_header) if auth.event_type_header else None
+        named_id = auth.delivery_id_header
+        self._delivery_id = header(named_id) if named_id else provider.delivery_id
         # Whether the body must be read before the sender is proven.
         self.reads_first: Final = any(check.paths for check in checks)
         self.paths: Final = tuple(
             dict.fromkeys(
                 path
-                for part in (*checks, provider.handshake, provider.event_type, provider.delivery_id)
+                for part in (*checks, self._handshake, provider.event_type, provider.delivery_id)
                 if part is not None
                 for path in part.paths
             )
@@ -239,7 +259,8 @@ class Verifier:
         if proof is not None:
             return proof
         for name in self._signature_headers:
-            if sender.headers.getall(name, []):
+            # An API key stands in Authorization too.
+            if name != AUTHORIZATION and sender.headers.getall(name, []):
                 return Rejected(
                     "invalid_signature", f"{name} holds nothing that a configured key could check"
                 )
@@ -255,11 +276,15 @@ class Verifier:
     def handshake(self, sender: Inbound, document: Any) -> Answer | None:
         """Answer a handshake; None when the request is none.
 
-        On POST the request must have been verified before; on GET, ask only if `gets`.
+        A POST must have been verified before, unless it `greets_unproven`; of other methods ask
+        only for `methods`.
         """
-        shake = self._row.handshake
-        answer = shake.answer(sender, document, self._shared) if shake is not None else None
+        answer = self._handshake.answer(sender, document, self._shared)
         return None if answer is not None and answer.visit and not self._visits else answer
+
+    def named_type(self, headers: Headers) -> str | None:
+        """Return the event type from the header that the config names for it, if it does."""
+        return self._named_type.find(headers, None) if self._named_type is not None else None
 
     def event_type(self, headers: Headers, document: Any) -> str | None:
         """Return the event type from the provider's own place."""
@@ -268,7 +293,7 @@ class Verifier:
 
     def delivery_id(self, headers: Headers, document: Any) -> str | None:
         """Return what is the same over a provider's retries of one delivery, if anything is."""
-        place = self._row.delivery_id
+        place = self._delivery_id
         own = place.find(headers, document) if place is not None else None
         found = own or COMMON_DELIVERY_ID.find(headers, document)
         return found if found is None or len(found) <= DELIVERY_ID_MAX_CHARS else None
@@ -283,7 +308,12 @@ def signature_headers(auth: Auth, provider: Provider) -> tuple[str, ...]:
         return () if named.lower() == AUTHORIZATION.lower() else (named,)
     return tuple(
         dict.fromkeys(
-            [scheme.header for scheme in schemes_of(auth, provider) if scheme.header]
+            [
+                name
+                for scheme in schemes_of(auth, provider)
+                for name in (scheme.header, *scheme.more_headers)
+                if name
+            ]
             + [coded[name] for name in provider.coded if name in coded]
         )
     )

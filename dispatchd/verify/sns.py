@@ -20,7 +20,8 @@ from dispatchd.verify.handshake import TEXT, Handshake, Shared
 from dispatchd.verify.inbound import UNREAD, Answer, Genuine, Headers, Inbound, Rejected
 from dispatchd.verify.pinned import CERTIFICATE, Pinned, PinnedSource
 from dispatchd.verify.places import Place, at, text
-from dispatchd.verify.scheme import SIGNATURE_MAX_CHARS, stale
+from dispatchd.verify.scheme import stale
+from dispatchd.verify.scheme_check import SIGNATURE_MAX_CHARS
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey

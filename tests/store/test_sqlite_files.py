@@ -193,7 +193,7 @@ async def test_a_database_of_version_1_is_migrated_with_its_backlog(tmp_path: Pa
     for store in stores:
         await store.close()
     connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (4,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (5,)
     assert connection.execute("SELECT destination FROM lanes").fetchall() == [("crm",), ("old",)]
     assert connection.execute("SELECT * FROM holds").fetchall() == [
         ("old", "config", "", None, None)

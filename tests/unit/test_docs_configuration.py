@@ -9,15 +9,18 @@ import yaml
 
 from dispatchd.config import (
     AdminConfig,
+    AnswerConfig,
     ApiKeyConfig,
     BodyHashConfig,
     BreakerConfig,
     Config,
     DestinationConfig,
     EndpointConfig,
+    HandshakeConfig,
     IdempotencyConfig,
     JwtConfig,
     LinkConfig,
+    ListConfig,
     RetentionConfig,
     RetryConfig,
     ServerConfig,
@@ -44,6 +47,9 @@ SECTIONS = {
     "signature": SignatureConfig,
     "jwt": JwtConfig,
     "body_hash": BodyHashConfig,
+    "list": ListConfig,
+    "handshake": HandshakeConfig,
+    "answer": AnswerConfig,
     "idempotency": IdempotencyConfig,
     "links": LinkConfig,
     "destinations": DestinationConfig,
@@ -103,6 +109,9 @@ def test_the_example_has_the_keys_of_the_models():
         "signature": [e["signature"] for e in endpoints if "signature" in e],
         "jwt": [e["jwt"] for e in endpoints if "jwt" in e],
         "body_hash": [e["jwt"]["body_hash"] for e in endpoints if "body_hash" in e.get("jwt", {})],
+        "list": [],
+        "handshake": [e["handshake"] for e in endpoints if "handshake" in e],
+        "answer": [e["answer"] for e in endpoints if "answer" in e],
         "idempotency": [e["idempotency"] for e in endpoints if e.get("idempotency")],
         "links": links,
         "destinations": destinations,
@@ -113,7 +122,10 @@ def test_the_example_has_the_keys_of_the_models():
     }
     # Every way to place a key or a timestamp; one line of the example shows one of them.
     alternatives = {
-        "signature": {"path", "timestamp_header", "timestamp_path", "template", "tolerance"},
+        "signature": keys(SignatureConfig) - {"header"},
+        "list": keys(ListConfig),
+        "handshake": keys(HandshakeConfig) - {"query"},
+        "answer": {"content_type"},
         "idempotency": {"body"},
         "tls": {"ca", "cert", "key"},  # files, which a test would have to have
         "signing": keys(SigningConfig),  # the example names a scheme that needs none
