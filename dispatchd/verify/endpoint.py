@@ -99,6 +99,7 @@ def problems(auth: Auth, *, what_is_missing: bool = True) -> tuple[str, ...]:
     elif not auth.open_to_all and (auth.jwt or provider.needs & _named(auth)):
         spec = jwt_spec(auth, provider)
         found += [] if spec is None else jwt_problems(spec, auth.secrets, auth.public_keys)
+    found += _signed_away(auth, provider)
     found += _unused(auth, provider)
     found += _unfit_keys(auth, schemes_of(auth, provider))
     if auth.url and (problem := public_url_problem(auth.url)) is not None:
@@ -171,6 +172,21 @@ def _spec_problems(auth: Auth) -> list[str]:
     if not found and uses(compile_template(spec.template), "url") and not auth.url:
         found.append("the template uses {url}; give url (or server.public_url)")
     return found
+
+
+def _signed_away(auth: Auth, provider: Provider) -> list[str]:
+    """Say where a handshake would sign anybody's token: a JWT has only characters it echoes."""
+    if auth.open_to_all or auth.signature is not None or not auth.secrets:
+        return []
+    by_token = jwt_spec(auth, provider) is not None or "atlassian" in provider.coded
+    known = () if provider.handshake is None else (provider.handshake,)
+    if not by_token or not first_of((*map(handshake_of, auth.handshakes), *known)).signs:
+        return []
+    problem = (
+        "a handshake that signs would sign anybody's token with this secret;"
+        " let a jwks or a public_key prove the tokens, or remove the handshake"
+    )
+    return [problem]
 
 
 def _unused(auth: Auth, provider: Provider) -> list[str]:

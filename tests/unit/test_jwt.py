@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from tokens import b64, jwk, key_set, pem, rsa_key, token
 
 from dispatchd import verify
-from dispatchd.verify import Auth, BodyHash, Genuine, Inbound, JwtSpec, Rejected
+from dispatchd.verify import Auth, BodyHash, Genuine, Greeting, Inbound, JwtSpec, Rejected
 from dispatchd.verify.jwt_check import TRIED_MAX
 from dispatchd.verify.jwt_keys import KEYS_MAX
 from dispatchd.verify.pinned import KEY_SET, Pinned
@@ -254,6 +254,21 @@ def test_a_token_without_a_kid_is_tried_with_the_keys_of_its_kind() -> None:
     assert isinstance(judged(token(RSA, RIGHT), key_set(*others, jwk(RSA))), Genuine)
     many = [jwk(OTHER) for _ in range(TRIED_MAX)]  # each costs time, at a stranger's wish
     assert isinstance(judged(token(RSA, RIGHT), key_set(*many, jwk(RSA))), Rejected)
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"jwt": JwtSpec(), "handshakes": (Greeting("query", "challenge", sign="hex"),)},
+        {"provider": "netlify", "handshakes": (Greeting("query", "challenge", sign="base64"),)},
+        {"provider": "jira", "handshakes": (Greeting("query", "challenge", sign="hex"),)},
+        {"provider": "x", "jwt": JwtSpec()},
+        {"provider": "zoom", "jwt": JwtSpec()},
+    ],
+)
+def test_no_handshake_signs_a_token(auth: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="would sign anybody's token"):
+        verify.compile_verifier(Auth(secrets=(b"k" * 32,), **auth))
 
 
 def test_a_kid_only_chooses() -> None:
