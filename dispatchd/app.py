@@ -4,23 +4,24 @@ import asyncio
 import gc
 import random
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from dispatchd import __version__
-from dispatchd.certificates import FetchedCertificates
 from dispatchd.clock import Clock, SystemClock
 from dispatchd.deliver.lane import LaneTools
 from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.room import Room
 from dispatchd.errors import DispatchdError, StoreUnavailable
 from dispatchd.evaluate.evaluator import Evaluator
+from dispatchd.facts import Tell, telling
 from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
 from dispatchd.log import Log
 from dispatchd.log_facts import log_watcher
+from dispatchd.pinned import PinnedDocuments
 from dispatchd.plan import Plan
 from dispatchd.reading.reader import Reader
 from dispatchd.receive.client_ip import ClientIp
@@ -38,6 +39,9 @@ from dispatchd.upkeep.forgetting import Forgetting
 from dispatchd.upkeep.jobs import JobRunner
 from dispatchd.upkeep.probe import Probe
 from dispatchd.upkeep.replaying import Replaying
+
+if TYPE_CHECKING:
+    from dispatchd.alert.watch import AlertWatch
 
 TICK_S: Final = 1.0
 DRAIN_S: Final = 5.0  # for exchanges under way at SIGTERM; what they cut is sent again
@@ -67,6 +71,7 @@ class App:
         self._ended = asyncio.Event()  # somebody asked us to stop, or a duty died
         self._hurry = asyncio.Event()  # somebody asked twice
         self._dead: DispatchdError | None = None
+        self._alert_watch: AlertWatch | None = None  # where the config wants to be told
         self.port: int | None = None  # of a TCP listener, once started
 
     async def start(self) -> None:
@@ -85,9 +90,11 @@ class App:
         await store.open()
         for sentence in store.warnings():
             log.warning("storage", message=sentence)
-        for name in await store.open_lanes(plan.lanes, self._clock.now_ms()):
+        gone = await store.open_lanes(plan.lanes, self._clock.now_ms())
+        for name in gone:
             log.warning("destination_held", destination=name, reason="not in the config")
         await store.order_lanes([name for name, lane in plan.lanes.items() if lane.ordered])
+        kept_ms = await store.kept_time()  # of the last run: the watch keeps its own
         watch = ClockWatch(store, self._health, self._clock, log, self._look_again)
         await watch.start()  # before the lanes ask what is due
         self._exit.push_async_callback(watch.keep)
@@ -107,13 +114,14 @@ class App:
             sender=Carrier(sender),
             evaluator=evaluator,
             clock=self._clock,
-            tell=log_watcher(log),
+            tell=telling(*self._watchers()),
             roll=roll,
             room=Room(len(plan.lanes)),
         )
         lanes = self._lanes = Lanes(list(plan.lanes.values()), tools)
-        certificates = FetchedCertificates()
-        self._exit.push_async_callback(certificates.close)
+        await self._start_alerts(store, lanes, gone, kept_ms)  # before anything may fail
+        documents = PinnedDocuments(monotonic_s=self._clock.monotonic_s)
+        self._exit.push_async_callback(documents.close)
         reader = Reader()
         self._exit.push_async_callback(reader.close)
         self._receiver = Receiver(
@@ -121,14 +129,15 @@ class App:
                 plan.routes.values(),
                 ClientIp(plan.trusted_proxies, unix=plan.listen.path is not None),
                 plan.max_body_bytes,
-                certificates,
+                documents,
             ),
-            judge=Judge(certificates, evaluator, reader),
+            judge=Judge(documents, evaluator, reader),
             store=store,
             health=self._health,
             clock=self._clock,
             tell=tools.tell,
             takers=lanes,
+            visitor=documents,
         )
         connections = Connections(
             plan.max_connections, plan.max_connections_per_client, plan.trusted_proxies
@@ -148,6 +157,38 @@ class App:
         self._duty("notice", self._notice(store, jobs))
         self._exit.push_async_callback(lanes.stop, self._drain_s, self._hurry)
         self._notifier.ready()
+
+    def _watchers(self) -> list[Tell]:
+        """Return who is told what happens: the log, and what alerts watch where there are any."""
+        watchers = [log_watcher(self._log)]
+        if self._plan.alerts:
+            from dispatchd.alert.watch import AlertWatch  # noqa: PLC0415 - only where it is used
+
+            self._alert_watch = AlertWatch(self._plan.alerts, self._clock)
+            watchers.append(self._alert_watch.tell)
+        return watchers
+
+    async def _start_alerts(
+        self, store: Store, lanes: Lanes, gone: Sequence[str], kept_ms: int
+    ) -> None:
+        if self._alert_watch is None:
+            if notes := await store.alert_notes():  # of a config that had some: not to be taken up
+                await store.keep_alert_notes((), notes)
+            return
+        from dispatchd.alert.alerting import Alerting  # noqa: PLC0415 - only where it is used
+
+        alerting = Alerting(
+            self._plan.alerts,
+            self._alert_watch,
+            store,
+            health=self._health,
+            clock=self._clock,
+            log=self._log,
+            look=lanes.look,
+        )
+        await alerting.start([*self._plan.lanes, *gone], self._plan.routes, kept_ms)
+        self._exit.push_async_callback(alerting.stop)
+        self._duty("alerts", alerting.run())
 
     def _duty(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run a duty until the listener is closed; one that dies ends the daemon, with a reason."""
@@ -235,6 +276,8 @@ class App:
             self._log.info("storage_recovered")
         else:
             self._log.error("storage_fault", reason=error.reason, message=str(error))
+        if self._alert_watch is not None:
+            self._alert_watch.storage(error)
 
     async def _notice(self, store: Store, jobs: JobRunner) -> None:
         """Notice within a second what another process changed: a replay, for one."""

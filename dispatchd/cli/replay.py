@@ -13,7 +13,7 @@ from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.text import plural, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
-from dispatchd.model import DeliveryStatus
+from dispatchd.model import ALERTS, DeliveryStatus
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ async def _check(config: "Outline", store: "Store", query: "ReplayQuery") -> Non
     """Refuse names and ids that are not there: a slip must not look like nothing to do."""
     lanes = await store.lane_states()
     check_name("destination", query.destination, {*config.destinations, *lanes})
-    check_name("endpoint", query.endpoint, config.endpoints)
+    check_name("endpoint", query.endpoint, {*config.endpoints, ALERTS})
     missing = [one for one in query.event_ids if await store.get_event(one) is None]
     if missing:
         raise DispatchdError(f"nothing was replayed: there is no event {_named(missing)}")

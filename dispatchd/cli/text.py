@@ -3,16 +3,16 @@
 import base64
 import json
 import re
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 
+from dispatchd.spelling import iso as iso  # noqa: PLC0414 - commands find it here
+from dispatchd.spelling import plural as plural  # noqa: PLC0414 - commands find it here
+from dispatchd.spelling import size as size  # noqa: PLC0414 - commands find it here
+from dispatchd.spelling import span as span  # noqa: PLC0414 - commands find it here
 from dispatchd.strangers import printable, printable_json
 
-_KIB: Final = 1024
-# Oldest first; each unit serves until the next one reaches 1.
-_AGE_UNITS: Final = ((1, "s"), (60, "m"), (3600, "h"), (86400, "d"))
 _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 INDENT: Final = "  "
 
@@ -76,45 +76,9 @@ def bytes_field(name: str, data: bytes) -> dict[str, str]:
         return {f"{name}_base64": base64.b64encode(data).decode()}
 
 
-def size(size_bytes: int) -> str:
-    """Spell a size as the config does: `52 B`, `1.5 KiB`, `10.0 MiB`."""
-    if size_bytes < _KIB:
-        return f"{size_bytes} B"
-    value = float(size_bytes)
-    for unit in ("KiB", "MiB", "GiB"):
-        value /= _KIB
-        if value < _KIB:
-            return f"{value:.1f} {unit}"
-    return f"{value / _KIB:.1f} TiB"
-
-
-def plural(count: int, noun: str) -> str:
-    """Spell a count: `1 event`, `1,200 deliveries`."""
-    if count == 1:
-        return f"1 {noun}"
-    if noun.endswith("y") and noun[-2] not in "aeiou":
-        return f"{count:,} {noun[:-1]}ies"
-    return f"{count:,} {noun}s"
-
-
-def span(span_ms: int) -> str:
-    """Spell a span roughly, in one unit: `12s`, `3m`, `5h`, `40d`."""
-    seconds = max(span_ms, 0) // 1000
-    chosen = _AGE_UNITS[0]
-    for unit in _AGE_UNITS:
-        if seconds >= unit[0]:
-            chosen = unit
-    return f"{seconds // chosen[0]}{chosen[1]}"
-
-
 def distance(at_ms: int, now_ms: int) -> str:
     """Say how far off a time is: `3m ago`, `in 5s`."""
     return f"in {span(at_ms - now_ms)}" if at_ms > now_ms else f"{span(now_ms - at_ms)} ago"
-
-
-def iso(at_ms: int) -> str:
-    """Spell a time for scripts: `2026-01-31T12:00:00.123Z`."""
-    return _utc(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def iso_or_none(at_ms: int | None) -> str | None:
@@ -130,8 +94,3 @@ def clock_time(at_ms: int) -> str:
 def spoken(iso_time: str) -> str:
     """Spell for people what `iso` spelled for scripts."""
     return iso_time.replace("T", " ").replace("Z", " UTC")
-
-
-def _utc(at_ms: int) -> datetime:
-    seconds, ms = divmod(at_ms, 1000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ms * 1000)

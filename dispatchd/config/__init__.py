@@ -1,8 +1,15 @@
 """The config: one YAML file to one frozen object, or every problem in it at once."""
 
+from dispatchd.config.alerts import (
+    AlertConfig,
+    BacklogAlertConfig,
+    DiskLowConfig,
+    SourceErrorsConfig,
+)
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
 from dispatchd.config.destination import TYPES, model_of
 from dispatchd.config.greeting import AnswerConfig, HandshakeConfig
+from dispatchd.config.jwt import BodyHashConfig, JwtConfig
 from dispatchd.config.lane import LaneConfig
 from dispatchd.config.link import LinkConfig, RuleConfig
 from dispatchd.config.loading import (
@@ -34,14 +41,19 @@ from dispatchd.model import Listen
 __all__ = [
     "TYPES",
     "AdminConfig",
+    "AlertConfig",
     "AnswerConfig",
     "ApiKeyConfig",
+    "BacklogAlertConfig",
+    "BodyHashConfig",
     "BreakerConfig",
     "Config",
     "ConfigProblems",
+    "DiskLowConfig",
     "EndpointConfig",
     "HandshakeConfig",
     "IdempotencyConfig",
+    "JwtConfig",
     "LaneConfig",
     "LinkConfig",
     "ListConfig",
@@ -54,6 +66,7 @@ __all__ = [
     "ServerConfig",
     "SignatureConfig",
     "SigningConfig",
+    "SourceErrorsConfig",
     "StorageConfig",
     "TlsConfig",
     "WebhookConfig",

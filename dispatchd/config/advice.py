@@ -39,6 +39,7 @@ def advice(config: "Config") -> list[str]:
     ]
     links = [link for e in config.endpoints.values() for link in e.destinations]
     linked = {link.to for link in links}
+    linked |= {alert.to for alert in config.alerts}
     found += [
         f"destinations.{name}: no endpoint sends anything here"
         for name in config.destinations
@@ -52,4 +53,19 @@ def advice(config: "Config") -> list[str]:
         for name in config.templates
         if name not in said
     ]
-    return [*found, *forward_advice(config)]
+    return [*found, *_alert_advice(config), *forward_advice(config)]
+
+
+def _alert_advice(config: "Config") -> list[str]:
+    """Say whose trouble nobody would be told: an alert never travels through what it reports."""
+    ways = [config.way(alert.to).destinations for alert in config.alerts]
+    untold = [
+        name
+        for name in dict.fromkeys(alert.to for alert in config.alerts)
+        if all(name in way for way in ways)
+    ]
+    return [
+        f"alerts: nobody is told when {name}, which carries them, is in trouble itself; add an"
+        " alert to another destination"
+        for name in untold
+    ]

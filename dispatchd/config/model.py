@@ -10,11 +10,13 @@ from typing import Annotated, Any, Final
 from pydantic import (
     BeforeValidator,
     Field,
+    SecretStr,
     field_validator,
     model_validator,
 )
 
 from dispatchd.config.advice import advice
+from dispatchd.config.alerts import AlertConfig
 from dispatchd.config.destination import Destination
 from dispatchd.config.fields import (
     EMPTY_LIST,
@@ -34,6 +36,7 @@ from dispatchd.config.link import LinkConfig, check_filter
 from dispatchd.config.part import Part
 from dispatchd.config.reached import Proxy
 from dispatchd.config.sender import PublicBase, SenderConfig
+from dispatchd.config.way import Way, way_to
 from dispatchd.durations import duration_ms
 from dispatchd.model import Listen
 
@@ -242,6 +245,12 @@ class EndpointConfig(SenderConfig):
         return value
 
 
+def _url(destination: Destination) -> str:
+    """Return where a destination is posted to; empty for a type that has no URL."""
+    url = getattr(destination, "url", None)
+    return url.get_secret_value() if isinstance(url, SecretStr) else ""
+
+
 NullableEndpoint = Annotated[EndpointConfig, EMPTY_MAPPING]
 
 
@@ -277,6 +286,10 @@ class Config(Part):
         default_factory=dict, description="Where events go, by name."
     )
 
+    alerts: Annotated[tuple[AlertConfig, ...], EMPTY_LIST] = Field(
+        (), description="What is told of dispatchd itself, and to which destination."
+    )
+
     @field_validator("header_prefix")
     @classmethod
     def _is_prefix(cls, value: str) -> str:
@@ -293,6 +306,16 @@ class Config(Part):
             slug: e if e.id else e.model_copy(update={"id": endpoint_id(slug)})
             for slug, e in value.items()
         }
+
+    def way(self, to: str) -> Way:
+        """Return what an alert to the destination `to` comes by."""
+        return way_to(
+            to,
+            {name: _url(destination) for name, destination in self.destinations.items()},
+            {slug: [link.to for link in e.destinations] for slug, e in self.endpoints.items()},
+            self.server.listen,
+            self.server.public_url,
+        )
 
     def warnings(self) -> list[str]:
         """Return what works but is not what its writer may expect."""

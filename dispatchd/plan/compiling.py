@@ -2,8 +2,9 @@
 
 from functools import partial
 
+from dispatchd.alert.spec import AlertSpec
 from dispatchd.compose import Courier, Forwarding, WebhookCourier, header_case, own_headers
-from dispatchd.config import Config, EndpointConfig, WebhookConfig
+from dispatchd.config import AlertConfig, Config, EndpointConfig, WebhookConfig
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.deliver.words import MessageCourier, Words
 from dispatchd.match import compile_filter, matches_any, split_path
@@ -32,6 +33,24 @@ def compile_plan(config: Config) -> Plan:
         },
         lanes={name: lane_spec(config, name) for name in config.destinations},
         warnings=tuple(config.warnings()),
+        alerts=tuple(alert_spec(config, alert) for alert in config.alerts),
+    )
+
+
+def alert_spec(config: Config, alert: AlertConfig) -> AlertSpec:
+    """Compile one alert: what it tells, and what it never tells of."""
+    way = config.way(alert.to)
+    return AlertSpec(
+        to=alert.to,
+        kinds=alert.kinds(),
+        destinations=way.destinations,
+        slugs=way.slugs,
+        backlog_deliveries=alert.backlog.deliveries,
+        backlog_age_ms=round(alert.backlog.age_s * 1000),
+        refused=alert.source_errors.rate,
+        free_bytes=alert.disk_low.free_bytes,
+        quiet_ms={slug: round(span_s * 1000) for slug, span_s in alert.quiet_s.items()},
+        every_ms=round(alert.every_s * 1000),
     )
 
 

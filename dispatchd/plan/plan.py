@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
+from dispatchd.alert.spec import AlertSpec
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.model import Listen
 from dispatchd.receive.spec import RouteSpec
@@ -26,3 +27,4 @@ class Plan:
     routes: Mapping[str, RouteSpec]  # of the active endpoints, by slug
     lanes: Mapping[str, LaneSpec]  # by destination
     warnings: tuple[str, ...]
+    alerts: tuple[AlertSpec, ...] = ()

@@ -21,7 +21,7 @@ from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
 from dispatchd.verify import (
-    Certificates,
+    PinnedSource,
     Verifier,
     compile_verifier,
     headers_named,
@@ -91,19 +91,19 @@ def compile_routes(
     specs: Iterable[RouteSpec],
     client_ip: ClientIp,
     max_body_bytes: int,
-    certificates: Certificates | None = None,
+    source: PinnedSource | None = None,
 ) -> Routes:
-    """Compile endpoints. `certificates` is where a provider's certificates come from (paypal)."""
+    """Compile endpoints. `source` has the documents that some proofs need (paypal)."""
     return Routes(
-        by_slug={spec.slug: compile_route(spec, certificates) for spec in specs},
+        by_slug={spec.slug: compile_route(spec, source) for spec in specs},
         client_ip=client_ip,
         max_body_bytes=max_body_bytes,
     )
 
 
-def compile_route(spec: RouteSpec, certificates: Certificates | None = None) -> Route:
+def compile_route(spec: RouteSpec, source: PinnedSource | None = None) -> Route:
     """Compile one endpoint."""
-    verifier = compile_verifier(spec.auth, certificates)
+    verifier = compile_verifier(spec.auth, source)
     rule = spec.idempotency
     links = tuple(
         LinkRoute(link.destination, _wants(link), link.filter, link.rules) for link in spec.links

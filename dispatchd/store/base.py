@@ -22,6 +22,7 @@ from dispatchd.model import (
     Pacing,
     Verdict,
 )
+from dispatchd.store.alerts import Alerts
 from dispatchd.store.jobs import Jobs
 
 if TYPE_CHECKING:
@@ -327,5 +328,5 @@ class Upkeep(Protocol):
         """Write a consistent copy of the database to `path` while it is in use."""
 
 
-class Store(Intake, Schedule, Archive, Jobs, Upkeep, Protocol):
+class Store(Intake, Schedule, Archive, Jobs, Alerts, Upkeep, Protocol):
     """A durable event store. Ids are canonical UUID strings, times Unix ms."""

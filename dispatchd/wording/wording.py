@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from dispatchd.message import Message
-from dispatchd.model import Event
-from dispatchd.wording import alertmanager, generic, github, gitlab, grafana, sentry, stripe
+from dispatchd.model import ALERTS, Event
+from dispatchd.wording import alertmanager, generic, github, gitlab, grafana, own, sentry, stripe
 from dispatchd.wording.said import joined
 
 Words = Callable[[str, Any], Message | None]  # of an event type and a document
@@ -55,6 +55,8 @@ class Wording:
     def _words(self, event: Event, document: Any) -> Message | None:
         if not isinstance(document, dict):
             return None
+        if event.endpoint == ALERTS:
+            return own.words(event.event_type or "", document)
         words = BY_PROVIDER.get(self.providers.get(event.endpoint, ""))
         headers = {name.lower(): value for name, value in event.headers}
         if words is None:

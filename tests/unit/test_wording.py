@@ -8,6 +8,7 @@ from nouns import an_event
 
 from dispatchd.deliver.words import MessageCourier
 from dispatchd.message import Kind, Message
+from dispatchd.model import ALERTS
 from dispatchd.wording import Wording
 from dispatchd.wording.wording import BY_PROVIDER
 
@@ -315,3 +316,26 @@ def test_alerts_are_known_by_the_provider_where_nothing_else_tells(provider: str
 def test_what_is_none_of_its_senders_is_worded_as_anything_else(provider: str) -> None:
     message = said({"title": "Hello", "n": 1}, "issues", provider)
     assert (message.title, facts(message)) == ("Hello", {"N": "1"})
+
+
+def test_an_alert_is_said_with_what_to_do() -> None:
+    body = {
+        "kind": "lane_held",
+        "destination": "crm",
+        "severity": "failure",
+        "title": "crm is held",
+        "description": "Nothing is sent to crm: paused.",
+        "count": 3,
+        "since": "2026-01-31T12:00:00.000Z",
+        "advice": "dispatchd resume crm",
+        "fields": [{"name": "Why", "value": "paused"}],
+    }
+    message = said(body, "dispatchd.alert.lane_held", endpoint=ALERTS)
+    assert (message.title, message.kind) == ("crm is held", Kind.FAILURE)
+    assert message.description == "Nothing is sent to crm: paused."
+    assert facts(message) == {
+        "Why": "paused",
+        "Times": "3",
+        "Since": "2026-01-31T12:00:00.000Z",
+        "What to do": "dispatchd resume crm",
+    }

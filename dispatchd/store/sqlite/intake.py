@@ -1,7 +1,6 @@
 """What ingest asks of SQLite."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from dispatchd.model import Delivery, DeliveryStatus, Event, event_bytes
 from dispatchd.store.base import NO_RULES, Duplicate, Idempotency
@@ -25,14 +24,7 @@ class Intake(Writes):
         key = to_key(event.id)
         due_ms = event.received_ms
         row = event_to_row(event, key)
-        deliveries = tuple(
-            (key, destination, due_ms + self._ahead_ms, rules.get(destination))
-            for destination in destinations
-        )
-        in_order: tuple[tuple[Any, ...], ...] = ()
-        if self._ordered:
-            in_order = tuple(one for one in deliveries if one[1] in self._ordered)
-            deliveries = tuple(one for one in deliveries if one[1] not in self._ordered)
+        deliveries, in_order = self._owed(key, due_ms, destinations, rules)
         write = Write(
             event=row,
             deliveries=deliveries,

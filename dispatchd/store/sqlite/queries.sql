@@ -95,6 +95,60 @@ INSERT OR IGNORE INTO holds (destination, kind, reason, since_ms, detail) VALUES
 -- name: open_lane
 DELETE FROM holds WHERE destination = ? AND kind = ?;
 
+-- From open to held; before `hold_lane`.
+-- name: count_held
+UPDATE lanes SET held_count = held_count + 1
+WHERE destination = ?1 AND NOT EXISTS (SELECT 1 FROM holds WHERE destination = ?1);
+
+-- name: is_held
+SELECT 1 FROM holds WHERE destination = ? LIMIT 1;
+
+-- name: count_opened
+UPDATE lanes SET opened_count = opened_count + 1 WHERE destination = ?;
+
+-- After `settle`: not where a replay came while the attempt was in flight.
+-- name: count_dead
+UPDATE lanes SET
+    failed_count = failed_count
+        + (SELECT endpoint != 'dispatchd:alerts' FROM events WHERE id = ?1),
+    failed_alerts = failed_alerts
+        + (SELECT endpoint = 'dispatchd:alerts' FROM events WHERE id = ?1),
+    failed_event = ?1
+WHERE destination = ?2 AND EXISTS (
+    SELECT 1 FROM deliveries WHERE event_id = ?1 AND destination = ?2 AND status = 'failed');
+
+-- name: lane_totals
+SELECT destination, failed_count, failed_alerts, failed_event, held_count, opened_count,
+       last_success_ms
+FROM lanes;
+
+-- Looks at no more than a bound of what is owed; ids are ordered by time.
+-- name: waiting
+SELECT count(*), min(event_id) FROM (
+    SELECT event_id FROM deliveries
+    WHERE destination = ? AND status IN ('queued', 'retrying') LIMIT ?);
+
+-- name: received
+SELECT received_ms FROM events WHERE id = ?;
+
+-- name: last_failure
+SELECT error, status_code, message FROM attempts
+WHERE event_id = ? AND destination = ? ORDER BY number DESC LIMIT 1;
+
+-- name: last_events
+SELECT endpoint, max(received_ms) FROM events WHERE received_ms >= ? GROUP BY endpoint;
+
+-- name: alert_notes
+SELECT destination, kind, subject, mark, active, pending, since_ms, alerts, told_ms, event_id
+FROM alerts;
+
+-- name: keep_alert_note
+INSERT OR REPLACE INTO alerts (destination, kind, subject, mark, active, pending, since_ms, alerts,
+                               told_ms, event_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: drop_alert_note
+DELETE FROM alerts WHERE destination = ? AND kind = ? AND subject = ?;
 -- name: pace_lane
 UPDATE lanes SET pacing = ?, paced_since_ms = ? WHERE destination = ?;
 

@@ -141,6 +141,8 @@ class Schedule(Writes):
             size_bytes += len(attempt.sent)
         elif delivery.attempts and attempt.error not in NOTHING_SENT:
             write.not_sent = (key, delivery.destination)
+        if isinstance(verdict, Dead):
+            write.dead = (key, delivery.destination)
         self._mark(write, attempt)
         return self._group.submit(write, size_bytes, is_result=True)
 
