@@ -7,7 +7,7 @@ in it is ever markup. What is too long is cut there too.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 
 class Kind(StrEnum):
@@ -39,7 +39,8 @@ class Field:
 class Message:
     """What to say. `description` may have several lines, everything else has one.
 
-    `url` is where the title leads; whoever composes drops what is no plain http(s) URL.
+    `url` is where the title leads; whoever composes drops what is no plain http(s) URL. `colour`
+    (0xRRGGBB) stands in place of its kind's.
     """
 
     title: str
@@ -48,3 +49,15 @@ class Message:
     fields: tuple[Field, ...] = ()
     kind: Kind = Kind.INFO
     footer: str = ""
+    colour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What to say in one type's own terms, as a template has it: its texts are escaped already."""
+
+    type: str
+    tree: Any
+
+
+Said = Message | Terms

@@ -107,9 +107,14 @@ def event_bytes(event: Event) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What an attempt sent: `body` in place of the event's own, None for that itself."""
+    """What an attempt sent: `body` in place of the event's own, None for that itself.
+
+    With a `variant` it is what a template said, as JSON: in normal form (`default`), or in the
+    terms of the type that is named.
+    """
 
     body: bytes | None
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,8 @@ class Delivery:
     `attempts` counts every attempt ever made. A replay starts the retry schedule afresh, so
     `attempts_before` of them belong to earlier runs; `replays` tells the runs apart.
     `due_ms` (Unix ms) is when the next attempt may start. `as_sent` is what to send as it was
-    sent before, instead of what the config says, where a replay asked for that.
+    sent before, instead of what the config says, where a replay asked for that. `rule` is the
+    rule of the link that chose what is sent, None where none did.
     """
 
     event_id: str
@@ -130,6 +136,7 @@ class Delivery:
     replays: int
     due_ms: int
     as_sent: Sent | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +245,10 @@ Outcome = Reply | Failure
 class Attempt:
     """One try at one delivery, as it is kept. Times in Unix ms, latency in ms.
 
-    `sent` is the body that was sent in place of the event's own: None where that was sent, or
-    nothing. Of all attempts at a delivery the last one's is kept, and it is shown with none.
+    `sent` is the body that was sent in place of the event's own, and `sent_variant` says whether
+    a template made it: None where the event's own was sent, or nothing. Of all attempts at a
+    delivery the last one's is kept, and it is shown with none. So is `rule`: the rule that chose
+    what was to be sent.
     """
 
     event_id: str
@@ -254,6 +263,9 @@ class Attempt:
     response_head: bytes
     transform: str | None  # None: no transform; "applied"; or why the original was sent
     sent: bytes | None = None
+    sent_variant: str | None = None
+    template: str | None = None  # None: no template; "issue: applied"; or why it was not
+    rule: str | None = None
 
 
 class Whose(StrEnum):

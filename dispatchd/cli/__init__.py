@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "events": "List received events.",
     "show": "Tell one event's whole story.",
     "explain": "Explain why an event did, or did not, arrive.",
+    "preview": "Show what a template says of a body.",
     "replay": "Deliver events again.",
     "jobs": "List replays, and end them.",
     "send": "Sign and post a test event.",

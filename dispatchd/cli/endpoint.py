@@ -101,12 +101,15 @@ def _link(config: "Config", link: "LinkConfig") -> dict[str, Any]:
         "event_types": [list(globs) for globs in lists if globs],
         "filter": link.filter,
         "transform": link.transform,
+        "template": link.template,
+        "rules": list(link.named_rules()),
     }
 
 
 def _narrowed(link: dict[str, Any]) -> str:
     parts = [f"event types {', '.join(globs)}" for globs in link["event_types"]]
-    parts += [name for name in ("filter", "transform") if link[name] is not None]
+    parts += [name for name in ("filter", "transform", "template") if link[name] is not None]
+    parts += [f"rules {', '.join(link['rules'])}"] if link["rules"] else []
     return f" ({'; '.join(parts)})" if parts else ""
 
 

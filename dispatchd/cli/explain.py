@@ -128,6 +128,7 @@ async def _stored(config: "Config", given: str) -> dict[str, Any]:
             now_ms=event.received_ms,
             stored=True,
             auth=event.auth,
+            event_id=event.id,
             forward_headers=event.forward_headers,
         )
         told |= await _explained(config, event.endpoint, asked)
@@ -250,16 +251,27 @@ def _link_lines(link: dict[str, Any]) -> Iterator[str]:
         yield f"  event types {printable(link['event_types'])}"
     if link["filter"]:
         yield f"  filter {printable(link['filter'])}"
+    if link["rule"]:
+        yield f"  rule {link['rule']}"
     if not link["goes"]:
         return
+    yield from _sent_lines(link)
+
+
+def _sent_lines(link: dict[str, Any]) -> Iterator[str]:
     if link["transform"] is not None:
         yield f"  transform {printable(link['transform'])}"
+    if link["template"] is not None:
+        yield f"  template {printable(link['template'])}"
     if "headers" in link:
         yield f"  headers {printable(', '.join(link['headers']))}"
-    if "message" in link:
+    if link["said"] is not None:
+        said = to_json(link["said"]["tree"]).replace("\n", "\n  ")
+        yield f"  would say ({link['said']['variant']}) {said}"
+    elif "message" in link:
         told = "\n".join(message_lines(link["message"]))
         yield "  would say " + printable(told, lines=True).replace("\n", "\n  ")
-    if link["body"] is not None:
+    elif link["body"] is not None:
         shown = body_text(link["body"][:SENT_MAX_BYTES])
         if len(link["body"]) > SENT_MAX_BYTES:
             shown += f"… ({len(link['body'])} bytes in all)"

@@ -20,7 +20,7 @@ def add_sent(config: "Config", event: "Event", links: list[dict[str, Any]]) -> N
     from dispatchd.plan.compiling import lane_spec  # noqa: PLC0415 - likewise
 
     for link in links:
-        if not link["goes"] or link["body"] is None:
+        if not link["goes"] or link["body"] is None or link["said"] is not None:
             continue
         name = link["destination"]
         content = link["body"] if link["transform"] == "applied" else None

@@ -1,6 +1,6 @@
 """What every type of destination has in common: the Courier protocol, and HTTP's own verdicts."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dispatchd.compose.retry_after import retry_after_ms
 from dispatchd.model import (
@@ -16,6 +16,9 @@ from dispatchd.model import (
     Whose,
 )
 
+if TYPE_CHECKING:
+    from dispatchd.message import Said
+
 
 class Courier(Protocol):
     """Carries events to one destination: composes the request, judges what came of it. Pure."""
@@ -30,6 +33,14 @@ class Courier(Protocol):
 
     def judge(self, outcome: Outcome, now_ms: int) -> Judged:
         """Say what an exchange that ended at `now_ms` (Unix ms) means."""
+
+
+@runtime_checkable
+class Speaks(Courier, Protocol):
+    """Carries what is said to people. `compose` has wording of its own; a template's comes here."""
+
+    def compose_said(self, event: Event, delivery: Delivery, said: "Said", now_ms: int) -> Carried:
+        """Build what is sent in the attempt that began at `now_ms` (Unix ms)."""
 
 
 def judge_http(outcome: Outcome, now_ms: int) -> Judged:

@@ -29,10 +29,11 @@ from dispatchd.compose.text import (
     lines,
     link_of,
     one_line,
+    rgb_of,
     title_of,
     units,
 )
-from dispatchd.message import COLOURS, Message
+from dispatchd.message import Message
 from dispatchd.model import Failed, Judged, Outcome, Request
 
 TITLE_MAX: Final = 256
@@ -94,7 +95,7 @@ def embed(message: Message) -> dict[str, Any]:
         fields.append({"name": name, "value": value, "inline": len(value) <= INLINE_MAX_CHARS})
     found: dict[str, Any] = {
         "title": title,
-        "color": COLOURS[message.kind],
+        "color": rgb_of(message),
         "fields": fields,
         "description": fit(described, min(DESCRIPTION_MAX, left), _escape),
     }

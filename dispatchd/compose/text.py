@@ -121,7 +121,12 @@ def link_of(message: Message, most: int = URL_MAX_CHARS) -> str | None:
 
 def colour_of(message: Message) -> str:
     """Return the colour of a message as `#rrggbb`."""
-    return f"#{COLOURS[message.kind]:06x}"
+    return f"#{rgb_of(message):06x}"
+
+
+def rgb_of(message: Message) -> int:
+    """Return the colour of a message, its own or its kind's, as 0xRRGGBB."""
+    return COLOURS[message.kind] if message.colour is None else message.colour
 
 
 def mention_less(text: str) -> str:

@@ -3,12 +3,14 @@
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
 from dispatchd.config.destination import TYPES, model_of
 from dispatchd.config.lane import LaneConfig
+from dispatchd.config.link import LinkConfig, RuleConfig
 from dispatchd.config.loading import (
     Outline,
     check_without_references,
     find_config,
     load,
     load_outline,
+    load_templates,
     parse,
 )
 from dispatchd.config.model import (
@@ -16,7 +18,6 @@ from dispatchd.config.model import (
     ApiKeyConfig,
     Config,
     EndpointConfig,
-    LinkConfig,
     RetentionConfig,
     ServerConfig,
     StorageConfig,
@@ -45,6 +46,7 @@ __all__ = [
     "Problem",
     "RetentionConfig",
     "RetryConfig",
+    "RuleConfig",
     "ServerConfig",
     "SignatureConfig",
     "SigningConfig",
@@ -56,6 +58,7 @@ __all__ = [
     "json_schema",
     "load",
     "load_outline",
+    "load_templates",
     "model_of",
     "parse",
 ]

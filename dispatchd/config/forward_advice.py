@@ -42,7 +42,7 @@ def _of_one(config: "Config", name: str, destination: WebhookConfig, prefix: str
             continue
         for proof in proof_headers(endpoint.sender_auth(config.server.hook_url(slug), ())):
             if proof.lower() in named:
-                if link.transform is not None:
+                if link.transforms():
                     yield (
                         f"{proof} will not match what the transform of endpoints.{slug} makes of"
                         " the body"

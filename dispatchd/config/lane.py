@@ -1,7 +1,7 @@
 """What every destination has, whatever its type: what it wants, and how it is worked off."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -15,6 +15,9 @@ from dispatchd.limits import Rate, read_rate
 
 class LaneConfig(Part):
     """A destination of any type. What it can be told differs, what is asked of it does not."""
+
+    if TYPE_CHECKING:
+        type: str  # each has its own word for itself
 
     event_types: EventTypes = Field(
         (), description="Globs (* and ?) of the event types it wants; none means all."

@@ -14,6 +14,7 @@ from dispatchd.config.model import endpoint_id
 from dispatchd.config.problems import Path, nearest, quoted, spell_path
 from dispatchd.config.proof import check_proof
 from dispatchd.config.sender import needs_public_url
+from dispatchd.config.template_rules import check_templates
 from dispatchd.config.values import read_listen
 from dispatchd.model import Listen
 from dispatchd.verify import missing_keys, provider_names, template_headers
@@ -38,6 +39,7 @@ def check_rules(document: Document) -> None:
             _links(document, path, endpoint, destinations)
         elif endpoint is None and not _list(config, "api_keys"):
             _authentication(document, ("endpoints", slug), {}, has_api_keys=False)
+    check_templates(document, _mapping(config, "templates"), endpoints, destinations)
     for name, destination in destinations.items():
         _header_names(document, ("destinations", name, "headers"), _mapping(destination, "headers"))
         _signed_headers(document, ("destinations", name), destination)

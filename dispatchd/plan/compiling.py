@@ -4,9 +4,10 @@ from functools import partial
 
 from dispatchd.compose import Courier, Forwarding, WebhookCourier, header_case, own_headers
 from dispatchd.config import Config, EndpointConfig, IdempotencyConfig, WebhookConfig
-from dispatchd.deliver.spec import LaneSpec, LinkTransform
+from dispatchd.deliver.spec import LaneSpec
 from dispatchd.deliver.words import MessageCourier, Words
-from dispatchd.match import compile_filter, matches_any, split_path, wants_bindings
+from dispatchd.match import compile_filter, matches_any, split_path
+from dispatchd.plan.links import lane_links
 from dispatchd.plan.plan import Plan
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, RouteSpec
@@ -61,6 +62,7 @@ def _links(config: Config, endpoint: EndpointConfig) -> tuple[LinkSpec, ...]:
             destination_event_types=tuple(config.destinations[link.to].event_types),
             filter=compile_filter(link.filter),
             forwarded_in_full=config.destinations[link.to].forwarded_in_full,
+            rules=link.compiled_rules(),
         )
         for link in endpoint.destinations
     )
@@ -75,7 +77,7 @@ def _idempotency(given: IdempotencyConfig | None) -> IdempotencyRule | None:
 
 
 def lane_spec(config: Config, name: str) -> LaneSpec:
-    """Compile one destination, with the transforms of the links that lead to it."""
+    """Compile one destination, with what the links that lead to it do with events."""
     destination = config.destinations[name]
     courier: Courier
     if isinstance(destination, WebhookConfig):
@@ -87,23 +89,14 @@ def lane_spec(config: Config, name: str) -> LaneSpec:
         courier=courier,
         policy=destination.retry.policy(),
         max_in_flight=1 if destination.ordered else destination.max_in_flight,
-        transforms={
-            slug: LinkTransform(
-                link.transform,
-                link.on_transform_error,
-                f"{slug} → {name}",
-                wants_bindings(link.transform),
-            )
-            for slug, endpoint in config.endpoints.items()
-            for link in endpoint.destinations
-            if link.to == name and link.transform is not None
-        },
+        links=lane_links(config, name),
         redactor=Redactor(destination.secrets()),
         signs=isinstance(destination, WebhookConfig) and destination.signer() is not None,
         breaker=destination.breaker_policy(),
         gap_s=None if destination.rate_limit is None else 1 / destination.rate_limit.per_s,
         ordered=destination.ordered,
         hold_on_failed=destination.on_failed == "hold",
+        type=destination.type,
     )
 
 

@@ -25,6 +25,7 @@ from dispatchd.receive.client_ip import ClientIp, client_key
 from dispatchd.receive.judge import Judge
 from dispatchd.receive.room import NoRoom, Room, Share
 from dispatchd.receive.routes import Route, Routes
+from dispatchd.receive.whither import Decision
 from dispatchd.store.base import Duplicate, Idempotency, Intake
 from dispatchd.store.health import StoreHealth
 from dispatchd.verify import Answer, Inbound, storable_headers
@@ -159,7 +160,7 @@ class Receiver:
             told.destinations = decision.destinations
             idempotency = judgement.idempotency
             del content, judgement  # a large document should not wait for the disk with its body
-            return await self._keep(event, decision.destinations, idempotency, route, told)
+            return await self._keep(event, decision, idempotency, route, told)
 
     def _admitted(self, slug: str, source_ip: str | None) -> Route:
         """Find the route, and whether this client may use it, before any body is read."""
@@ -203,17 +204,20 @@ class Receiver:
     async def _keep(
         self,
         event: Event,
-        destinations: Sequence[str],
+        decision: Decision,
         idempotency: Idempotency | None,
         route: Route,
         told: WebhookAnswered,
     ) -> HttpAnswer:
         """Commit the event, then wake its lanes and say 202."""
+        destinations, rules = decision.destinations, decision.rules
         size_bytes = event_bytes(event)
         offered = self._takers.offer(destinations, size_bytes)
         added: Sequence[Delivery] | Duplicate | None = None
         try:
-            added = await self._store.add_event(event, destinations, idempotency, claim=offered)
+            added = await self._store.add_event(
+                event, destinations, idempotency, claim=offered, rules=rules
+            )
         except StoreUnavailable as error:
             self._health.failed(error)
             raise unavailable(error.reason, "the event could not be kept") from None

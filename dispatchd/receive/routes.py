@@ -9,7 +9,9 @@ from dispatchd.match import (
     JsonataFilter,
     Matcher,
     PlainFilter,
+    Rule,
     compile_event_types,
+    rule_filters,
     split_path,
 )
 from dispatchd.reading.reader import Asked
@@ -28,11 +30,12 @@ from dispatchd.verify import (
 
 @dataclass(frozen=True, slots=True)
 class LinkRoute:
-    """A link: which destination, and whether it wants an event of a given type."""
+    """A link: which destination, whether it wants an event of a given type, and its rules."""
 
     destination: str
     wants: Matcher
     filter: Filter | None
+    rules: Sequence[Rule] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,11 @@ def compile_route(spec: RouteSpec, certificates: Certificates | None = None) -> 
     """Compile one endpoint."""
     verifier = compile_verifier(spec.auth, certificates)
     rule = spec.idempotency
-    links = tuple(LinkRoute(link.destination, _wants(link), link.filter) for link in spec.links)
+    links = tuple(
+        LinkRoute(link.destination, _wants(link), link.filter, link.rules) for link in spec.links
+    )
     filters = [f for f in (spec.filter, *(link.filter for link in links)) if f is not None]
+    filters += [chosen for link in links for chosen in rule_filters(link.rules)]
     return Route(
         slug=spec.slug,
         endpoint_id=spec.endpoint_id,

@@ -6,6 +6,7 @@ are durable. Every method may raise StoreUnavailable (nothing was changed, try l
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dispatchd.model import (
@@ -25,6 +26,7 @@ from dispatchd.store.jobs import Jobs
 if TYPE_CHECKING:
     from asyncio import Future
 
+NO_RULES: Final[Mapping[str, str]] = MappingProxyType({})
 _HOLD_WORDS: Final = {
     HoldKind.PAUSED: "paused",
     HoldKind.BREAKER: "breaker open",
@@ -174,10 +176,12 @@ class Intake(Protocol):
         idempotency: Idempotency | None = None,
         *,
         claim: Collection[str] = (),
+        rules: Mapping[str, str] = NO_RULES,
     ) -> Sequence[Delivery] | Duplicate:
         """Keep `event` and a queued delivery to each destination, durably, in one transaction.
 
-        Those to `claim` are handed out in that same transaction and returned. With
+        Those to `claim` are handed out in that same transaction and returned. `rules` are kept
+        with the deliveries: by destination, which rule chose what is sent. With
         `idempotency`, whether it is a duplicate is decided there too; nothing is claimed then.
         """
 
@@ -209,7 +213,8 @@ class Schedule(Protocol):
     def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> "Future[None]":
         """Keep an attempt and what it means for its delivery, in one transaction; let it go.
 
-        `delivery` is as it was when it was handed out; a replay that came meanwhile wins. Until
+        `delivery` is as it was when it was handed out; a replay that came meanwhile wins. The
+        attempt's rule becomes the delivery's. Until
         the result is durable the claim holds: on StoreUnavailable, try again.
         """
 

@@ -17,6 +17,7 @@ from dispatchd.config import (
     LinkConfig,
     RetentionConfig,
     RetryConfig,
+    RuleConfig,
     ServerConfig,
     SignatureConfig,
     SigningConfig,
@@ -42,6 +43,7 @@ SECTIONS = {
     "signature": SignatureConfig,
     "idempotency": IdempotencyConfig,
     "links": LinkConfig,
+    "rules": RuleConfig,
     "destinations": WebhookConfig,
     "tls": TlsConfig,
     "signing": SigningConfig,
@@ -99,6 +101,7 @@ def test_the_example_has_the_keys_of_the_models():
         "signature": [e["signature"] for e in endpoints if "signature" in e],
         "idempotency": [e["idempotency"] for e in endpoints if e.get("idempotency")],
         "links": links,
+        "rules": [rule for link in links for rule in link.get("rules", [])],
         "destinations": destinations,
         "tls": [d["tls"] for d in destinations if "tls" in d],
         "signing": [d["signing"] for d in destinations if isinstance(d.get("signing"), dict)],
@@ -109,6 +112,8 @@ def test_the_example_has_the_keys_of_the_models():
     alternatives = {
         "signature": {"path", "timestamp_header", "timestamp_path", "template", "tolerance"},
         "idempotency": {"body"},
+        "links": {"template"},  # for destinations that people read
+        "rules": {"template"},
         "tls": {"ca", "cert", "key"},  # files, which a test would have to have
         "signing": keys(SigningConfig),  # the example names a scheme that needs none
     }

@@ -26,6 +26,7 @@ LAYERS = {
     "limits": 1,
     "facts": 1,
     "compose": 1,
+    "templates": 1,
     "wording": 1,
     "gates": 1,
     "retry": 1,

@@ -25,7 +25,7 @@ class Write:
     in_order: tuple[tuple[Any, ...], ...] = ()  # those to ordered lanes
     attempt: tuple[Any, ...] | None = None
     settle: dict[str, Any] | None = None
-    sent: tuple[bytes, str, bytes] | None = None
+    sent: tuple[bytes, str, bytes, str | None] | None = None
     not_sent: tuple[bytes, str] | None = None  # whose earlier `sent` does not count any more
     succeeded: tuple[int, str] | None = None  # when, and which lane
     failed: tuple[int, str, str] | None = None  # when, why, and which lane
