@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from dispatchd.model import Attempt, Event, HoldKind, Verdict
+from dispatchd.model import Attempt, Event, HoldKind, LaneWord, Verdict
 
 
 @dataclass(slots=True)
@@ -27,6 +26,7 @@ class WebhookAnswered:
     error: str | None = None
     duplicate_of: str | None = None
     handshake: bool = False
+    shown: str = ""  # of a handshake, to the operator: once
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class LaneChanged:
     """
 
     destination: str
-    state: Literal["open", "paced", "held"]
+    state: LaneWord
     reason: str
     since_ms: int
     kind: HoldKind | None = None

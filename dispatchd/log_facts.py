@@ -63,6 +63,8 @@ def _webhook(log: Log, fact: WebhookAnswered) -> None:
         fields["handshake"] = True
     if fact.notes:
         fields["notes"] = list(fact.notes)
+    if fact.shown:
+        log.warning("handshake_token", endpoint=fact.endpoint, token=fact.shown)
     write = log.info
     if fact.error is not None:
         fields["error"] = fact.error

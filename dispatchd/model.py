@@ -359,7 +359,29 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Pacing:
+    """Why a lane is paced, for people, and since when (Unix ms)."""
+
+    reason: str
+    since_ms: int
+
+
+LaneWord = Literal["open", "paced", "held"]
+
+
+@dataclass(frozen=True, slots=True)
 class LaneState:
-    """What is kept of a lane: it is held while there are `holds`."""
+    """What is kept of a lane: it is held while there are `holds`, else paced while it has a pace.
+
+    The pace is its daemon's word, a second or so old.
+    """
 
     holds: tuple[Hold, ...] = ()
+    pacing: Pacing | None = None
+
+    @property
+    def word(self) -> LaneWord:
+        """Return the state in one word."""
+        if self.holds:
+            return "held"
+        return "open" if self.pacing is None else "paced"

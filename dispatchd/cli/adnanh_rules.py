@@ -171,7 +171,7 @@ def _step(name: str) -> str:
 
 
 def _regex(written: str) -> str | None:
-    """Return Go's regex as JSONata's literal; empty where it takes all, None where there is none."""
+    """Return Go's regex as JSONata's literal: empty for one that takes all, None for none."""
     flags = ""
     if (found := _FLAGS.match(written)) is not None:
         flags, written = found[1], written[found.end() :]

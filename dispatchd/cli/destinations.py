@@ -54,6 +54,9 @@ def command(config_path: str | None, *, as_json: bool) -> None:
     for lane in lanes:
         for hold in lane.state.holds:
             click.echo(f"{printable(lane.destination)} is held: {printable(_why(hold, now_ms))}")
+        if lane.state.word == "paced" and (pacing := lane.state.pacing) is not None:
+            words = f"{pacing.reason} ({distance(pacing.since_ms, now_ms)})"
+            click.echo(f"{printable(lane.destination)} is paced: {printable(words)}")
 
 
 async def _lanes(config: "Outline") -> Sequence["LaneSummary"]:
@@ -86,7 +89,7 @@ def _row(lane: "LaneSummary", now_ms: int) -> tuple[str, ...]:
         error = f"{distance(lane.last_error_ms, now_ms)} {lane.last_error.value}"
     return (
         lane.destination,
-        "held" if lane.state.holds else "open",
+        lane.state.word,
         f"{lane.backlog:,}",
         "-" if lane.oldest_due_ms is None else distance(lane.oldest_due_ms, now_ms),
         "-" if lane.last_success_ms is None else distance(lane.last_success_ms, now_ms),
@@ -97,7 +100,7 @@ def _row(lane: "LaneSummary", now_ms: int) -> tuple[str, ...]:
 def _fields(lane: "LaneSummary") -> dict[str, Any]:
     return {
         "destination": lane.destination,
-        "state": "held" if lane.state.holds else "open",
+        "state": lane.state.word,
         "held": [
             {
                 "kind": hold.kind.value,
@@ -107,6 +110,9 @@ def _fields(lane: "LaneSummary") -> dict[str, Any]:
             }
             for hold in lane.state.holds
         ],
+        "paced": None
+        if lane.state.pacing is None
+        else {"reason": lane.state.pacing.reason, "since": iso_or_none(lane.state.pacing.since_ms)},
         "backlog": lane.backlog,
         "oldest_due": iso_or_none(lane.oldest_due_ms),
         "last_success": iso_or_none(lane.last_success_ms),

@@ -88,7 +88,7 @@ def _duplicates(endpoint: "EndpointConfig") -> str:
         place = f"the header {rule.header}"
     elif rule.body is not None:
         place = f"the body's {rule.body}"
-    answer = "409" if rule.on_duplicate == "reject" else "202"
+    answer = "409" if endpoint.on_duplicate == "reject" else "202"
     return f"are known by {place} and answered {answer}"
 
 
@@ -124,12 +124,9 @@ def _example(config: "Config", slug: str) -> str:
         if endpoint.auth == "none":
             made = SignedRequest(draft_of(None, JSON).body, {})
         else:
-            made = signed(config, slug, draft_of(None, JSON))
+            made = signed(config, slug, draft_of(None, JSON), shown=True)
     except click.UsageError:  # only the provider itself has the key
         made = _by_api_key()
-    secrets = {secret.get_secret_value() for secret in endpoint.secret}
-    # A token is sent as it is: what stands in for it must be told from a signature.
-    headers = {k: "THE-SECRET" if v in secrets else v for k, v in made.headers.items()}
     url = f"{where.url}?{made.query}" if made.query else where.url
     words = ["curl", "-X", "POST", shlex.quote(url)]
     if where.unix_path is not None:
@@ -137,7 +134,7 @@ def _example(config: "Config", slug: str) -> str:
     lines = [" ".join(words)]
     lines += [
         f"-H {shlex.quote(f'{name}: {value}')}"
-        for name, value in {"Content-Type": JSON, **headers}.items()
+        for name, value in {"Content-Type": JSON, **made.headers}.items()
     ]
     lines.append(f"-d {shlex.quote(printable(made.body.decode()))}")
     return " \\\n  ".join(lines)

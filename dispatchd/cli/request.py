@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 import click
@@ -40,17 +41,24 @@ def draft_of(file: BinaryIO | None, content_type: str) -> Draft:
     return Draft(json.dumps(fields, separators=(",", ":")).encode(), content_type, fields)
 
 
-def signed(config: "Config", slug: str, draft: Draft) -> SignedRequest:
-    """Sign as the endpoint's provider would. Raises click.UsageError where only it can."""
+def signed(config: "Config", slug: str, draft: Draft, *, shown: bool = False) -> SignedRequest:
+    """Sign as the endpoint's provider would. Raises click.UsageError where only it can.
+
+    What is `shown` has words in place of a secret that would be sent as it is.
+    """
     auth = config.endpoints[slug].sender_auth(config.server.hook_url(slug), ())
     try:
-        return sign_request(auth, draft, now_s=time.time(), token=new_id())
+        made = sign_request(auth, draft, now_s=time.time(), token=new_id())
+        if shown and made.is_token:
+            auth = replace(auth, secrets=(b"THE-SECRET",))
+            made = sign_request(auth, draft, now_s=time.time(), token=new_id())
     except CannotSign as error:
         raise click.UsageError(
             f"Endpoint {slug!r} cannot be signed for: {error}; use --api-key."
         ) from error
     except ValueError as error:
         raise DispatchdError(f"cannot sign as {auth.provider}: {error}") from error
+    return made
 
 
 def key_headers(endpoint: "EndpointConfig", slug: str, api_key: str | None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
 from dispatchd.config.destination import TYPES, model_of
+from dispatchd.config.greeting import AnswerConfig, HandshakeConfig
 from dispatchd.config.lane import LaneConfig
 from dispatchd.config.link import LinkConfig, RuleConfig
 from dispatchd.config.loading import (
@@ -26,21 +27,24 @@ from dispatchd.config.outgoing import SigningConfig
 from dispatchd.config.problems import ConfigProblems, Problem
 from dispatchd.config.reached import TlsConfig
 from dispatchd.config.schema import json_schema
-from dispatchd.config.sender import IdempotencyConfig, SignatureConfig
+from dispatchd.config.sender import IdempotencyConfig, ListConfig, SignatureConfig
 from dispatchd.config.webhook import WebhookConfig
 from dispatchd.model import Listen
 
 __all__ = [
     "TYPES",
     "AdminConfig",
+    "AnswerConfig",
     "ApiKeyConfig",
     "BreakerConfig",
     "Config",
     "ConfigProblems",
     "EndpointConfig",
+    "HandshakeConfig",
     "IdempotencyConfig",
     "LaneConfig",
     "LinkConfig",
+    "ListConfig",
     "Listen",
     "Outline",
     "Problem",

@@ -11,6 +11,7 @@ from dispatchd.config.values import (
     check_header_token,
     check_header_value,
     check_name,
+    check_slug,
     read_listen,
     size_bytes,
 )
@@ -119,6 +120,7 @@ def one_or_more(value: Any) -> Any:
 
 
 Name = Annotated[str, AfterValidator(check_name)]
+Slug = Annotated[str, AfterValidator(check_slug)]
 HeaderName = Annotated[str, AfterValidator(check_header_name)]
 HeaderToken = Annotated[str, AfterValidator(check_header_token)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]

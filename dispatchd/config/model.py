@@ -26,6 +26,7 @@ from dispatchd.config.fields import (
     Network,
     Secret,
     SizeBytes,
+    Slug,
     Switch,
     Whole,
 )
@@ -265,7 +266,7 @@ class Config(Part):
     api_keys: Annotated[tuple[ApiKeyConfig, ...], EMPTY_LIST] = Field(
         (), description="Keys that are accepted at every endpoint in place of a signature."
     )
-    endpoints: Annotated[dict[Name, NullableEndpoint], EMPTY_MAPPING] = Field(
+    endpoints: Annotated[dict[Slug, NullableEndpoint], EMPTY_MAPPING] = Field(
         default_factory=dict, description="Where webhooks come in, by slug."
     )
     templates: Annotated[dict[Name, dict[str, Any]], EMPTY_MAPPING] = Field(

@@ -23,12 +23,14 @@ from dispatchd.config.fields import (
     Secret,
     one_or_more,
 )
+from dispatchd.config.greeting import AnswerConfig, Named
 from dispatchd.config.part import Part
 from dispatchd.config.values import check_header_token
 from dispatchd.limits import Rate, read_rate
 from dispatchd.verify import (
     ApiKey,
     Auth,
+    Listed,
     SignatureSpec,
     covers_url,
     public_url_problem,
@@ -82,30 +84,59 @@ PublicBase = Annotated[PublicUrl, AfterValidator(lambda value: value.rstrip("/")
 DotPath = Annotated[str, AfterValidator(_path)]
 
 
+class ListConfig(Part):
+    """How one header lists several signatures, and perhaps the timestamp: `t=1,v1=aa,v1=bb`."""
+
+    separator: str = Field(",", description="What stands between the items.")
+    assign: str = Field("=", description="What stands between an item's name and its value.")
+    version: str = Field("v1", description="The name of the signatures; other names are skipped.")
+    timestamp: str = Field("", description="The name of the timestamp, where the list has it.")
+
+
 class SignatureConfig(Part):
     """A signature scheme of your own, for a sender that has no provider name."""
 
     header: HeaderToken = Field("", description="The header that holds the signature.")
     path: str = Field("", description="Or where it stands in the JSON body, as a dot path.")
-    algorithm: Literal["sha256", "sha1", "sha512"] = Field(
-        "sha256", description="The hash of the HMAC."
+    query: str = Field("", description="Or the field of the query that holds the secret itself.")
+    basic: Annotated[str | None, PRESENT] = Field(
+        None, description="Or the user of HTTP Basic, whose password is the secret."
     )
-    encoding: Literal["hex", "base64"] = Field("hex", description="How the signature is spelled.")
+    algorithm: Literal[
+        "sha256", "sha1", "sha384", "sha512", "ed25519", "ecdsa-p256", "rsa-sha256"
+    ] = Field("sha256", description="The hash of the HMAC, or what kind public_key is of.")
+    encoding: Literal["hex", "base64", "plain"] = Field(
+        "hex", description="How the signature is spelled; plain: it is the secret itself."
+    )
+    key: Literal["text", "hex", "base64"] = Field(
+        "text", description="How the secret is written: as it is, or as hex or base64 of the key."
+    )
+    listed: Annotated[ListConfig | None, PRESENT] = Field(
+        None, alias="list", description="How the header lists several signatures."
+    )
     prefix: str = Field("", description="What stands before it, e.g. sha256=.")
     timestamp_header: HeaderToken = Field(
-        "", description="The header that holds the Unix time in seconds."
+        "", description="The header that holds the time of signing."
     )
     timestamp_path: str = Field("", description="Or where it stands in the JSON body.")
+    timestamp_unit: Literal["s", "ms", "iso8601"] = Field(
+        "s", description="Unix time in seconds or milliseconds, or 2026-01-31T12:00:00Z."
+    )
     template: Annotated[str, AfterValidator(_template)] = Field(
         "{body}",
         description="What is signed: {timestamp}, {body}, {url}, {method}, {header.NAME},"
-        " {body.PATH}.",
+        " {body.PATH}; {header.NAME?} and {body.PATH?} may be missing.",
     )
     tolerance_s: Annotated[DurationS | None, PRESENT] = Field(
         None,
         alias="tolerance",
         description="How old or early the timestamp may be; else the endpoint's tolerance.",
     )
+
+    def spec(self) -> SignatureSpec:
+        """Return the scheme as the signing rules take it."""
+        listed = None if self.listed is None else Listed(**self.listed.model_dump())
+        return SignatureSpec(**{**self.model_dump(exclude={"listed"}), "listed": listed})
 
 
 class IdempotencyConfig(Part):
@@ -123,8 +154,10 @@ class IdempotencyConfig(Part):
         json_schema_extra={"default": "24h"},
         description="How long a key is remembered.",
     )
-    on_duplicate: Literal["reject", "accept"] = Field(
-        "reject", description="Answer 409 or 202; both carry the first event's id."
+    on_duplicate: Annotated[Literal["reject", "accept"] | None, PRESENT] = Field(
+        None,
+        description="Answer 409 or 202, with the first event's id; by default a named provider"
+        " gets 202, others 409.",
     )
 
     @model_validator(mode="after")
@@ -152,7 +185,7 @@ class SenderConfig(Part):
     public_key: Annotated[
         tuple[str, ...],
         BeforeValidator(one_or_more, json_schema_input_type=str | list[str]),
-    ] = Field((), description="The provider's public key (discord; standard-webhooks v1a).")
+    ] = Field((), description="The sender's public key, or a list: as the provider shows it.")
     tolerance_s: DurationS = Field(
         300.0,
         alias="tolerance",
@@ -174,6 +207,12 @@ class SenderConfig(Part):
     auth: Annotated[Literal["none"] | None, PRESENT] = Field(
         None, description="none lets anyone in; it must be written out."
     )
+    event_type_header: Annotated[HeaderToken | None, PRESENT] = Field(
+        None, description="The header with the event type; it comes before all other places."
+    )
+    delivery_id_header: Annotated[HeaderToken | None, PRESENT] = Field(
+        None, description="The header with what is the same over retries of one delivery."
+    )
     body: Literal["json", "form", "any"] = Field(
         "json", description="Which bodies are taken: JSON, also forms, or anything."
     )
@@ -186,6 +225,16 @@ class SenderConfig(Part):
         description="How duplicates are known: header or body, window, on_duplicate; or false.",
     )
 
+    handshake: Annotated[
+        tuple[Named, ...],
+        BeforeValidator(one_or_more, json_schema_input_type=Named | list[Named]),
+    ] = Field((), description="What is echoed before a sender sends, beside its provider's own.")
+    answer: Annotated[AnswerConfig | None, PRESENT] = Field(
+        None, description="A fixed answer in place of the 202, for senders that want their word."
+    )
+    methods: tuple[Literal["POST", "PUT"], ...] = Field(
+        ("POST",), min_length=1, description="The methods that events come by."
+    )
     rate_limit: Annotated[RateLimit | None, PRESENT] = Field(
         None, description="How many requests the endpoint takes, e.g. 100/s; more are 429."
     )
@@ -203,6 +252,17 @@ class SenderConfig(Part):
             raise ValueError("must hold at least one")
         return value
 
+    @property
+    def on_duplicate(self) -> Literal["reject", "accept"]:
+        """What a duplicate is answered.
+
+        Providers send again until they see a 2xx: to those that are known, an event that is
+        kept already is one.
+        """
+        if self.idempotency is not None and self.idempotency.on_duplicate is not None:
+            return self.idempotency.on_duplicate
+        return "reject" if self.provider == "generic" else "accept"
+
     def sender_auth(self, built_url: str, api_keys: tuple[ApiKey, ...]) -> Auth:
         """Return how this endpoint's senders prove themselves, as the verifier takes it.
 
@@ -217,9 +277,12 @@ class SenderConfig(Part):
             verify_token=_bytes(self.verify_token),
             webhook_id=self.webhook_id,
             url=self.url or built_url,
-            signature=None if own is None else SignatureSpec(**own.model_dump()),
+            signature=None if own is None else own.spec(),
             api_keys=api_keys,
             open_to_all=self.auth == "none",
+            handshakes=tuple(shake.spec() for shake in self.handshake),
+            event_type_header=self.event_type_header or "",
+            delivery_id_header=self.delivery_id_header or "",
             forms=self.body != "json",
         )
 

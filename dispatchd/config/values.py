@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from dispatchd.addresses import refusal
-from dispatchd.framing import FRAMING
+from dispatchd.framing import FRAMING, PROXY
 from dispatchd.model import Listen
 
 _SIZE: Final = re.compile(r"(\d{1,12})\s?(B|KB|MB|GB|KiB|MiB|GiB)", re.ASCII)
@@ -156,6 +156,7 @@ def safe_url(url: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
 
+NAME_MAX_CHARS: Final = 128
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110 section 5.6.2
 
@@ -172,6 +173,10 @@ def check_header_name(name: str) -> str:
     check_header_token(name)
     if name.lower() in FRAMING:
         raise ValueError("is set by the connection itself and cannot be overridden; remove it")
+    if name.lower() in PROXY:
+        raise ValueError(
+            "is a proxy's, not a destination's; write proxy: http://user:password@host"
+        )
     return name
 
 
@@ -183,6 +188,19 @@ def check_header_value(value: str) -> None:
         )
     if value != value.strip():
         raise ValueError("must not begin or end with a space")
+
+
+def check_slug(slug: str) -> str:
+    """Check an endpoint's slug: names with slashes between them. Raises ValueError."""
+    if "/" in slug and len(slug) <= NAME_MAX_CHARS:
+        for segment in slug.split("/"):
+            if not _NAME.fullmatch(segment):
+                raise ValueError(
+                    "is no slug; between its slashes stand names as in ci/deploy, beginning with"
+                    " a letter or digit"
+                )
+        return slug
+    return check_name(slug)
 
 
 def check_name(name: str) -> str:

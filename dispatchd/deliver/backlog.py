@@ -19,7 +19,7 @@ from dispatchd.store.base import Claimed, Schedule
 LOOK_EVERY_S: Final = 30.0
 ROOM_POLL_S: Final = 1.0  # how often a lane that waits for room asks again, should nobody wake it
 READY_MAX: Final = 8192  # deliveries of one lane waiting in memory; the rest wait in the store
-CLAIM_MAX: Final = 256  # deliveries fetched at once
+CLAIM_MAX: Final = 32  # deliveries fetched at once: more would keep the interpreter too long
 CLAIM_MAX_BYTES: Final = 4 * 1024 * 1024
 
 

@@ -1,14 +1,12 @@
 """Whether a lane is open, paced or held, why and since when; told and kept when it changes."""
 
-from typing import Literal
-
 from dispatchd.clock import Clock
 from dispatchd.deliver.holds import Holds
+from dispatchd.deliver.pacing import Paces
 from dispatchd.facts import LaneChanged, Tell
 from dispatchd.gates import Gates
-from dispatchd.model import Hold, HoldKind
+from dispatchd.model import Hold, HoldKind, LaneWord, Pacing
 
-State = Literal["open", "paced", "held"]
 _BREAKER = (HoldKind.GONE, HoldKind.BREAKER)
 
 
@@ -25,6 +23,7 @@ class Condition:
         "_in_order",
         "_kept",
         "_kind",
+        "_paces",
         "_tell",
         "gates",
         "paused",
@@ -37,13 +36,15 @@ class Condition:
         destination: str,
         gates: Gates,
         holds: Holds,
+        paces: Paces,
+        *,
         clock: Clock,
         tell: Tell,
-        *,
         in_order: bool,
     ) -> None:
         self._destination = destination
         self._holds = holds
+        self._paces = paces
         self._clock = clock
         self._tell = tell
         self._in_order = in_order
@@ -51,7 +52,7 @@ class Condition:
         self._kind: HoldKind | None = None
         self.gates = gates
         self.paused: Hold | None = None
-        self.state: State = "open"
+        self.state: LaneWord = "open"
         self.takes = not in_order
 
     def pause(self, reason: str) -> bool:
@@ -88,7 +89,7 @@ class Condition:
     def changed(self) -> bool:
         """Find out what the condition is now; tell and keep it, and say whether it changed."""
         breaker = self.gates.breaker.open
-        state: State = "open"
+        state: LaneWord = "open"
         kind: HoldKind | None = None
         if self.paused is not None:
             state, kind = "held", HoldKind.PAUSED
@@ -100,9 +101,14 @@ class Condition:
             self._keep(breaker)
         if state == self.state and kind is self._kind:
             return False
+        was_paced = self.state == "paced"
         self.state, self._kind = state, kind
         self.takes = state == "open" and not self._in_order
         reason, since_ms = self._why(state, kind)
+        if state == "paced":
+            self._paces.say(self._destination, Pacing(reason, since_ms))
+        elif was_paced:
+            self._paces.say(self._destination, None)
         self._tell(LaneChanged(self._destination, state, reason, since_ms, kind))
         return True
 
@@ -117,7 +123,7 @@ class Condition:
             self._kept = Hold(breaker, reason, self._clock.now_ms(), {})
             self._holds.want(self._destination, breaker, self._kept)
 
-    def _why(self, state: State, kind: HoldKind | None) -> tuple[str, int]:
+    def _why(self, state: LaneWord, kind: HoldKind | None) -> tuple[str, int]:
         now_ms, gates = self._clock.now_ms(), self.gates
         hold = self.paused if kind is HoldKind.PAUSED else self._kept
         if kind is not None and hold is not None:

@@ -7,6 +7,7 @@ from typing import Final
 from dispatchd.deliver.condition import Condition
 from dispatchd.deliver.holds import Holds
 from dispatchd.deliver.lane import Lane, LaneTools
+from dispatchd.deliver.pacing import Paces
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.gates import Gates
 from dispatchd.model import Delivery, Event, LaneState
@@ -20,12 +21,19 @@ class Lanes:
 
     def __init__(self, specs: Sequence[LaneSpec], tools: LaneTools) -> None:
         self._holds = Holds(tools.store, tools.health, tools.clock, self._kept)
+        self._paces = Paces(tools.store, tools.health, tools.clock)
         self._lanes = {spec.destination: self._lane(spec, tools) for spec in specs}
 
     def _lane(self, spec: LaneSpec, tools: LaneTools) -> Lane:
         gates = Gates(spec.breaker, spec.gap_s, tools.clock.monotonic_s())
         condition = Condition(
-            spec.destination, gates, self._holds, tools.clock, tools.tell, in_order=spec.ordered
+            spec.destination,
+            gates,
+            self._holds,
+            self._paces,
+            clock=tools.clock,
+            tell=tools.tell,
+            in_order=spec.ordered,
         )
         return Lane(spec, tools, condition)
 
@@ -33,6 +41,7 @@ class Lanes:
         """Run every lane until `stop`; the first surprise ends them all."""
         async with asyncio.TaskGroup() as group:
             keeping = group.create_task(self._holds.run(), name="holds")
+            showing = group.create_task(self._paces.run(), name="paces")
             await self._holds.known.wait()  # a lane that is held sends nothing after a restart
             lanes = [
                 group.create_task(lane.run(), name=f"lane {name}")
@@ -41,6 +50,7 @@ class Lanes:
             await asyncio.gather(*lanes)
             await self._holds.kept()
             keeping.cancel()
+            showing.cancel()
 
     def offer(self, destinations: Sequence[str], size_bytes: int) -> Sequence[str]:
         """Return which of the destinations' lanes have room for a new event of `size_bytes`.

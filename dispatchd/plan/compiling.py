@@ -3,7 +3,7 @@
 from functools import partial
 
 from dispatchd.compose import Courier, Fills, Forwarding, WebhookCourier, header_case, own_headers
-from dispatchd.config import Config, EndpointConfig, IdempotencyConfig, WebhookConfig
+from dispatchd.config import Config, EndpointConfig, WebhookConfig
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.deliver.words import MessageCourier, Words
 from dispatchd.evaluate.frames import template_source
@@ -11,7 +11,7 @@ from dispatchd.match import compile_filter, matches_any, split_path
 from dispatchd.plan.links import lane_links
 from dispatchd.plan.plan import Plan
 from dispatchd.receive.idempotency import IdempotencyRule
-from dispatchd.receive.spec import LinkSpec, RouteSpec
+from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
 from dispatchd.redact import Redactor
 from dispatchd.templates.markup import PROGRAM
 from dispatchd.verify import ApiKey, Signer, is_secret_header
@@ -47,13 +47,23 @@ def route_spec(config: Config, slug: str) -> RouteSpec:
         auth=endpoint.sender_auth(config.server.hook_url(slug), api_keys),
         body=endpoint.body,
         event_type_path=split_path(endpoint.event_type_path),
-        idempotency=_idempotency(endpoint.idempotency),
+        idempotency=_idempotency(endpoint),
         filter=compile_filter(endpoint.filter),
         allow_ips=tuple(endpoint.allow_ips),
         per_ip=endpoint.rate_limit_per_ip,
         whole=endpoint.rate_limit,
         links=_links(config, endpoint),
+        methods=frozenset(endpoint.methods),
+        answer=_own_answer(config, endpoint),
     )
+
+
+def _own_answer(config: Config, endpoint: EndpointConfig) -> OwnAnswer | None:
+    given = endpoint.answer
+    if given is None:
+        return None
+    id_header = own_headers(header_case(config.header_prefix))[0]
+    return OwnAnswer(given.status, given.body.encode(), given.content_type, id_header)
 
 
 def _links(config: Config, endpoint: EndpointConfig) -> tuple[LinkSpec, ...]:
@@ -70,11 +80,12 @@ def _links(config: Config, endpoint: EndpointConfig) -> tuple[LinkSpec, ...]:
     )
 
 
-def _idempotency(given: IdempotencyConfig | None) -> IdempotencyRule | None:
+def _idempotency(endpoint: EndpointConfig) -> IdempotencyRule | None:
+    given = endpoint.idempotency
     if given is None:
         return None
     return IdempotencyRule(
-        given.header, split_path(given.body), given.window_ms, given.on_duplicate
+        given.header, split_path(given.body), given.window_ms, endpoint.on_duplicate
     )
 
 

@@ -21,7 +21,7 @@ from dispatchd.receive.judge import Judge, Judgement
 from dispatchd.receive.routes import Route
 from dispatchd.receive.whither import ENDPOINT_FILTER, LinkVerdict, link_filter, turned_away_by
 from dispatchd.receive.would_send import WouldSend
-from dispatchd.verify import Inbound, storable_headers
+from dispatchd.verify import Answer, Inbound, storable_headers
 
 if TYPE_CHECKING:
     from dispatchd.config import Config, LinkConfig
@@ -82,14 +82,14 @@ async def explain(
     """
     headers: CIMultiDict[str] = CIMultiDict(asked.headers)
     sender = Inbound("POST", headers, asked.query, asked.body, asked.now_ms / 1000)
-    told: dict[str, Any] = {
-        "endpoint": route.slug,
-        "verified": await _verified(route, sender, asked, judge),
-    }
+    verified, greeted = await _verified(route, sender, asked, judge)
+    told: dict[str, Any] = {"endpoint": route.slug, "verified": verified}
     max_bytes = config.server.max_body_bytes
     if len(asked.body) > max_bytes:
         refusal = f"refused, 413: it is over {max_bytes} bytes"
         return {**told, "body": refusal, "status": "refused", "links": []}
+    if greeted is not None:
+        return {**told, "status": _greeted(greeted), "links": []}
     admitted = True
     if asked.source_ip is not None and route.admission is not None:
         admitted = told["admitted"] = route.admission.lets_in(asked.source_ip)
@@ -102,9 +102,7 @@ async def explain(
     judgement = await judge.judge(route, sender, content, asked.source_ip, handshakes=handshakes)
     decision, subject = judgement.decision, judgement.subject
     if decision is None:
-        answered = 0 if judgement.handshake is None else judgement.handshake.status
-        said = f"a handshake, answered {answered} at once; nothing is stored"
-        return {**told, "status": said, "links": []}
+        return {**told, "status": _greeted(judgement.handshake), "links": []}
     kind = subject.event_type
     links = {link.to: link for link in config.endpoints[route.slug].destinations}
     status = "received" if decision.filtered_by is None else "filtered"
@@ -139,22 +137,34 @@ async def explain(
     }
 
 
-async def _verified(route: Route, sender: Inbound, asked: Inquiry, judge: Judge) -> dict[str, Any]:
+def _greeted(answer: Answer | None) -> str:
+    answered = 0 if answer is None else answer.status
+    return f"a handshake, answered {answered} at once; nothing is stored"
+
+
+async def _verified(
+    route: Route, sender: Inbound, asked: Inquiry, judge: Judge
+) -> tuple[dict[str, Any], Answer | None]:
+    """Return whether the sender is proven, and the answer to a handshake that needs no proof."""
     if asked.stored:  # its signature was not kept, but what it proved was
-        return {"ok": True, "by": asked.auth, "why": None}
+        return {"ok": True, "by": asked.auth, "why": None}, None
     try:
         proof, _ = await judge.prove(route, sender)
     except Refusal as refusal:
         if refusal.code == "invalid_json":  # proven: what it says is another step's to judge
-            return {"ok": True, "by": None, "why": None}
-        return {"ok": False, "by": None, "why": f"{refusal.code}: {refusal.message}"}
-    return {"ok": True, "by": proof.by, "why": None}
+            return {"ok": True, "by": None, "why": None}, None
+        why = f"{refusal.code}: {refusal.message}"
+        greeted = await judge.greet(route, sender, refusal)
+        return {"ok": False, "by": None, "why": why}, greeted
+    return {"ok": True, "by": proof.by, "why": None}, None
 
 
 def _place_of_type(route: Route, headers: Mapping[str, str], judgement: Judgement) -> str | None:
     """Return where the event type stands."""
     if judgement.subject.event_type is None:
         return None
+    if route.verifier.named_type(headers) is not None:  # type: ignore[arg-type]  # a multi-mapping
+        return f"header {route.verifier.event_type_header}"
     for name in EVENT_TYPE_HEADERS:
         if headers.get(name):
             return f"header {name}"

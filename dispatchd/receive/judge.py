@@ -93,6 +93,21 @@ class Judge:
             raise unreadable
         return proof, content
 
+    async def greet(
+        self, route: Route, sender: Inbound, refusal: Refusal, stranger: str = ""
+    ) -> Answer | None:
+        """Answer a handshake that came without proof, and was refused for that.
+
+        None where it is none; never raises.
+        """
+        if refusal.code != "unauthenticated" or not route.verifier.greets_unproven:
+            return None
+        try:
+            document = (await self.read(route, sender, stranger, proven=False)).document
+        except Refusal:
+            document = None  # it may stand in a header
+        return route.verifier.handshake(sender, document)
+
     async def read(
         self, route: Route, sender: Inbound, stranger: str = "", *, proven: bool
     ) -> Content:
@@ -134,7 +149,9 @@ class Judge:
             if answer is not None:
                 return Judgement(Subject(None, headers, None, source_ip), handshake=answer)
         own = verifier.event_type(headers, document)
-        kind = event_type(headers, document, route.event_type_path, own)
+        kind = verifier.named_type(headers)
+        if kind is None:
+            kind = event_type(headers, document, route.event_type_path, own)
         cut = kind is not None and len(kind) > EVENT_TYPE_MAX_CHARS
         if cut and kind is not None:
             kind = kind[:EVENT_TYPE_MAX_CHARS]

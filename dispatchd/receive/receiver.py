@@ -15,7 +15,6 @@ from dispatchd.model import Delivery, Event, EventStatus, event_bytes
 from dispatchd.receive.answers import (
     HttpAnswer,
     Refusal,
-    accepted,
     json_answer,
     refused,
     unavailable,
@@ -76,12 +75,16 @@ class Receiver:
         self._tell = tell
         self._takers = takers
         self._room = Room()
+        self._shown: set[str] = set()  # endpoints of which a handshake was shown
 
     async def handle(self, request: web.BaseRequest) -> HttpAnswer:
         """Answer one request."""
         path = request.path
         if path.startswith(HOOKS):
-            return await self._hook(request, path[len(HOOKS) :])
+            slug = path[len(HOOKS) :]
+            if "/" in slug and "%2f" in request.raw_path.partition("?")[0].lower():
+                slug = slug.replace("/", "%2F")  # a slug's own slashes are written as such
+            return await self._hook(request, slug)
         if path == "/healthz":
             return self._healthz(request)
         return refused(Refusal(404, "not_found", "there is nothing here"))
@@ -118,7 +121,7 @@ class Receiver:
         routes = self.routes
         source_ip = told.source_ip = _source_ip(request, routes.client_ip)
         route = self._admitted(slug, source_ip)
-        if request.method != "POST":
+        if request.method not in route.methods:
             return self._not_a_post(request, route, told)
         if self.stopping:
             raise unavailable("closed", "shutting down")
@@ -128,7 +131,13 @@ class Receiver:
             told.body_bytes = len(body)
             now_ms = self._clock.now_ms()
             sender = _sender(request, body, now_ms)
-            proof, content = await self._judge.prove(route, sender, stranger)
+            try:
+                proof, content = await self._judge.prove(route, sender, stranger)
+            except Refusal as refusal:
+                greeting = await self._judge.greet(route, sender, refusal, stranger)
+                if greeting is None:
+                    raise
+                return self._answered(greeting, told)
             told.auth = proof.by
             if content is None:
                 proven = not route.verifier.open_to_all
@@ -136,7 +145,7 @@ class Receiver:
             judgement = await self._judge.judge(route, sender, content, source_ip)
             decision = judgement.decision
             if decision is None:
-                return _answered(judgement.handshake, told)
+                return self._answered(judgement.handshake, told)
             event = Event(
                 id=new_id(),
                 endpoint=route.slug,
@@ -174,14 +183,15 @@ class Receiver:
     def _not_a_post(
         self, request: web.BaseRequest, route: Route, told: WebhookAnswered
     ) -> HttpAnswer:
-        """Answer a handshake that comes as a GET, and nothing else."""
-        if request.method == "GET" and route.verifier.gets:
+        """Answer a handshake that comes as a GET or the like, and nothing else."""
+        if request.method in route.verifier.methods:
             sender = _sender(request, b"", self._clock.now_ms())
             answer = route.verifier.handshake(sender, None)
             if answer is not None:
-                return _answered(answer, told)
-        allow = "GET, POST" if route.verifier.gets else "POST"
-        raise Refusal(405, "method_not_allowed", "use POST", headers={"Allow": allow})
+                return self._answered(answer, told)
+        allow = ", ".join(sorted(route.methods | route.verifier.methods))
+        use = " or ".join(sorted(route.methods))
+        raise Refusal(405, "method_not_allowed", f"use {use}", headers={"Allow": allow})
 
     async def _read(self, request: web.BaseRequest, max_bytes: int, share: Share) -> bytes:
         try:
@@ -231,13 +241,24 @@ class Receiver:
         if isinstance(added, Duplicate):
             told.duplicate_of = added.event_id
             if route.idempotency is not None and route.idempotency.on_duplicate == "accept":
-                return accepted(added.event_id)
+                return route.accepted(added.event_id)
             raise Refusal(
                 409, "duplicate", "this webhook was received before", event_id=added.event_id
             )
         if destinations:
             self._takers.push(event, added, destinations)
-        return accepted(event.id)
+        return route.accepted(event.id)
+
+    def _answered(self, answer: Answer | None, told: WebhookAnswered) -> HttpAnswer:
+        """Answer a provider's handshake: at once, and nothing is stored."""
+        if answer is None:
+            raise TypeError("a judgement is a decision or a handshake")
+        told.handshake = True
+        if answer.shown and told.endpoint not in self._shown:
+            self._shown.add(told.endpoint)
+            told.shown = answer.shown
+        headers = {**NOSNIFF, **dict(answer.headers)}
+        return HttpAnswer(answer.status, answer.body, answer.content_type, headers)
 
 
 def _source_ip(request: web.BaseRequest, client_ip: ClientIp) -> str | None:
@@ -254,11 +275,3 @@ def _sender(request: web.BaseRequest, body: bytes, now_ms: int) -> Inbound:
     # The query as received: aiohttp's own URL requotes it, and signatures may cover it.
     query = request.raw_path.partition("?")[2]
     return Inbound(request.method, request.headers, query, body, now_ms / 1000)
-
-
-def _answered(answer: Answer | None, told: WebhookAnswered) -> HttpAnswer:
-    """Answer a provider's handshake: at once, and nothing is stored."""
-    if answer is None:
-        raise TypeError("a judgement is a decision or a handshake")
-    told.handshake = True
-    return HttpAnswer(answer.status, answer.body, answer.content_type, NOSNIFF)

@@ -16,9 +16,10 @@ from dispatchd.match import (
 )
 from dispatchd.reading.reader import Asked
 from dispatchd.receive.admission import Admission
+from dispatchd.receive.answers import HttpAnswer, accepted
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.idempotency import IdempotencyRule
-from dispatchd.receive.spec import LinkSpec, RouteSpec
+from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
 from dispatchd.verify import (
     Certificates,
     Verifier,
@@ -56,6 +57,15 @@ class Route:
     admission: Admission | None
     links: Sequence[LinkRoute]
     proofs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    methods: frozenset[str] = frozenset({"POST"})
+    answer: OwnAnswer | None = None
+
+    def accepted(self, event_id: str) -> HttpAnswer:
+        """Return the answer to an event that is on disk: 202, or the endpoint's own."""
+        own = self.answer
+        if own is None:
+            return accepted(event_id)
+        return HttpAnswer(own.status, own.body, own.content_type, {own.id_header: event_id})
 
     def proofs_to_keep(
         self, destinations: Sequence[str], headers: Mapping[str, str]
@@ -116,6 +126,8 @@ def compile_route(spec: RouteSpec, certificates: Certificates | None = None) -> 
         admission=_admission(spec),
         links=links,
         proofs=_proofs(spec.links, verifier),
+        methods=spec.methods,
+        answer=spec.answer,
     )
 
 

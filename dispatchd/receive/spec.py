@@ -27,6 +27,16 @@ class LinkSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnAnswer:
+    """What an endpoint answers in place of the 202 and its document; `id_header` has the id."""
+
+    status: int
+    body: bytes
+    content_type: str
+    id_header: str
+
+
+@dataclass(frozen=True, slots=True)
 class RouteSpec:
     """An endpoint, as plain data: what its route is compiled from."""
 
@@ -41,3 +51,5 @@ class RouteSpec:
     per_ip: Rate | None
     whole: Rate | None
     links: tuple[LinkSpec, ...]
+    methods: frozenset[str] = frozenset({"POST"})
+    answer: OwnAnswer | None = None

@@ -19,6 +19,7 @@ from dispatchd.model import (
     Hold,
     HoldKind,
     LaneState,
+    Pacing,
     Verdict,
 )
 from dispatchd.store.jobs import Jobs
@@ -249,6 +250,9 @@ class Schedule(Protocol):
 
     async def open_lane(self, destination: str, *kinds: HoldKind) -> None:
         """End these reasons to hold a lane, where they are; it is open when none is left."""
+
+    async def pace_lanes(self, changed: Mapping[str, Pacing | None]) -> None:
+        """Keep why lanes are paced, None for those that are not; `open_lanes` forgets it."""
 
     async def version(self) -> int:
         """Return a number that moves when another process has changed something."""

@@ -1,7 +1,9 @@
 """Many waiting writes become one transaction; each caller is told after its COMMIT.
 
 There is no timer: a batch forms while the previous one commits, so a lone write waits for
-nothing and a flood shares each fsync. One bad write fails alone.
+nothing and a flood shares each fsync. Somebody waits for an event, nobody for a result: events go
+first, and few results with them, so that a lane that drains holds up no sender. One bad write
+fails alone.
 """
 
 import asyncio
@@ -15,6 +17,7 @@ from dispatchd.errors import StoreUnavailable, WriteRejected
 
 W = TypeVar("W")
 _Batch = list[tuple[W, "asyncio.Future[None]"]]
+_Waiting = tuple[W, int, "asyncio.Future[None]"]  # with its bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,9 @@ class Limits:
 
     waiting: int = 4096
     waiting_bytes: int = 64 * 1024 * 1024
-    batch: int = 512
+    batch: int = 512  # events; and no more results than that
     batch_bytes: int = 16 * 1024 * 1024
+    results: int = 32  # of a batch at least, and as many as there are events
 
 
 class GroupCommit(Generic[W]):
@@ -42,39 +46,39 @@ class GroupCommit(Generic[W]):
     ) -> None:
         self._commit = commit
         self._limits = limits or Limits()
-        self._waiting: deque[tuple[W, int, asyncio.Future[None], bool]] = deque()
-        # Of those that may be refused: results must not keep new events out.
-        self._bounded = 0
-        self._bounded_bytes = 0
+        self._events: deque[_Waiting[W]] = deque()
+        self._events_bytes = 0
+        self._results: deque[_Waiting[W]] = deque()
         self._halves: deque[_Batch[W]] = deque()  # of a batch with a bad write: they go first
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
 
     def submit(
-        self, write: W, size_bytes: int, *, must_queue: bool = False
+        self, write: W, size_bytes: int, *, is_result: bool = False
     ) -> "asyncio.Future[None]":
         """Queue `write`; the future is done once it is durable, or fails as `commit` did.
 
         It fails with StoreUnavailable, reason `overloaded`, at once when too much is waiting;
-        `must_queue` is for writes whose number is bounded elsewhere (results of attempts).
+        the number of results is bounded elsewhere, and they must not keep new events out.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         if self._closed:
             done.set_exception(StoreUnavailable("closed", "the store is closing"))
-        elif not must_queue and (
-            self._bounded >= self._limits.waiting
-            or self._bounded_bytes + size_bytes > self._limits.waiting_bytes
+        elif not is_result and (
+            len(self._events) >= self._limits.waiting
+            or self._events_bytes + size_bytes > self._limits.waiting_bytes
         ):
             done.set_exception(
                 StoreUnavailable("overloaded", "too many writes are waiting for the disk")
             )
         else:
-            self._waiting.append((write, size_bytes, done, must_queue))
-            if not must_queue:
-                self._bounded += 1
-                self._bounded_bytes += size_bytes
+            if is_result:
+                self._results.append((write, size_bytes, done))
+            else:
+                self._events.append((write, size_bytes, done))
+                self._events_bytes += size_bytes
             if self._idle.is_set():
                 self._idle.clear()
                 loop.call_soon(self._next)  # what else comes in this turn of the loop joins in
@@ -118,19 +122,27 @@ class GroupCommit(Generic[W]):
         self._next()
 
     def _next_batch(self) -> "_Batch[W]":
+        limits = self._limits
         batch: _Batch[W] = []
-        batch_bytes = 0
-        while self._waiting and len(batch) < self._limits.batch:
-            write, size_bytes, done, must_queue = self._waiting[0]
-            if batch and batch_bytes + size_bytes > self._limits.batch_bytes:
-                break
-            self._waiting.popleft()
-            if not must_queue:
-                self._bounded -= 1
-                self._bounded_bytes -= size_bytes
-            batch_bytes += size_bytes
-            batch.append((write, done))
+        events_bytes = self._take(batch, self._events, limits.batch, 0)
+        self._events_bytes -= events_bytes
+        results = min(max(limits.results, len(batch)), limits.batch)
+        self._take(batch, self._results, len(batch) + results, events_bytes)
         return batch
+
+    def _take(
+        self, batch: "_Batch[W]", waiting: "deque[_Waiting[W]]", most: int, batch_bytes: int
+    ) -> int:
+        """Fill up a batch of `batch_bytes` to `most` writes; return the bytes of those."""
+        taken_bytes = 0
+        while waiting and len(batch) < most:
+            write, size_bytes, done = waiting[0]
+            if batch and batch_bytes + taken_bytes + size_bytes > self._limits.batch_bytes:
+                break
+            waiting.popleft()
+            taken_bytes += size_bytes
+            batch.append((write, done))
+        return taken_bytes
 
 
 def _fail(batch: Sequence[tuple[object, asyncio.Future[None]]], error: BaseException) -> None:

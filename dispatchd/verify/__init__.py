@@ -27,11 +27,12 @@ from dispatchd.verify.form import (
     is_form,
     parse_form,
 )
+from dispatchd.verify.greetings import Greeting, HandshakeSpec, ShowOnce
 from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, Inbound, Rejected
 from dispatchd.verify.keys import private_key_text, signing_secret_text
 from dispatchd.verify.paypal import Certificates
 from dispatchd.verify.providers import covers_url, must_remember, provider_names
-from dispatchd.verify.scheme import HASH_HERE_MAX_BYTES, SignatureSpec
+from dispatchd.verify.scheme import HASH_HERE_MAX_BYTES, Listed, SignatureSpec
 from dispatchd.verify.secret_headers import headers_named, is_secret_header, storable_headers
 from dispatchd.verify.signer import (
     OutgoingSpec,
@@ -56,10 +57,14 @@ __all__ = [
     "Certificates",
     "Draft",
     "Genuine",
+    "Greeting",
+    "HandshakeSpec",
     "Headers",
     "Inbound",
+    "Listed",
     "OutgoingSpec",
     "Rejected",
+    "ShowOnce",
     "SignatureSpec",
     "SignedRequest",
     "Signer",

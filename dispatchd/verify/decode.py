@@ -6,6 +6,7 @@ underscores, signs and any script's digits.
 
 import base64
 import re
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -13,6 +14,12 @@ import orjson
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})+", re.ASCII)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}", re.ASCII)
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_ISO_8601: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"(?:Z|[+-][0-9]{2}:[0-9]{2})",
+    re.ASCII,
+)
+TIMESTAMP_UNITS: Final = ("s", "ms", "iso8601")
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,14}", re.ASCII)  # 14 digits are the year 5138 in ms
 
 
@@ -49,6 +56,24 @@ def timestamp(value: Any) -> int:
     if not isinstance(text, str) or not _TIMESTAMP.fullmatch(text):
         raise ValueError("the timestamp is not a whole number")
     return int(text)
+
+
+def time_s(value: Any, unit: str) -> float:
+    """Read a timestamp in one of TIMESTAMP_UNITS as Unix time in seconds."""
+    if unit == "s":
+        return timestamp(value)
+    if unit == "ms":
+        return timestamp(value) / 1000
+    if not isinstance(value, str) or not _ISO_8601.fullmatch(value):
+        raise ValueError("the timestamp is not of the form 2026-01-31T12:00:00Z")
+    return datetime.fromisoformat(value).timestamp()
+
+
+def spelled_time(now_s: float, unit: str) -> str:
+    """Spell Unix time in seconds in one of TIMESTAMP_UNITS."""
+    if unit == "iso8601":
+        return datetime.fromtimestamp(round(now_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return str(round(now_s * 1000 if unit == "ms" else now_s))
 
 
 def json_document(data: bytes) -> Any:

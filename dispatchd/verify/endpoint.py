@@ -1,11 +1,12 @@
 """One endpoint's way of telling the genuine from the rest: compiled once, asked often."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from dispatchd.verify.api_key import verify_api_key
-from dispatchd.verify.handshake import Shared
+from dispatchd.verify.greetings import Greeting, HandshakeSpec, handshake_of
+from dispatchd.verify.handshake import Shared, first_of
 from dispatchd.verify.inbound import (
     Answer,
     ApiKey,
@@ -18,27 +19,29 @@ from dispatchd.verify.inbound import (
 from dispatchd.verify.jwt import JwtCheck
 from dispatchd.verify.paypal import SIGNATURE as PAYPAL_SIGNATURE
 from dispatchd.verify.paypal import Certificates, PayPalCheck, certificate_url
+from dispatchd.verify.places import header
+from dispatchd.verify.provider import Provider
 from dispatchd.verify.providers import (
     ALIASES,
     COMMON_DELIVERY_ID,
-    Provider,
     provider_named,
     provider_names,
 )
 from dispatchd.verify.scheme import (
     Scheme,
-    SchemeCheck,
     SignatureSpec,
     scheme_keys,
     scheme_of,
     spec_problems,
 )
+from dispatchd.verify.scheme_check import SchemeCheck
 from dispatchd.verify.secret_headers import is_secret_header
 from dispatchd.verify.template import compile_template, public_url_problem, uses
 from dispatchd.verify.twilio import HEADER as TWILIO_SIGNATURE
 from dispatchd.verify.twilio import TwilioCheck
 
 DEFAULT_TOLERANCE_S: Final = 300.0
+AUTHORIZATION: Final = "Authorization"
 DELIVERY_ID_MAX_CHARS: Final = 255  # longer is a payload, not an id
 
 
@@ -60,6 +63,9 @@ class Auth:
     signature: SignatureSpec | None = None
     api_keys: tuple[ApiKey, ...] = ()
     open_to_all: bool = False
+    handshakes: tuple[HandshakeSpec, ...] = ()  # beside its provider's
+    event_type_header: str = ""
+    delivery_id_header: str = ""
     forms: bool = False  # the endpoint reads forms as such, whatever its provider sends
 
 
@@ -88,9 +94,13 @@ def problems(auth: Auth, *, what_is_missing: bool = True) -> tuple[str, ...]:
 
 def schemes_of(auth: Auth, provider: Provider) -> tuple[Scheme, ...]:
     """Return the schemes that an endpoint checks by table, strongest first."""
-    if auth.signature is None:
-        return provider.schemes
-    return () if spec_problems(auth.signature) else (scheme_of(auth.signature),)
+    schemes = provider.schemes
+    if auth.signature is not None:
+        schemes = () if spec_problems(auth.signature) else (scheme_of(auth.signature),)
+    if any(isinstance(asked, Greeting) and asked.sign for asked in auth.handshakes):
+        # What a handshake signs is never an object: it cannot be sent back as an event.
+        schemes = tuple(replace(scheme, object_only=True) for scheme in schemes)
+    return schemes
 
 
 def _given(auth: Auth) -> dict[str, bool]:
@@ -124,7 +134,9 @@ def _spec_problems(auth: Auth) -> list[str]:
     found = spec_problems(spec)
     if auth.provider != "generic":
         found.append("signature describes a scheme of its own; leave out provider")
-    if not auth.secrets:
+    if spec.is_public and not auth.public_keys:
+        found.append(f"signature needs public_key, with which {spec.algorithm} is checked")
+    if not spec.is_public and not auth.secrets:
         found.append("signature needs secret")
     if not found and uses(compile_template(spec.template), "url") and not auth.url:
         found.append("the template uses {url}; give url (or server.public_url)")
@@ -133,7 +145,9 @@ def _spec_problems(auth: Auth) -> list[str]:
 
 def _unused(auth: Auth, provider: Provider) -> list[str]:
     known = provider.needs | provider.also
-    if not provider.needs:
+    if auth.signature is not None:
+        known = frozenset({"public_key" if auth.signature.is_public else "secret"})
+    elif not provider.needs:
         known |= {"secret"}  # generic: a secret or not, as the endpoint likes
     return [
         f"provider {auth.provider} has no use for {key}"
@@ -160,7 +174,10 @@ class Verifier:
     def __init__(self, auth: Auth, provider: Provider, checks: Sequence[Check]) -> None:
         self.provider: Final = ALIASES.get(auth.provider, auth.provider)
         self.forms: Final = provider.forms
-        self.gets: Final = provider.gets
+        known = () if provider.handshake is None else (provider.handshake,)
+        self._handshake = first_of((*map(handshake_of, auth.handshakes), *known))
+        self.methods: Final = self._handshake.methods  # on which handshakes come, beside POST
+        self.greets_unproven: Final = self._handshake.unproven
         self.open_to_all: Final = auth.open_to_all
         self._auth = auth
         self._row = provider
@@ -172,12 +189,16 @@ class Verifier:
             name.lower() for name in self._signature_headers if not is_secret_header(name)
         )
         self._shared = Shared(auth.secrets, auth.verify_token)
+        self.event_type_header: Final = auth.event_type_header
+        self._named_type = header(auth.event_type_header) if auth.event_type_header else None
+        named_id = auth.delivery_id_header
+        self._delivery_id = header(named_id) if named_id else provider.delivery_id
         # Whether the body must be read before the sender is proven.
         self.reads_first: Final = any(check.paths for check in checks)
         self.paths: Final = tuple(
             dict.fromkeys(
                 path
-                for part in (*checks, provider.handshake, provider.event_type, provider.delivery_id)
+                for part in (*checks, self._handshake, provider.event_type, provider.delivery_id)
                 if part is not None
                 for path in part.paths
             )
@@ -202,7 +223,8 @@ class Verifier:
         if proof is not None:
             return proof
         for name in self._signature_headers:
-            if sender.headers.getall(name, []):
+            # An API key stands in Authorization too.
+            if name != AUTHORIZATION and sender.headers.getall(name, []):
                 return Rejected(
                     "invalid_signature", f"{name} holds nothing that a configured key could check"
                 )
@@ -215,10 +237,14 @@ class Verifier:
     def handshake(self, sender: Inbound, document: Any) -> Answer | None:
         """Answer a handshake; None when the request is none.
 
-        On POST the request must have been verified before; on GET, ask only if `gets`.
+        A POST must have been verified before, unless it `greets_unproven`; of other methods ask
+        only for `methods`.
         """
-        shake = self._row.handshake
-        return shake.answer(sender, document, self._shared) if shake is not None else None
+        return self._handshake.answer(sender, document, self._shared)
+
+    def named_type(self, headers: Headers) -> str | None:
+        """Return the event type from the header that the config names for it, if it does."""
+        return self._named_type.find(headers, None) if self._named_type is not None else None
 
     def event_type(self, headers: Headers, document: Any) -> str | None:
         """Return the event type from the provider's own place."""
@@ -227,7 +253,7 @@ class Verifier:
 
     def delivery_id(self, headers: Headers, document: Any) -> str | None:
         """Return what is the same over a provider's retries of one delivery, if anything is."""
-        place = self._row.delivery_id
+        place = self._delivery_id
         own = place.find(headers, document) if place is not None else None
         found = own or COMMON_DELIVERY_ID.find(headers, document)
         return found if found is None or len(found) <= DELIVERY_ID_MAX_CHARS else None
@@ -238,7 +264,12 @@ def signature_headers(auth: Auth, provider: Provider) -> tuple[str, ...]:
     coded = {"twilio": TWILIO_SIGNATURE, "paypal": PAYPAL_SIGNATURE}
     return tuple(
         dict.fromkeys(
-            [scheme.header for scheme in schemes_of(auth, provider) if scheme.header]
+            [
+                name
+                for scheme in schemes_of(auth, provider)
+                for name in (scheme.header, *scheme.more_headers)
+                if name
+            ]
             + [coded[name] for name in provider.coded if name in coded]
         )
     )

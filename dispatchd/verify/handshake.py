@@ -12,15 +12,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qs
 
-from dispatchd.verify.inbound import Answer, Inbound
+from dispatchd.verify.inbound import Answer, Inbound, query_field
 from dispatchd.verify.places import at
 
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
 _ECHO: Final = re.compile(r"[A-Za-z0-9_.\-=+/]{1,512}", re.ASCII)
-_MAX_QUERY_FIELDS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +33,47 @@ Answering = Callable[[Inbound, Any, Shared], Answer | None]
 
 
 class Handshake(NamedTuple):
-    """How to answer a handshake; `paths` are the dot paths it follows into the body."""
+    """How to answer a handshake; `paths` are the dot paths it follows into the body.
+
+    It is asked of every proven POST, of the other `methods` without any proof, and with
+    `unproven` also of a POST that carries none.
+    """
 
     answer: Answering
     paths: tuple[str, ...] = ()
+    methods: frozenset[str] = frozenset()
+    unproven: bool = False
+
+
+NO_HANDSHAKE: Final = Handshake(lambda _sender, _document, _shared: None)
+
+
+def first_of(handshakes: Sequence[Handshake]) -> Handshake:
+    """Return several handshakes as one: the first that has an answer gives it."""
+    if not handshakes:
+        return NO_HANDSHAKE
+    if len(handshakes) == 1:
+        return handshakes[0]
+
+    def answer(sender: Inbound, document: Any, shared: Shared) -> Answer | None:
+        answers = (shake.answer(sender, document, shared) for shake in handshakes)
+        return next((found for found in answers if found is not None), None)
+
+    return Handshake(
+        answer,
+        tuple(path for shake in handshakes for path in shake.paths),
+        frozenset().union(*(shake.methods for shake in handshakes)),
+        any(shake.unproven for shake in handshakes),
+    )
 
 
 def _slack(_sender: Inbound, document: Any, _shared: Shared) -> Answer | None:
     """`url_verification`: echo the challenge."""
     if at(document, "type") != "url_verification":
         return None
-    challenge = _echoable(at(document, "challenge"))
+    challenge = echoable(at(document, "challenge"))
     if challenge is None:
-        return _refusal(400, "invalid_challenge", "the challenge is missing or malformed")
+        return refusal(400, "invalid_challenge", "the challenge is missing or malformed")
     return Answer(200, TEXT, challenge)
 
 
@@ -55,11 +81,11 @@ def _zoom(_sender: Inbound, document: Any, shared: Shared) -> Answer | None:
     """`endpoint.url_validation`: sign the plain token with the secret token."""
     if at(document, "event") != "endpoint.url_validation":
         return None
-    token = _echoable(at(document, "payload.plainToken"))
+    token = echoable(at(document, "payload.plainToken"))
     if token is None or not shared.secrets:
-        return _refusal(400, "invalid_challenge", "plainToken is missing or malformed")
+        return refusal(400, "invalid_challenge", "plainToken is missing or malformed")
     signed = hmac.digest(shared.secrets[0], token, "sha256").hex()
-    return _json(200, {"plainToken": token.decode(), "encryptedToken": signed})
+    return json_answer(200, {"plainToken": token.decode(), "encryptedToken": signed})
 
 
 def _discord(_sender: Inbound, document: Any, _shared: Shared) -> Answer | None:
@@ -69,7 +95,7 @@ def _discord(_sender: Inbound, document: Any, _shared: Shared) -> Answer | None:
         return None
     if kind == 0:
         return Answer(204, TEXT, b"")
-    return _json(200, {"type": 1}) if kind == 1 else None
+    return json_answer(200, {"type": 1}) if kind == 1 else None
 
 
 def _x(sender: Inbound, _document: Any, shared: Shared) -> Answer | None:
@@ -80,52 +106,54 @@ def _x(sender: Inbound, _document: Any, shared: Shared) -> Answer | None:
     """
     if sender.method != "GET":
         return None
-    token = _echoable(_query_field(sender, "crc_token"))
+    token = echoable(query_text(sender, "crc_token"))
     if token is None or not shared.secrets:
-        return _refusal(400, "invalid_challenge", "crc_token is missing or malformed")
+        return refusal(400, "invalid_challenge", "crc_token is missing or malformed")
     signed = base64.b64encode(hmac.digest(shared.secrets[0], token, "sha256")).decode()
-    return _json(200, {"response_token": f"sha256={signed}"})
+    return json_answer(200, {"response_token": f"sha256={signed}"})
 
 
 def _meta(sender: Inbound, _document: Any, shared: Shared) -> Answer | None:
     """Echo `hub.challenge` on GET to whoever knows the verify token."""
     if sender.method != "GET":
         return None
-    token = _query_field(sender, "hub.verify_token") or ""
+    token = query_text(sender, "hub.verify_token") or ""
     known = bool(shared.verify_token) and hmac.compare_digest(
         token.encode("utf-8", "replace"), shared.verify_token
     )
-    if _query_field(sender, "hub.mode") != "subscribe" or not known:
-        return _refusal(403, "invalid_verify_token", "hub.verify_token is not the endpoint's")
-    challenge = _echoable(_query_field(sender, "hub.challenge"))
+    if query_text(sender, "hub.mode") != "subscribe" or not known:
+        return refusal(403, "invalid_verify_token", "hub.verify_token is not the endpoint's")
+    challenge = echoable(query_text(sender, "hub.challenge"))
     if challenge is None:
-        return _refusal(400, "invalid_challenge", "hub.challenge is missing or malformed")
+        return refusal(400, "invalid_challenge", "hub.challenge is missing or malformed")
     return Answer(200, TEXT, challenge)
 
 
-def _echoable(value: Any) -> bytes | None:
+def echoable(value: Any) -> bytes | None:
+    """Return what may be echoed, as bytes: no HTML, and no JSON object either; else None."""
     return value.encode() if isinstance(value, str) and _ECHO.fullmatch(value) else None
 
 
-def _query_field(sender: Inbound, name: str) -> str | None:
+def query_text(sender: Inbound, name: str) -> str | None:
+    """Return a field of the query; None where it is missing or doubled."""
     try:
-        fields = parse_qs(sender.query, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
+        return query_field(sender.query, name)
     except ValueError:
         return None
-    values = fields.get(name, [])
-    return values[0] if len(values) == 1 else None
 
 
-def _refusal(status: int, code: str, message: str) -> Answer:
-    return _json(status, {"error": {"code": code, "message": message}})
+def refusal(status: int, code: str, message: str) -> Answer:
+    """Return the error document of a handshake that is none."""
+    return json_answer(status, {"error": {"code": code, "message": message}})
 
 
-def _json(status: int, document: Any) -> Answer:
+def json_answer(status: int, document: Any) -> Answer:
+    """Return a document as the answer."""
     return Answer(status, JSON, json.dumps(document, separators=(",", ":")).encode())
 
 
 slack: Final = Handshake(_slack, ("type", "challenge"))
 zoom: Final = Handshake(_zoom, ("event", "payload.plainToken"))
 discord: Final = Handshake(_discord, ("type", "event"))
-x: Final = Handshake(_x)
-meta: Final = Handshake(_meta)
+x: Final = Handshake(_x, methods=frozenset({"GET"}))
+meta: Final = Handshake(_meta, methods=frozenset({"GET"}))

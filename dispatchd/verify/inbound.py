@@ -1,8 +1,10 @@
 """What a scheme is shown and what it may answer: values only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import parse_qs
 
+QUERY_FIELDS_MAX: Final = 50
 HEADER_MAX_CHARS: Final = 8192  # what aiohttp lets a header line be; holds behind any server
 
 
@@ -61,11 +63,16 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a handshake is answered with; always sent with `X-Content-Type-Options: nosniff`."""
+    """What a handshake is answered with; always sent with `X-Content-Type-Options: nosniff`.
+
+    `shown` is what the operator has to see of it, once: a token that the sender made up.
+    """
 
     status: int
     content_type: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    shown: str = field(default="", repr=False)
 
 
 class Check(Protocol):
@@ -91,3 +98,16 @@ def one_header(headers: Headers, name: str) -> str | None:
     if not value.isascii() or len(value) > HEADER_MAX_CHARS:
         raise ValueError(f"{name} is malformed")
     return value
+
+
+def query_field(query: str, name: str) -> str | None:
+    """Return a field of a raw query; ValueError where it is doubled, or there are too many."""
+    if not query:
+        return None
+    fields = parse_qs(query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX)
+    values = fields.get(name)
+    if values is None:
+        return None
+    if len(values) > 1:
+        raise ValueError(f"the query's {name} is there more than once")
+    return values[0]

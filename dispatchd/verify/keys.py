@@ -15,9 +15,12 @@ Key = Callable[[bytes, Sequence[bytes]], bool]
 Maker = Callable[[bytes], bytes]
 """`maker(message)` returns its signature."""
 
-DIGEST_BYTES: Final = {"sha256": 32, "sha1": 20, "sha512": 64}
+PUBLIC_ALGORITHMS: Final = ("ed25519", "ecdsa-p256", "rsa-sha256")
+# Of the algorithms whose signatures are all of one length.
+SIGNATURE_BYTES: Final = {"sha256": 32, "sha1": 20, "sha384": 48, "sha512": 64, "ed25519": 64}
 ED25519_KEY_BYTES: Final = 32
-ED25519_SIGNATURE_BYTES: Final = 64
+P256_NUMBER_BYTES: Final = 32
+RSA_BITS_MAX: Final = 8192  # checking with a longer key takes milliseconds
 _WHSEC: Final = b"whsec_"
 _WHSK: Final = b"whsk_"
 _WHPK: Final = "whpk_"
@@ -68,6 +71,74 @@ def signing_secret(secret: bytes) -> bytes:
     if not low <= len(key) <= high:
         raise ValueError(f"a whsec_ secret must be {low} to {high} bytes, not {len(key)}")
     return key
+
+
+def decoded_secret(secret: bytes, spelled: str) -> bytes:
+    """Decode a secret that is written as `hex` or `base64`. Raises ValueError."""
+    try:
+        text = secret.decode("ascii")
+        return hex_bytes(text) if spelled == "hex" else base64_bytes(text, padding=False)
+    except ValueError:
+        raise ValueError(f"a secret is not {spelled}, as its key says") from None
+
+
+def public_key(text: str, algorithm: str) -> Key:
+    """Return the key for a public key: ed25519 as below, the others PEM, or base64 of their DER.
+
+    An ECDSA signature is the DER of its two numbers (RFC 3279 section 2.2.3), or those side by
+    side, 32 bytes each (RFC 7518 section 3.4); an RSA one is PKCS #1 v1.5 (RFC 8017).
+    """
+    if algorithm == "ed25519":
+        return ed25519_key(text)
+    from cryptography.exceptions import (  # noqa: PLC0415 - memory, see above
+        InvalidSignature,
+    )
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - likewise
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils  # noqa: PLC0415
+
+    key = _loaded(text)
+    if algorithm == "ecdsa-p256":
+        if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
+            raise ValueError("a public_key is none of ECDSA on the curve P-256")
+        curve_key = key
+
+        def verify(signature: bytes, message: bytes) -> None:
+            if len(signature) == 2 * P256_NUMBER_BYTES:
+                r, s = signature[:P256_NUMBER_BYTES], signature[P256_NUMBER_BYTES:]
+                signature = utils.encode_dss_signature(
+                    int.from_bytes(r, "big"), int.from_bytes(s, "big")
+                )
+            curve_key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+
+    else:
+        if not isinstance(key, rsa.RSAPublicKey) or key.key_size > RSA_BITS_MAX:
+            raise ValueError(f"a public_key is none of RSA with at most {RSA_BITS_MAX} bits")
+        rsa_key = key
+
+        def verify(signature: bytes, message: bytes) -> None:
+            rsa_key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+
+    def check(message: bytes, signature: bytes) -> bool:
+        try:
+            verify(signature, message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    return lambda message, signatures: any(check(message, s) for s in signatures)
+
+
+def _loaded(text: str) -> object:
+    """Load a public key of any kind. Raises ValueError."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - memory, see above
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - likewise
+
+    try:
+        if "-----BEGIN" in text:
+            return serialization.load_pem_public_key(text.encode("ascii"))
+        return serialization.load_der_public_key(base64_bytes("".join(text.split())))
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("a public_key is neither PEM nor base64 of a DER key") from None
 
 
 def ed25519_key(public_key: str) -> Key:

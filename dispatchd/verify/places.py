@@ -107,6 +107,12 @@ def _meta_type(_: Headers, document: Any) -> str | None:
     return text(f"{kind}.{only}") if kind and only else kind
 
 
+def _telegram_type(_: Headers, document: Any) -> str | None:
+    """Name the update: the one key beside its number."""
+    keys = [key for key in document if key != "update_id"] if isinstance(document, dict) else []
+    return text(keys[0]) if len(keys) == 1 else None
+
+
 def _x_type(_: Headers, document: Any) -> str | None:
     """Name the activity: the key that ends in `_events`, else the first that is not context."""
     if not isinstance(document, dict):
@@ -119,3 +125,4 @@ def _x_type(_: Headers, document: Any) -> str | None:
 slack_type: Final = Place(_slack_type, ("type", "event.type", "command"))
 meta_type: Final = Place(_meta_type, ("object", "entry.[].changes.[].field"))
 x_type: Final = Place(_x_type, ("{}",))
+telegram_type: Final = Place(_telegram_type, ("{}",))

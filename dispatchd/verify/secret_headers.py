@@ -12,7 +12,7 @@ NAME_MAX_CHARS: Final = 128  # a longer one is nobody's, and not worth searching
 _SECRET: Final = re.compile(
     r"authoriz|cookie|signature|hmac|token|secret|passw|credential|jwt|oidc|assertion|session"
     r"|api-?_?key|^x-auth(?!ors?(?:-|$))|^x-.*-auth$|(?<!event)(?<!idempotency)-key$"
-    r"|pass(?:phrase|code|key)"
+    r"|pass(?:phrase|code|key)|^x-trello-webhook$"
     r"|(?:^|[-_])(?:(?:user)?pass|[th]?otp|sign|sig)(?:[-_]|$)",
     re.IGNORECASE,
 )

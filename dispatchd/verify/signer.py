@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from dispatchd.verify import keys
 from dispatchd.verify.inbound import Inbound
-from dispatchd.verify.providers import standard
+from dispatchd.verify.provider import standard
 from dispatchd.verify.scheme import Scheme, SignatureSpec, scheme_of, spec_problems, spell
 from dispatchd.verify.template import Signed, compile_template, fill, is_body, uses
 

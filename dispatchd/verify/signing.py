@@ -1,19 +1,20 @@
 """Signing as a sender would, with the endpoint's own secret: what `dispatchd send` does."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 from multidict import CIMultiDict
 
-from dispatchd.verify import keys
-from dispatchd.verify.decode import json_document
+from dispatchd.verify import decode, keys
 from dispatchd.verify.endpoint import Auth, schemes_of
 from dispatchd.verify.inbound import Inbound
 from dispatchd.verify.places import at
 from dispatchd.verify.providers import provider_named
-from dispatchd.verify.scheme import Scheme, spell
+from dispatchd.verify.scheme import ANY_USER, Scheme, key_bytes, spell
 from dispatchd.verify.template import Part, Signed, compile_template, fill
 from dispatchd.verify.twilio import sign_twilio
 
@@ -33,11 +34,15 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """What is to be posted; `query` belongs behind the URL."""
+    """What is to be posted; `query` belongs behind the URL.
+
+    `is_token` says that the secret itself is in it.
+    """
 
     body: bytes
     headers: dict[str, str]
     query: str = ""
+    is_token: bool = False
 
 
 def sign_request(auth: Auth, draft: Draft, *, now_s: float, token: str) -> SignedRequest:
@@ -48,29 +53,13 @@ def sign_request(auth: Auth, draft: Draft, *, now_s: float, token: str) -> Signe
     """
     provider = provider_named(auth.provider)
     for scheme in schemes_of(auth, provider) if provider is not None else ():
-        secret = _secret(scheme, auth.secrets)
+        secret = next(filter(None, (key_bytes(scheme, one) for one in auth.secrets)), None)
         if secret is not None:
             return _Signing(scheme, secret, auth.url, now_s, token).sign(draft)
     if provider is not None and "twilio" in provider.coded and auth.secrets:
         headers, query = sign_twilio(auth.secrets[0], auth.url, draft.body, draft.content_type)
         return SignedRequest(draft.body, headers, query)
     raise CannotSign(f"only {auth.provider} itself has the key that signs")
-
-
-def _secret(scheme: Scheme, secrets: Sequence[bytes]) -> bytes | None:
-    """Return the first secret that fits a scheme; None where none does."""
-    for secret in secrets:
-        signing = keys.is_signing_secret(secret)
-        match scheme.key:
-            case "text":
-                return secret
-            case "token" if not signing:
-                return secret
-            case "signing" if signing:
-                return keys.signing_secret(secret)
-            case "base64":
-                return keys.signing_secret(secret)
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +72,10 @@ class _Signing:
 
     def sign(self, draft: Draft) -> SignedRequest:
         scheme, parts = self.scheme, compile_template(self.scheme.template)
-        timestamp = str(round(self.now_s / scheme.timestamp_unit_s))
-        headers = {part.name: self.token for part in parts if part.kind == "header"}
+        timestamp = decode.spelled_time(self.now_s, scheme.timestamp_unit)
+        headers = {
+            part.name: self.token for part in parts if part.kind == "header" and not part.optional
+        }
         if scheme.timestamp_header:
             headers[scheme.timestamp_header] = timestamp
         body = draft.body
@@ -92,19 +83,23 @@ class _Signing:
             self._fill(draft.fields, parts, timestamp)
             body = orjson.dumps(draft.fields)
         text = self._signature(body, draft, headers, parts, timestamp)
-        if scheme.header:
+        query = ""
+        if scheme.query:
+            query = urlencode({scheme.query: text})
+        elif scheme.header:
             headers[scheme.header] = text
         elif draft.fields is not None:
             _put(draft.fields, scheme.path, text)
             body = orjson.dumps(draft.fields)
-        return SignedRequest(body, headers)
+        return SignedRequest(body, headers, query, is_token=scheme.encoding == "plain")
 
     def _fill(self, fields: dict[str, Any], parts: Sequence[Part], timestamp: str) -> None:
         """Give the body what the scheme reads from it."""
         if self.scheme.timestamp_path:
-            _put(fields, self.scheme.timestamp_path, int(timestamp))
+            number = self.scheme.timestamp_unit != "iso8601"
+            _put(fields, self.scheme.timestamp_path, int(timestamp) if number else timestamp)
         for part in parts:
-            if part.kind == "field" and at(fields, part.name) is None:
+            if part.kind == "field" and not part.optional and at(fields, part.name) is None:
                 _put(fields, part.name, self.token)
 
     def _signature(
@@ -116,11 +111,14 @@ class _Signing:
         timestamp: str,
     ) -> str:
         scheme = self.scheme
+        if scheme.user is not None:
+            told = b"dispatchd:" + self.secret if scheme.user == ANY_USER else self.secret
+            return f"Basic {b64encode(told).decode()}"
         if scheme.encoding == "plain":
-            return self.secret.decode()
+            return scheme.prefix + self.secret.decode()
         document = draft.fields
         if document is None and any(part.kind == "field" for part in parts):
-            document = json_document(body)
+            document = decode.json_document(body)
         if scheme.timestamp_path:
             timestamp = str(at(document, scheme.timestamp_path))
         sender = Inbound("POST", CIMultiDict(headers), "", body, self.now_s)

@@ -8,15 +8,22 @@ from urllib.parse import urlsplit
 from dispatchd.verify.inbound import Inbound, one_header
 from dispatchd.verify.places import at
 
-NAMES: Final = "{timestamp}, {body}, {url}, {method}, {header.NAME}, {body.PATH}"
+NAMES: Final = (
+    "{timestamp}, {body}, {url}, {method}, {header.NAME}, {body.PATH}; a ? behind a name or path"
+    " says that it may be missing"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One piece of a template: `kind` is literal, a bare name, `header` or `field`."""
+    """One piece of a template: `kind` is literal, a bare name, `header` or `field`.
+
+    What is `optional` may be missing, and is nothing then.
+    """
 
     kind: str
     name: str = ""
+    optional: bool = False
 
 
 class Signed(NamedTuple):
@@ -45,8 +52,9 @@ def compile_template(text: str) -> tuple[Part, ...]:
             raise ValueError(f"the template can use plain names only: {NAMES}")
         if name in ("timestamp", "body", "url", "method"):
             parts.append(Part(name))
-        elif dot and rest and kind in ("header", "body"):
-            parts.append(Part("field" if kind == "body" else kind, rest))
+        elif dot and rest.removesuffix("?") and kind in ("header", "body"):
+            place = rest.removesuffix("?")
+            parts.append(Part("field" if kind == "body" else kind, place, rest != place))
         else:
             raise ValueError(f"the template names something unknown; known are {NAMES}")
     if all(part.kind == "literal" for part in parts):
@@ -82,11 +90,16 @@ def _piece(part: Part, signed: Signed) -> bytes:
         case "method":
             return signed.sender.method.encode("ascii")
         case "header":
-            return _present(one_header(signed.sender.headers, part.name), part.name).encode("ascii")
+            sent = one_header(signed.sender.headers, part.name)
+            return b"" if sent is None and part.optional else _present(sent, part.name).encode()
         case _:
             value = at(signed.document, part.name)
-            if isinstance(value, int) and not isinstance(value, bool):
+            if isinstance(value, bool):
+                value = "true" if value else "false"
+            elif isinstance(value, int):
                 value = str(value)
+            if part.optional and value in (None, ""):
+                return b""
             return _present(value, f"the body's {part.name}").encode()
 
 

@@ -49,7 +49,7 @@ class TwilioCheck:
     def _check(self, sender: Inbound) -> Genuine | Rejected:
         algorithm = _algorithm(one_header(sender.headers, _SETTINGS))
         signature = decode.base64_bytes(one_header(sender.headers, HEADER) or "")
-        if len(signature) != keys.DIGEST_BYTES[algorithm]:
+        if len(signature) != keys.SIGNATURE_BYTES[algorithm]:
             raise ValueError("the signature has the wrong length")
         params = _signed_params(sender)
         found: int | None = None

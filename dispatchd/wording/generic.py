@@ -41,12 +41,8 @@ def words(event: Event, document: Any, body: bytes) -> Message:
         return Message(title=f"{happened} at {event.endpoint}", description=described)
     title = first(document, *_TITLES)
     state = first(document, *_STATES)
-    told = {
-        kind,
-        title,
-        first(document, *_TEXTS, most=DESCRIPTION_MAX_CHARS),
-        first(document, *_LINKS),
-    }
+    described = first(document, *_TEXTS, most=DESCRIPTION_MAX_CHARS)
+    told = {kind, title, described, first(document, *_LINKS)}
     return Message(
         title=title or joined(happened, "at", event.endpoint),
         description=described,

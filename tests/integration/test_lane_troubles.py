@@ -10,6 +10,7 @@ from replays import replayed
 from rig import FakeClock, Sink, StartDaemon, failing_first, holding, simple_config
 from rig_lanes import A_SECOND_OR_SO, owed_by_another, seconds_pass
 
+from dispatchd.deliver import lane
 from dispatchd.errors import StoreUnavailable
 from dispatchd.store.base import Claimed
 from dispatchd.store.jobs import ReplayQuery
@@ -35,6 +36,42 @@ async def test_a_look_that_failed_is_made_again_at_once(
     await daemon.log.wait_for("storage_fault")
     await seconds_pass(daemon, clock, A_SECOND_OR_SO)
     await sink.wait_for(1)
+
+
+async def test_a_backlog_is_worked_off_with_few_results_unwritten(
+    start_daemon: StartDaemon, sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds at a time held up the webhooks of others, which wait for the same commits."""
+    record = SqliteStore.record
+    unwritten: list[Any] = []
+
+    def later(self: SqliteStore, *args: Any) -> asyncio.Future[None]:
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def write() -> None:
+            record(self, *args).add_done_callback(lambda _: kept.set_result(None))
+
+        unwritten.append(write)
+        return kept
+
+    monkeypatch.setattr(SqliteStore, "record", later)
+    clock = FakeClock()
+    await owed_by_another(tmp_path, clock, 100, "crm")
+    daemon = await start_daemon(simple_config(sink, ", max_in_flight: 4"), clock=clock)
+    most = lane.DRAIN_UNRECORDED_MAX + 4 - 1
+    async with asyncio.timeout(20):
+        while len(unwritten) < lane.DRAIN_UNRECORDED_MAX:
+            await daemon.store.ping()
+    for _ in range(50):
+        await daemon.store.ping()  # whoever would send another has every chance to
+    assert len(sink.received) <= most
+    async with asyncio.timeout(20):
+        while len(sink.received) < 100 or unwritten:
+            assert len(unwritten) <= most
+            written, unwritten[:] = unwritten[:], []
+            for write in written:
+                write()
+            await daemon.store.ping()
 
 
 async def test_a_replay_of_what_is_in_flight_goes_out_once_that_has_ended(

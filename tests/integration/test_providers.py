@@ -33,8 +33,20 @@ async def get(daemon: Daemon, query: str) -> tuple[int, bytes, Any]:
         return response.status, await response.read(), response.headers
 
 
-async def test_a_redelivery_is_a_409_with_the_first_id(start_daemon: StartDaemon) -> None:
+async def test_a_redelivery_is_a_202_with_the_first_id(start_daemon: StartDaemon) -> None:
+    """A sender that counts only a 2xx would send it again for ever."""
     daemon = await start_daemon(GITHUB)
+    headers = github(b"{}", **{"X-GitHub-Delivery": "72d3162e", "X-GitHub-Event": "issues"})
+    first = await daemon.accepted(b"{}", secret=None, headers=headers)
+    assert await daemon.accepted(b"{}", secret=None, headers=headers) == first
+    assert len(await daemon.store.find_events(EventQuery())) == 1
+    assert daemon.log.of("event", duplicate=True, event_id=first)
+
+
+async def test_a_redelivery_is_a_409_where_the_config_says_so(start_daemon: StartDaemon) -> None:
+    daemon = await start_daemon(
+        GITHUB.replace("provider: github", "provider: github, idempotency: {on_duplicate: reject}")
+    )
     body = b'{"action":"opened"}'
     headers = github(
         body, **{"X-GitHub-Delivery": "72d3162e-cc78-11e3", "X-GitHub-Event": "issues"}

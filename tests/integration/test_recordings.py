@@ -27,7 +27,13 @@ RECORDINGS = Path(__file__).parents[1] / "recordings"
 SHAPES: dict[str, dict[str, Any]] = yaml.safe_load((RECORDINGS / "shapes.yaml").read_text())
 RECORDED_S = 1_800_000_000
 # Their proofs do not cover the body: a password, a JWT of the URL, a signature of two fields.
-BODY_NOT_SIGNED = {"gitlab-push", "jira-connect", "mailgun-delivered", "mailgun-route"}
+BODY_NOT_SIGNED = {
+    "gitlab-push", "jira-connect", "mailgun-delivered", "mailgun-route", "adyen-event",
+    # those that send the secret itself
+    "telegram-event", "okta-event", "auth0-event", "postmark-event", "docker-hub-event",
+    "alertmanager-event", "azure-event-grid-event", "plex-event", "uptime-kuma-event",
+    "home-assistant-event",
+}  # fmt: skip
 
 
 @dataclass
@@ -137,11 +143,8 @@ async def test_every_shape_arrives_as_it_was_sent(gateway: Gateway, sink: Sink) 
         assert [delivery.status for delivery in story.deliveries] == ["success"]
 
         status, again = await gateway.send(sent.head, sent.body)
-        assert (name, status) == (name, shape["again"])
-        if status == 409:
-            assert again["event_id"] == event_id
-        else:
-            assert again["event_id"] != event_id
+        assert (name, status) == (name, 409 if shape["again"] == 409 else 202)
+        assert (again["event_id"] == event_id) == (shape["again"] != "new"), name
     assert all("notes" not in line for line in gateway.log.of("event"))
 
 
@@ -163,6 +166,7 @@ async def test_no_secret_of_a_sender_is_kept(gateway: Gateway, sink: Sink, tmp_p
         kept = {key for key, _ in storable_headers(dict(sent.headers))}
         # A delivery id by a name like a secret's: not kept with the headers, but remembered.
         kept.add("I-Twilio-Idempotency-Token")
+        kept |= {key for key, _ in sent.headers if key.lower().endswith("timestamp")}  # no proof
         proofs |= {v for k, v in sent.headers if k not in kept and not v.isdigit()}
         await gateway.send(sent.head, sent.body)
     assert len(proofs) >= 25

@@ -31,6 +31,9 @@ def standard(prefix: str, body: bytes, msg_id: str) -> dict[str, str]:
     }
 
 
+REJECT = "idempotency: {on_duplicate: reject}"
+
+
 async def status_of(daemon: Daemon, body: bytes, headers: dict[str, str]) -> int:
     status, _, _ = await daemon.post(body, secret=None, headers=headers)
     return status
@@ -81,14 +84,18 @@ async def test_a_content_type_chooses_no_timestamp(start_daemon: StartDaemon) ->
 
 
 async def test_an_unsigned_id_hides_no_signed_one(start_daemon: StartDaemon) -> None:
-    daemon = await start_daemon(f"endpoints: {{my-slug: {{provider: svix, secret: {WHSEC}}}}}")
+    daemon = await start_daemon(
+        f"endpoints: {{my-slug: {{provider: svix, secret: {WHSEC}, {REJECT}}}}}"
+    )
     headers = standard("svix", b"{}", "msg_1")
     assert await status_of(daemon, b"{}", headers) == 202
     assert await status_of(daemon, b"{}", headers | {"webhook-id": "other"}) == 409
 
 
 async def test_an_unsigned_key_hides_no_signed_id(start_daemon: StartDaemon) -> None:
-    daemon = await start_daemon(f"endpoints: {{my-slug: {{provider: gitlab, secret: {WHSEC}}}}}")
+    daemon = await start_daemon(
+        f"endpoints: {{my-slug: {{provider: gitlab, secret: {WHSEC}, {REJECT}}}}}"
+    )
     headers = standard("webhook", b"{}", "msg_1")
     assert await status_of(daemon, b"{}", headers) == 202
     assert await status_of(daemon, b"{}", headers | {"Idempotency-Key": "other"}) == 409

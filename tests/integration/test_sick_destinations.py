@@ -197,6 +197,17 @@ async def test_what_is_under_way_when_a_lane_is_paused_ends_as_ever(
     assert [(await attempts_of(daemon, i))[0] for i in ids] == ["success"] * 2 + ["held"] * 2
 
 
+async def paced(daemon: Daemon, clock: FakeClock | None = None) -> str | None:
+    """What is kept of the pace, once it is what was said last."""
+    async with asyncio.timeout(20):
+        while True:
+            pacing = (await daemon.store.lane_states())["crm"].pacing
+            if (pacing is None) == (clock is not None):
+                return None if pacing is None else pacing.reason
+            if clock is not None:
+                clock.advance(0.1)
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_retry_after_cools_the_whole_lane_down(
     start_daemon: StartDaemon, sink: Sink, status: int
@@ -207,6 +218,7 @@ async def test_retry_after_cools_the_whole_lane_down(
     await daemon.accepted(b"0")
     (line,) = await daemon.log.wait_for("lane_paced")
     assert line["reason"] == "it asked to be left alone for 60 s"
+    assert await paced(daemon) == line["reason"]
     for n in range(3):
         await daemon.accepted(b"%d" % n)
     clock.advance(59.0)
@@ -215,6 +227,7 @@ async def test_retry_after_cools_the_whole_lane_down(
     clock.advance(1.5)
     await daemon.log.wait_for("attempt", count=4, result="success")
     assert len(daemon.log.of("lane_recovered")) == 1
+    assert await paced(daemon, clock) is None
 
 
 async def test_a_retry_after_of_another_status_is_that_deliverys_own(

@@ -14,6 +14,7 @@ from dispatchd.model import (
     Hold,
     HoldKind,
     LaneState,
+    Pacing,
     RetryAt,
 )
 from dispatchd.store import Store
@@ -90,6 +91,26 @@ async def test_only_a_gone_lane_that_owes_is_told_of(store: Store, *, owed: bool
     if owed:
         await add(store, an_event(), "crm")
     assert await store.open_lanes(["audit"], NOW_MS) == (["crm"] if owed else [])
+
+
+async def test_why_a_lane_is_paced_is_kept_until_it_is_not(open_store: OpenStore) -> None:
+    store = await open_store()
+    await store.open_lanes(["crm", "audit"], NOW_MS)
+    pacing = Pacing("32 failures in a row", NOW_MS)
+    await store.pace_lanes({"crm": pacing, "audit": pacing, "unheard-of": pacing})
+    assert await store.lane_states() == {
+        "crm": LaneState((), pacing),
+        "audit": LaneState((), pacing),
+    }
+    await store.pace_lanes({"audit": None})
+    states = await store.lane_states()
+    assert (states["crm"].word, states["audit"].word) == ("paced", "open")
+    await store.hold_lane("crm", HoldKind.PAUSED, "", NOW_MS)
+    assert (await store.lane_states())["crm"].word == "held"
+    await store.close()
+    store = await open_store()  # another daemon, which paces nobody yet
+    await store.open_lanes(["crm", "audit"], NOW_MS)
+    assert (await store.lane_states())["crm"].pacing is None
 
 
 async def test_a_lane_tells_what_it_owes_and_what_came_of_it_last(store: Store) -> None:

@@ -214,7 +214,7 @@ def test_what_is_wrong_with_a_proof_is_said_beside_wrong_fields():
         "2: endpoints.a: provider generic has no use for webhook_id",
         "4: endpoints.a.tolerance: a duration needs a unit",
         "5: endpoints.a.rate_limit: is not a rate",
-        "8: endpoints.b: signature needs either header or path",
+        "8: endpoints.b: signature needs either header or path, or query or basic: one of them",
         "8: endpoints.b: the template does not sign the timestamp",
         '8: endpoints.b.body: must be "json", "form" or "any", not "x"',
         "9: endpoints.c: the template signs nothing of the request",

@@ -87,6 +87,10 @@ CASES = {
     ),
     "tls key": (destination("tls: {key: /k}"), "4: destinations.d.tls: has a key without its"),
     "header name": (destination("headers: {'a b': c}"), '4: destinations.d.headers["a b"]: is no'),
+    "a proxy's header": (
+        destination("headers: {Proxy-Authorization: Basic x}"),
+        "4: destinations.d.headers.Proxy-Authorization: is a proxy's, not a destination's",
+    ),
     "header ours": (destination("headers: {host: c}"), "4: destinations.d.headers.host: is set by"),
     "header lines": (
         destination('headers: {A: "x\\r\\ny"}'),
@@ -130,7 +134,7 @@ CASES = {
     ),
     "one of several": (
         endpoint("secret: s\n    signature: {header: X, algorithm: md5}"),
-        '4: endpoints.a.signature.algorithm: must be "sha256", "sha1" or "sha512", not "md5"',
+        '4: endpoints.a.signature.algorithm: must be "sha256", "sha1", "sha384", "sha512", ',
     ),
     "tag": ("header_prefix: !x y", "1: header_prefix: has a YAML tag"),
     # interpolation

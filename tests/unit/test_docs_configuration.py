@@ -9,12 +9,15 @@ import yaml
 
 from dispatchd.config import (
     AdminConfig,
+    AnswerConfig,
     ApiKeyConfig,
     BreakerConfig,
     Config,
     EndpointConfig,
+    HandshakeConfig,
     IdempotencyConfig,
     LinkConfig,
+    ListConfig,
     RetentionConfig,
     RetryConfig,
     RuleConfig,
@@ -41,6 +44,9 @@ SECTIONS = {
     "api_keys": ApiKeyConfig,
     "endpoints": EndpointConfig,
     "signature": SignatureConfig,
+    "list": ListConfig,
+    "handshake": HandshakeConfig,
+    "answer": AnswerConfig,
     "idempotency": IdempotencyConfig,
     "links": LinkConfig,
     "rules": RuleConfig,
@@ -99,6 +105,9 @@ def test_the_example_has_the_keys_of_the_models():
         "api_keys": whole["api_keys"],
         "endpoints": endpoints,
         "signature": [e["signature"] for e in endpoints if "signature" in e],
+        "list": [],
+        "handshake": [e["handshake"] for e in endpoints if "handshake" in e],
+        "answer": [e["answer"] for e in endpoints if "answer" in e],
         "idempotency": [e["idempotency"] for e in endpoints if e.get("idempotency")],
         "links": links,
         "rules": [rule for link in links for rule in link.get("rules", [])],
@@ -110,7 +119,10 @@ def test_the_example_has_the_keys_of_the_models():
     }
     # Every way to place a key or a timestamp; one line of the example shows one of them.
     alternatives = {
-        "signature": {"path", "timestamp_header", "timestamp_path", "template", "tolerance"},
+        "signature": keys(SignatureConfig) - {"header"},
+        "list": keys(ListConfig),
+        "handshake": keys(HandshakeConfig) - {"query"},
+        "answer": {"content_type"},
         "idempotency": {"body"},
         "links": {"template"},  # for destinations that people read
         "rules": {"template"},

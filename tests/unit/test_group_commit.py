@@ -76,7 +76,7 @@ async def test_bounds_of_the_queue() -> None:
     with pytest.raises(StoreUnavailable) as caught:
         await group.write("c", 1)
     assert caught.value.reason == "overloaded"
-    must = group.submit("result", 1, must_queue=True)
+    must = group.submit("result", 1, is_result=True)
     await asyncio.sleep(0)
     disk.free.set()
     await asyncio.gather(*tasks, must)
@@ -89,12 +89,30 @@ async def test_results_that_wait_keep_no_new_event_out() -> None:
     """Two hundred lanes had thousands of results waiting, and webhooks were answered 503."""
     disk = Disk()
     group = GroupCommit(disk.begin, Limits(waiting=2, waiting_bytes=100))
-    results = [group.submit(f"result {n}", 50, must_queue=True) for n in range(5)]
+    results = [group.submit(f"result {n}", 50, is_result=True) for n in range(5)]
     events = [asyncio.create_task(group.write(name, 50)) for name in "ab"]
     await asyncio.sleep(0)
     disk.free.set()
     await asyncio.gather(*results, *events)
     assert sum(len(batch) for batch in disk.batches) == 7
+
+
+async def test_events_go_before_results_of_which_a_batch_has_few() -> None:
+    """While one lane worked off a million deliveries, each webhook waited for hundreds of them."""
+    disk = Disk()
+    group = GroupCommit(disk.begin, Limits(results=2))
+    disk.free.clear()
+    results = [group.submit(f"result {n}", 1, is_result=True) for n in range(6)]
+    await disk.begun.wait()
+    events = [asyncio.create_task(group.write(name, 1)) for name in "abc"]
+    await asyncio.sleep(0)
+    disk.free.set()
+    await asyncio.gather(*results, *events)
+    assert disk.batches == [
+        ["result 0", "result 1"],
+        ["a", "b", "c", "result 2", "result 3", "result 4"],  # as many as there are events
+        ["result 5"],
+    ]
 
 
 async def test_a_batch_is_bounded_but_a_large_write_still_goes() -> None:

@@ -13,6 +13,7 @@ from dispatchd.verify import (
     Draft,
     Genuine,
     Inbound,
+    Listed,
     Rejected,
     SignatureSpec,
     compile_verifier,
@@ -25,13 +26,20 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 WHSEC = "whsec_" + base64.b64encode(b"k" * 32).decode()
 URL = "https://hooks.example.com/hooks/a"
+P256 = (
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYP7UuiVanTHJYet0xjVtaMBJuJI7"
+    "Yfps5mliLmDyn7Z5A/4QCLi8maQa6elWKLxk8vGyDC1+n1F3o8KU1EYimQ=="
+)
 PUBLIC = {
     "discord": {"public_keys": ("ab" * 32,)},
+    "sendgrid": {"public_keys": (P256,)},
     "paypal": {"webhook_id": "8PT597110X687430LKGECATA"},
 }
 EXTRA = {
     "twilio": {"url": URL},
     "square": {"url": URL},
+    "trello": {"url": URL},
+    "hubspot": {"url": URL},
     "meta": {"verify_token": b"verify-me"},
     "facebook": {"verify_token": b"verify-me"},
     "instagram": {"verify_token": b"verify-me"},
@@ -40,6 +48,7 @@ EXTRA = {
 
 
 def auth_of(provider: str, *, secret: str = WHSEC) -> Auth:
+    secret = "5e" * 32 if provider == "adyen" else secret
     return Auth(provider=provider, secrets=(secret.encode(),), **EXTRA.get(provider, {}))
 
 
@@ -62,7 +71,8 @@ def test_what_is_signed_is_accepted_and_nothing_else(provider: str) -> None:
     sender, body = signed(auth, fields())
     assert isinstance(verifier.verify(sender), Genuine)
     assert json.loads(body)["action"] == "opened"
-    other = compile_verifier(dataclasses.replace(auth, secrets=(b"whsec_" + b"QUFB" * 8,)))
+    wrong = b"a5" * 32 if provider == "adyen" else b"whsec_" + b"QUFB" * 8
+    other = compile_verifier(dataclasses.replace(auth, secrets=(wrong,)))
     assert isinstance(other.verify(sender), Rejected)
 
 
@@ -80,12 +90,35 @@ def test_a_private_key_is_the_providers_own(provider: str) -> None:
         SignatureSpec(header="X-Pi", template="{method} {url} {header.X-Id} {body}"),
         SignatureSpec(path="proof.hmac", template="{body.order.id}"),
         SignatureSpec(
+            header="X-Pi",
+            listed=Listed(";", ":", "s", timestamp="at"),
+            template="{timestamp}{body}",
+        ),
+        SignatureSpec(header="X-Pi", listed=Listed()),
+        SignatureSpec(header="X-Pi", encoding="plain", prefix="Token "),
+        SignatureSpec(header="Authorization", encoding="plain", prefix="Bearer "),
+        SignatureSpec(query="token"),
+        SignatureSpec(basic="joe"),
+        SignatureSpec(basic="*"),
+        SignatureSpec(header="X-Pi", algorithm="sha384", key="hex"),
+        SignatureSpec(header="X-Pi", key="base64", template="{method}{body.no?}{header.No?}{body}"),
+        SignatureSpec(
+            header="X-Pi", timestamp_header="T", timestamp_unit="ms", template="{timestamp}{body}"
+        ),
+        SignatureSpec(
+            header="X-Pi",
+            timestamp_header="T",
+            timestamp_unit="iso8601",
+            template="{timestamp}{body}",
+        ),
+        SignatureSpec(header="X-Pi", timestamp_path="at", timestamp_unit="iso8601"),
+        SignatureSpec(
             path="hmac", timestamp_path="at", template="{timestamp}{body.id}", algorithm="sha1"
         ),
     ],
 )
 def test_a_scheme_of_ones_own(spec: SignatureSpec) -> None:
-    auth = Auth(secrets=(b"secret",), signature=spec, url=URL)
+    auth = Auth(secrets=(b"abcdef12",), signature=spec, url=URL)
     sender, _ = signed(auth, fields())
     assert isinstance(compile_verifier(auth).verify(sender), Genuine)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from dispatchd.model import ErrorClass, Hold, HoldKind, LaneState
+from dispatchd.model import ErrorClass, Hold, HoldKind, LaneState, Pacing
 from dispatchd.store.base import LaneSummary, hold_words
 from dispatchd.store.sqlite.connection import run_steps
 from dispatchd.store.sqlite.database import Database
@@ -29,6 +29,7 @@ class LaneStates(Database):
             run_steps(
                 [
                     (self._sql["add_lane"], names),
+                    (self._sql["pace_none"], [()]),
                     (self._sql["open_lane"], [(name, HoldKind.CONFIG) for name in destinations]),
                     (
                         self._sql["hold_lane_first"],
@@ -86,6 +87,15 @@ class LaneStates(Database):
         steps = [(self._sql["open_lane"], [(destination, kind) for kind in kinds])]
         await self._transaction(lambda writer: run_steps(steps, writer))
 
+    async def pace_lanes(self, changed: Mapping[str, Pacing | None]) -> None:
+        """Keep why lanes are paced, None for those that no longer are."""
+        rows = [
+            (None, None, name) if pacing is None else (pacing.reason, pacing.since_ms, name)
+            for name, pacing in changed.items()
+        ]
+        steps = [(self._sql["pace_lane"], rows)]
+        await self._transaction(lambda writer: run_steps(steps, writer))
+
     async def lane_states(self) -> Mapping[str, LaneState]:
         """Return what holds each lane ever seen."""
         return await self._ask(states)
@@ -97,12 +107,16 @@ class LaneStates(Database):
 
 def states(reader: sqlite3.Connection) -> dict[str, LaneState]:
     """Return the state of every lane."""
-    found: dict[str, list[Hold]] = {
-        row[0]: [] for row in reader.execute("SELECT destination FROM lanes").fetchall()
+    paced: dict[str, Pacing | None] = {
+        name: None if reason is None else Pacing(reason, since_ms)
+        for name, reason, since_ms in reader.execute(
+            "SELECT destination, pacing, paced_since_ms FROM lanes"
+        ).fetchall()
     }
+    found: dict[str, list[Hold]] = {name: [] for name in paced}
     for destination, hold in _holds(reader):
         found.setdefault(destination, []).append(hold)
-    return {name: LaneState(tuple(holds)) for name, holds in found.items()}
+    return {name: LaneState(tuple(holds), paced.get(name)) for name, holds in found.items()}
 
 
 def summaries(ahead_ms: int, reader: sqlite3.Connection) -> list[LaneSummary]:

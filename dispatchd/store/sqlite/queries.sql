@@ -95,6 +95,12 @@ INSERT OR IGNORE INTO holds (destination, kind, reason, since_ms, detail) VALUES
 -- name: open_lane
 DELETE FROM holds WHERE destination = ? AND kind = ?;
 
+-- name: pace_lane
+UPDATE lanes SET pacing = ?, paced_since_ms = ? WHERE destination = ?;
+
+-- name: pace_none
+UPDATE lanes SET pacing = NULL, paced_since_ms = NULL WHERE pacing IS NOT NULL;
+
 -- name: lane_succeeded
 UPDATE lanes SET last_success_ms = ? WHERE destination = ?;
 

@@ -142,7 +142,7 @@ class Schedule(Writes):
         elif delivery.attempts and attempt.error not in NOTHING_SENT:
             write.not_sent = (key, delivery.destination)
         self._mark(write, attempt)
-        return self._group.submit(write, size_bytes, must_queue=True)
+        return self._group.submit(write, size_bytes, is_result=True)
 
     def _mark(self, write: Write, attempt: Attempt) -> None:
         """Have the lane's last success or error written too, unless it just was."""

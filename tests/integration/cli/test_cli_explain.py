@@ -189,6 +189,28 @@ def test_a_handshake_is_no_event(explaining):
     assert "Status      a handshake, answered 200 at once" in dry_run(explaining, body, *given).out
 
 
+def test_a_handshake_without_proof_is_one_for_explain_too(explaining):
+    """The receiver answered it, and explain called the same request refused."""
+    explaining.config.write_text(
+        "endpoints: {my-slug: {provider: notion, secret: s, destinations: [crm]}}\n"
+        "destinations: {crm: {url: 'http://127.0.0.1:9/'}}\n"
+    )
+    ran = dry_run(explaining, b'{"verification_token":"secret_t"}')
+    assert "Status      a handshake, answered 200 at once" in ran.out
+    assert "secret_t" not in ran.out
+    assert "refused" in dry_run(explaining, b'{"type":"page.created"}').out
+
+
+def test_a_header_that_the_config_names_is_where_the_type_stands(explaining):
+    explaining.config.write_text(
+        "endpoints: {my-slug: {auth: none, event_type_header: X-Kind, destinations: [crm]}}\n"
+        "destinations: {crm: {url: 'http://127.0.0.1:9/'}}\n"
+    )
+    given = ("--header", "X-Kind: a", "--header", "X-GitHub-Event: b", "--json")
+    told = dry_run(explaining, BODY, *given).json()
+    assert told["event_type"] == {"value": "a", "from": "header X-Kind"}
+
+
 def test_a_stored_event_is_judged_by_the_headers_it_came_with(explaining):
     explaining.config.write_text(
         f"storage: {{url: 'sqlite:///{explaining.database}'}}\n"

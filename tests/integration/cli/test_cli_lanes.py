@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from dispatchd.model import HoldKind
+from dispatchd.model import HoldKind, Pacing
 
 
 def listed(world):
@@ -76,6 +76,20 @@ def test_a_destination_that_no_daemon_has_seen_can_be_paused(world):
 def test_a_reason_has_a_bound(world):
     world.lanes("crm")
     assert world.dispatchd("pause", "crm", "--reason", "x" * 201).code == 2
+
+
+def test_a_lane_that_the_daemon_goes_easy_on_is_paced(world):
+    world.lanes("crm")
+    now_ms = time.time_ns() // 1_000_000
+    pacing = Pacing("it asked to be left alone for 60 s", now_ms - 5000)
+    world.store(lambda store: store.pace_lanes({"crm": pacing}))
+    lane = listed(world)["crm"]
+    assert (lane["state"], lane["held"]) == ("paced", [])
+    assert lane["paced"]["reason"] == pacing.reason
+    shown = world.dispatchd("destinations").out
+    assert "crm is paced: it asked to be left alone for 60 s (" in shown
+    world.store(lambda store: store.pace_lanes({"crm": None}))
+    assert (listed(world)["crm"]["state"], listed(world)["crm"]["paced"]) == ("open", None)
 
 
 def test_the_list_tells_backlog_and_what_came_last_in_80_columns(world):
