@@ -106,9 +106,9 @@ def converted(hooks: list[dict[str, Any]]) -> Converted:
         done[slug] = _converted(slug, hook)
     lines = [
         "# From adnanh/webhook. Lines that begin with NOTE say what has no equal.",
-        "# An event is kept before the command runs, and runs until it has succeeded: at least",
-        "# once. A command has PATH, HOME and LANG of the daemon's environment; pass_env adds to",
-        "# them. One at a time runs for each hook; max_in_flight allows more.",
+        "# An event is kept before its command runs, which is at least once. A command has PATH,",
+        "# HOME and LANG of the daemon's environment; pass_env adds to them. Of each hook one runs",
+        "# at a time; max_in_flight allows more.",
         "endpoints:" if done else "endpoints: {}",
     ]
     for made in done.values():

@@ -14,7 +14,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from dispatchd.model import Command, ErrorClass, Failure, Outcome, Reply
 
@@ -138,13 +138,16 @@ class _Output(asyncio.Protocol):
         self.ended = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.ReadTransport)  # noqa: S101 - for mypy
-        self._transport = transport
+        self._transport = cast("asyncio.ReadTransport", transport)  # uvloop's has another name
 
     def data_received(self, data: bytes) -> None:
         self.head += data[: HEAD_MAX_BYTES - len(self.head)]
         self._transport.pause_reading()
-        asyncio.get_running_loop().call_later(READ_EVERY_S, self._transport.resume_reading)
+        asyncio.get_running_loop().call_later(READ_EVERY_S, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         self.ended.set()

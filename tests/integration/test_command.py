@@ -5,16 +5,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 from rig import BODY, SECRET, StartDaemon
 
 from dispatchd.model import Command, ErrorClass, Failure, Outcome, Reply
 from dispatchd.send.command import Commands
 
 PYTHON = sys.executable
+Run = Callable[[Callable[[Commands], Awaitable[None]]], None]
 
 
 def config(run: list[str], extra: str = "") -> str:
@@ -210,11 +212,21 @@ async def test_a_stopping_daemon_ends_what_runs_and_it_runs_again(
 # The runner alone
 
 
-@pytest.fixture
-async def commands() -> AsyncIterator[Commands]:
-    runner = Commands()
-    yield runner
-    await runner.close()
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run a test's coroutine on a loop of its own, the daemon's kind too."""
+    factory = uvloop.new_event_loop if request.param == "uvloop" else None
+
+    def run(test: Callable[[Commands], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            commands = Commands()
+            await test(commands)
+            await commands.close()
+
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(whole())
+
+    return run
 
 
 def command(
@@ -256,69 +268,83 @@ def pids_of(outcome: Outcome) -> list[int]:
 
 
 @pytest.mark.parametrize("ignoring", ["", IGNORING])
-async def test_when_the_time_is_over_its_children_end_too(
-    commands: Commands, ignoring: str
-) -> None:
-    script = CHILDREN.format(ignoring=ignoring, then="time.sleep(1000)")
-    grace_s = 0.1 if ignoring else 60.0
-    outcome = await commands.send(command(PYTHON, "-c", script, timeout_s=3.0, grace_s=grace_s))
-    assert isinstance(outcome, Failure)
-    assert outcome.error is ErrorClass.TIMEOUT
-    for pid in pids_of(outcome):
-        await until(lambda pid=pid: not there(pid))
+def test_when_the_time_is_over_its_children_end_too(run: Run, ignoring: str) -> None:
+    async def test(commands: Commands) -> None:
+        script = CHILDREN.format(ignoring=ignoring, then="time.sleep(1000)")
+        grace_s = 0.1 if ignoring else 60.0
+        outcome = await commands.send(command(PYTHON, "-c", script, timeout_s=3.0, grace_s=grace_s))
+        assert isinstance(outcome, Failure)
+        assert outcome.error is ErrorClass.TIMEOUT
+        for pid in pids_of(outcome):
+            await until(lambda pid=pid: not there(pid))
+
+    run(test)
 
 
-async def test_what_a_program_leaves_running_ends_with_it(commands: Commands) -> None:
-    outcome = await commands.send(command(PYTHON, "-c", CHILDREN.format(ignoring="", then="")))
-    assert isinstance(outcome, Reply)
-    (pid,) = pids_of(outcome)
-    await until(lambda: not there(pid))
+def test_what_a_program_leaves_running_ends_with_it(run: Run) -> None:
+    async def test(commands: Commands) -> None:
+        outcome = await commands.send(command(PYTHON, "-c", CHILDREN.format(ignoring="", then="")))
+        assert isinstance(outcome, Reply)
+        (pid,) = pids_of(outcome)
+        await until(lambda: not there(pid))
+
+    run(test)
 
 
-async def test_a_flood_of_output_is_dropped(commands: Commands) -> None:
-    script = "import sys\nfor _ in range(100): sys.stdout.write('x' * 100_000)"
-    outcome = await commands.send(command(PYTHON, "-c", script))
-    assert isinstance(outcome, Reply)
-    assert outcome.status == 0
-    assert outcome.head == b"x" * 2048
+def test_a_flood_of_output_is_dropped(run: Run) -> None:
+    async def test(commands: Commands) -> None:
+        script = "import sys\nfor _ in range(100): sys.stdout.write('x' * 100_000)"
+        outcome = await commands.send(command(PYTHON, "-c", script))
+        assert isinstance(outcome, Reply)
+        assert outcome.status == 0
+        assert outcome.head == b"x" * 2048
+
+    run(test)
 
 
 @pytest.mark.parametrize(
     ("number", "error"),
     [(signal.SIGTERM, ErrorClass.COMMAND), (signal.SIGSEGV, ErrorClass.REJECTED)],
 )
-async def test_a_signal_is_told(
-    commands: Commands, number: signal.Signals, error: ErrorClass
-) -> None:
-    script = f"import os; os.kill(os.getpid(), {int(number)})"
-    outcome = await commands.send(command(PYTHON, "-c", script))
-    assert isinstance(outcome, Failure)
-    assert outcome.error is error
-    assert number.name in outcome.message
-
-
-async def test_why_it_could_not_be_started_is_told(commands: Commands, tmp_path: Path) -> None:
-    plain = tmp_path / "plain"
-    plain.write_text("hello")
-    plain.chmod(0o755)
-    for asked, why in (
-        (command("no-such-program-here"), "No such file"),
-        (command("true", cwd=str(tmp_path / "gone")), "gone No such file"),
-        (command(str(tmp_path)), "Permission denied"),
-        (command(str(plain)), "a script begins with #!"),
-    ):
-        outcome = await commands.send(asked)
+def test_a_signal_is_told(run: Run, number: signal.Signals, error: ErrorClass) -> None:
+    async def test(commands: Commands) -> None:
+        script = f"import os; os.kill(os.getpid(), {int(number)})"
+        outcome = await commands.send(command(PYTHON, "-c", script))
         assert isinstance(outcome, Failure)
-        assert outcome.error is ErrorClass.COMMAND
-        assert why in outcome.message
+        assert outcome.error is error
+        assert number.name in outcome.message
+
+    run(test)
 
 
-async def test_a_keeper_that_is_killed_is_replaced(commands: Commands) -> None:
-    await commands.send(command("true"))
-    keeper = commands._keeper
-    assert keeper is not None
-    os.kill(keeper.pid, signal.SIGKILL)
-    await keeper.wait()
-    outcome = await commands.send(command("true"))
-    assert isinstance(outcome, Reply)
-    assert commands._keeper is not keeper
+def test_why_it_could_not_be_started_is_told(run: Run, tmp_path: Path) -> None:
+    async def test(commands: Commands) -> None:
+        plain = tmp_path / "plain"
+        plain.write_text("hello")
+        plain.chmod(0o755)
+        for asked, why in (
+            (command("no-such-program-here"), "No such file"),
+            (command("true", cwd=str(tmp_path / "gone")), "gone No such file"),
+            (command(str(tmp_path)), "Permission denied"),
+            (command(str(plain)), "a script begins with #!"),
+        ):
+            outcome = await commands.send(asked)
+            assert isinstance(outcome, Failure)
+            assert outcome.error is ErrorClass.COMMAND
+            assert why in outcome.message
+
+    run(test)
+
+
+def test_a_keeper_that_is_killed_is_replaced(run: Run) -> None:
+    async def test(commands: Commands) -> None:
+        await commands.send(command("true"))
+        keeper = commands._keeper
+        assert keeper is not None
+        os.kill(keeper.pid, signal.SIGKILL)
+        await keeper.wait()
+        outcome = await commands.send(command("true"))
+        assert isinstance(outcome, Reply)
+        assert commands._keeper is not keeper
+
+    run(test)
