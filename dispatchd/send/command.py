@@ -6,7 +6,6 @@ A run ends when its program does; what it left running in its process group is e
 """
 
 import asyncio
-import errno
 import os
 import signal
 import sys
@@ -50,7 +49,7 @@ class Commands:
                 with _stdin(command.stdin) as stdin:
                     process = await self._started(command, stdin, write_end)
             except OSError as error:
-                return Failure(ErrorClass.COMMAND, _unstarted(error), _since_ms(started_s))
+                return Failure(ErrorClass.COMMAND, _unstarted(command, error), _since_ms(started_s))
             finally:
                 os.close(write_end)
             in_time = await self._ran(process, command)
@@ -210,11 +209,10 @@ def _outcome(code: int, head: bytes, taken_ms: float) -> Outcome:
     return Failure(ErrorClass.REJECTED, f"it was ended by {name}", taken_ms, head=head)
 
 
-def _unstarted(error: OSError) -> str:
-    if error.errno == errno.ENOEXEC:
-        return "cannot start it: it is no program; a script begins with #! and its interpreter"
-    where = f" {error.filename}" if isinstance(error.filename, str) else ""
-    return f"cannot start it:{where} {error.strerror or 'no process'}"
+def _unstarted(command: Command, error: OSError) -> str:
+    """Say why; which of program and directory it is about, not every loop tells."""
+    where = "" if command.cwd is None else f" in {command.cwd}"
+    return f"cannot start {command.argv[0]}{where}: {error.strerror or 'no process'}"
 
 
 def _since_ms(started_s: float) -> float:
