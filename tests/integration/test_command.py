@@ -326,12 +326,14 @@ def test_a_signal_is_told(run: Run, number: signal.Signals, error: ErrorClass) -
 
 
 def test_why_it_could_not_be_started_is_told(run: Run, tmp_path: Path) -> None:
+    gone = str(tmp_path / "gone")
+
     async def test(commands: Commands) -> None:
-            for asked, why in (
-            (command("no-such-program-here"), "No such file"),
-            (command("true", cwd=str(tmp_path / "gone")), "gone: No such file"),
-            (command(str(tmp_path)), "Permission denied"),
-            ):
+        for asked, why in (
+            (command("no-such-program-here"), "no-such-program-here: No such file"),
+            (command("true", cwd=gone), f"true in {gone}: No such file"),
+            (command(str(tmp_path)), f"{tmp_path}: Permission denied"),
+        ):
             outcome = await commands.send(asked)
             assert isinstance(outcome, Failure)
             assert outcome.error is ErrorClass.COMMAND
