@@ -2,12 +2,14 @@
 
 The body is a file that has no name: a program that does not read it hangs nobody. Of its output
 the first 2 KB are kept and the rest is read and dropped, slowly enough to leave the loop alone.
+It is `subprocess` that starts it: a loop's own way (uvloop's) leaves files of ours open in it.
 A run ends when its program does; what it left running in its process group is ended too.
 """
 
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -33,8 +35,7 @@ class Commands:
 
     def __init__(self) -> None:
         self._groups: set[int] = set()
-        self._keeper: asyncio.subprocess.Process | None = None
-        self._turn = asyncio.Lock()
+        self._keeper: subprocess.Popen[bytes] | None = None
 
     async def send(self, command: Command) -> Outcome:
         """Run a program; the status is its exit code."""
@@ -47,7 +48,7 @@ class Commands:
         try:
             try:
                 with _stdin(command.stdin) as stdin:
-                    process = await self._started(command, stdin, write_end)
+                    process = self._started(command, stdin, write_end)
             except OSError as error:
                 return Failure(ErrorClass.COMMAND, _unstarted(command, error), _since_ms(started_s))
             finally:
@@ -62,14 +63,12 @@ class Commands:
         if not in_time:
             message = f"it did not end within {command.timeout_s:g} s, and was ended"
             return Failure(ErrorClass.TIMEOUT, message, taken_ms, head=head)
-        return _outcome(process.returncode or 0, head, taken_ms)
+        return _outcome(process.returncode, head, taken_ms)
 
-    async def _started(
-        self, command: Command, stdin: IO[bytes], output: int
-    ) -> asyncio.subprocess.Process:
-        await self._have_keeper()
-        process = await asyncio.create_subprocess_exec(
-            *command.argv,
+    def _started(self, command: Command, stdin: IO[bytes], output: int) -> subprocess.Popen[bytes]:
+        self._have_keeper()
+        process = subprocess.Popen(  # noqa: S603 - what the config says, and no shell
+            command.argv,
             stdin=stdin,
             stdout=output,
             stderr=output,
@@ -81,12 +80,12 @@ class Commands:
         self._tell(f"+{process.pid}\n")
         return process
 
-    async def _ran(self, process: asyncio.subprocess.Process, command: Command) -> bool:
+    async def _ran(self, process: subprocess.Popen[bytes], command: Command) -> bool:
         """Wait for a program and end what is left of its group; return whether it was in time."""
         in_time, grace_s = True, command.grace_s
         try:
             async with asyncio.timeout(command.timeout_s):
-                await process.wait()
+                await _ended(process)
         except TimeoutError:
             in_time = False
         except BaseException:
@@ -94,39 +93,44 @@ class Commands:
             raise
         finally:
             try:
-                await _end_group(process.pid, grace_s)
-                await process.wait()
+                await _end_group(process, grace_s)
+                await _ended(process)
             finally:
                 self._groups.discard(process.pid)
                 self._tell(f"-{process.pid}\n")
         return in_time
 
-    async def _have_keeper(self) -> None:
+    def _have_keeper(self) -> None:
         """Start the keeper, unless it is there. Raises OSError."""
-        async with self._turn:
-            if self._keeper is not None and self._keeper.returncode is None:
-                return
-            self._keeper = await asyncio.create_subprocess_exec(
-                # Neither our environment nor what is installed here is any of its business.
-                *(sys.executable, "-I", "-S", str(KEEPER)),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.DEVNULL,
-                env={},
-                start_new_session=True,
-            )
-            for group in self._groups:
-                self._tell(f"+{group}\n")
+        if self._keeper is not None and self._keeper.poll() is None:
+            return
+        self._let_keeper_go()
+        self._keeper = subprocess.Popen(  # noqa: S603 - ourselves
+            # Neither our environment nor what is installed here is any of its business.
+            (sys.executable, "-I", "-S", str(KEEPER)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env={},
+            bufsize=0,
+            start_new_session=True,
+        )
+        for group in self._groups:
+            self._tell(f"+{group}\n")
 
     def _tell(self, line: str) -> None:
-        keeper = self._keeper
-        if keeper is not None and keeper.stdin is not None and keeper.returncode is None:
-            keeper.stdin.write(line.encode())
+        if self._keeper is not None and self._keeper.stdin is not None:
+            with suppress(OSError):  # it was killed: the next command starts another
+                self._keeper.stdin.write(line.encode())
+
+    def _let_keeper_go(self) -> None:
+        if self._keeper is not None and self._keeper.stdin is not None:
+            self._keeper.stdin.close()
 
     async def close(self) -> None:
         """Let the keeper go, when nothing runs any more."""
-        if self._keeper is not None and self._keeper.stdin is not None:
-            self._keeper.stdin.close()
-            await self._keeper.wait()
+        self._let_keeper_go()
+        if self._keeper is not None:
+            await _ended(self._keeper)
 
 
 class _Output(asyncio.Protocol):
@@ -173,17 +177,45 @@ def _stdin(body: bytes) -> IO[bytes]:
     return file
 
 
-async def _end_group(group: int, grace_s: float) -> None:
-    """End a process group: SIGTERM, up to `grace_s` for it to go, SIGKILL."""
+async def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process to end."""
+    if not hasattr(os, "pidfd_open"):
+        while process.poll() is None:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(LOOK_EVERY_S)
+        return
+    if process.poll() is not None:
+        return
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        loop.add_reader(descriptor, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(descriptor)
+    finally:
+        os.close(descriptor)
+    process.wait()
+
+
+async def _end_group(process: subprocess.Popen[bytes], grace_s: float) -> None:
+    """End a process's group: SIGTERM, up to `grace_s` for it to go, SIGKILL."""
+    group = process.pid
     if not _signal(group, signal.SIGTERM):
         return
     until_s = time.monotonic() + grace_s
     try:
-        while _signal(group, 0) and time.monotonic() < until_s:  # noqa: ASYNC110 - nothing tells
+        while _there(process) and time.monotonic() < until_s:  # noqa: ASYNC110 - likewise
             await asyncio.sleep(LOOK_EVERY_S)
     finally:
-        if _signal(group, 0):
+        if _there(process):
             _signal(group, signal.SIGKILL)
+
+
+def _there(process: subprocess.Popen[bytes]) -> bool:
+    """Whether anything is left of a process's group; the process itself is reaped."""
+    process.poll()
+    return _signal(process.pid, 0)
 
 
 def _signal(group: int, number: int) -> bool:

@@ -348,7 +348,7 @@ def test_a_keeper_that_is_killed_is_replaced(run: Run) -> None:
         keeper = commands._keeper
         assert keeper is not None
         os.kill(keeper.pid, signal.SIGKILL)
-        await keeper.wait()
+        keeper.wait()
         outcome = await commands.send(command("true"))
         assert isinstance(outcome, Reply)
         assert commands._keeper is not keeper
