@@ -42,8 +42,8 @@ def _embed(embed: Any) -> tuple[list[str], int]:
         total += utf16(text)
     if len(embed["fields"]) > 25:
         found.append("over 25 fields")
-    footer = embed.get("footer", {"text": "x"})["text"]
-    found += bounded(footer, 1, 2048, "footer")
+    footer = embed["footer"]["text"] if "footer" in embed else ""
+    found += bounded(footer, 1 if "footer" in embed else 0, 2048, "footer")
     if "url" in embed and not re.fullmatch(r"https?://[!-~]{1,2048}", embed["url"]):
         found.append("no url")
     if not 0 <= embed["color"] <= 0xFFFFFF:
@@ -172,6 +172,8 @@ def msteams(it: Arrived) -> list[str]:
 
 
 def _row(row: Any) -> list[str]:
+    if row["type"] == "TextBlock":  # a template's: it reads markdown
+        return unescaped(row["text"], "*_`~[<#|", "a TextBlock")
     if row["type"] != "RichTextBlock" or not row["inlines"]:
         return [f"{row['type']}: it may read markdown"]
     good = all(run["type"] == "TextRun" and run["text"] for run in row["inlines"])

@@ -127,6 +127,11 @@ def _markdown_link(address: str, text: str) -> str:
     return f"[{text}]({address.replace('(', '%28').replace(')', '%29')})"
 
 
+def _discord_link(address: str, text: str) -> str:
+    """Spell a link in the angles that keep Discord from adding a preview."""
+    return f"[{text}](<{address.replace('(', '%28').replace(')', '%29')}>)"
+
+
 def _slack_link(address: str, text: str) -> str:
     return f"<{_html(address).replace('|', '%7C')}|{text.replace('|', '¦')}>"
 
@@ -143,6 +148,7 @@ SYNTAXES: Final[Mapping[str, Syntax]] = {
     "chat": Syntax(chat, _plain_link),
     "chat_html": Syntax(chat_html, _html_link),
     "markdown": Syntax(markdown, _markdown_link),
+    "discord": Syntax(markdown, _discord_link),
     "slack": Syntax(slack, _slack_link),
     "googlechat": Syntax(googlechat, _googlechat_link),
     "url": Syntax(url, lambda address, _: address),
@@ -150,7 +156,7 @@ SYNTAXES: Final[Mapping[str, Syntax]] = {
 
 # The types of destinations that people read, with the syntax of their own terms.
 TYPES: Final[Mapping[str, str]] = {
-    "discord": "markdown",
+    "discord": "discord",
     "slack": "slack",
     "telegram": "chat",
     "googlechat": "googlechat",

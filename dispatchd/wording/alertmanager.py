@@ -15,5 +15,7 @@ def is_it(document: Any) -> bool:
 
 
 def words(event_type: str, document: Any) -> Message | None:  # noqa: ARG001 - the body says it all
-    """Word a group of alerts; the link leads to the first one's graph."""
+    """Word a group of alerts, None for what is no group; the link leads to the first's graph."""
+    if not items(document, "alerts"):
+        return None
     return group(document, url=first(document, "alerts.0.generatorURL", "externalURL", most=2048))

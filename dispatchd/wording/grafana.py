@@ -29,7 +29,7 @@ def is_it(document: Any) -> bool:
 
 
 def words(event_type: str, document: Any) -> Message | None:  # noqa: ARG001 - the body says it all
-    """Word a group of alerts, or a rule."""
+    """Word a group of alerts, or a rule; None for what is neither."""
     if items(document, "alerts"):
         url = first(
             document,
@@ -40,6 +40,8 @@ def words(event_type: str, document: Any) -> Message | None:  # noqa: ARG001 - t
             most=2048,
         )
         return group(document, url=url, title=text(document, "title"))
+    if not first(document, "ruleName", "ruleUrl"):
+        return None
     values = [
         (text(match, "metric")[:60] or "value", spoken(match.get("value")))
         for match in items(document, "evalMatches")[:VALUES_MAX]

@@ -35,7 +35,7 @@ def words(event_type: str, document: Any) -> Message | None:  # noqa: ARG001 - t
     action = plain_words(text(document, "action"))
     if alert := members(document, "data", "metric_alert"):
         return Message(
-            title=first(document, "data.description_title", "data.metric_alert.title"),
+            title=first(document, "data.description_title", "data.metric_alert.title") or "Sentry",
             description=text(document, "data", "description_text", most=DESCRIPTION_MAX_CHARS),
             url=text(document, "data", "web_url", most=2048),
             fields=fields(

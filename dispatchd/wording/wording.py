@@ -14,8 +14,14 @@ Words = Callable[[str, Any], Message | None]  # of an event type and a document
 # None: the document is none of this sender's, or of a kind that has no words of its own.
 BY_PROVIDER: Final[Mapping[str, Words]] = {
     "github": github.words,
+    "gitea": github.words,  # these three took its bodies over
+    "forgejo": github.words,
+    "gogs": github.words,
     "gitlab": gitlab.words,
     "stripe": stripe.words,
+    "sentry": sentry.words,
+    "grafana": grafana.words,
+    "alertmanager": alertmanager.words,
 }
 BY_HEADER: Final[Mapping[str, Words]] = {
     "x-github-event": github.words,

@@ -73,6 +73,7 @@ def test_what_commands_a_screen_is_dropped_everywhere(syntax):
 
 LINKS = [
     ("markdown", "https://h/(a)", "a]b", r"[a\]b](https://h/%28a%29)"),
+    ("discord", "https://h/(a)<b>", "a]b", r"[a\]b](<https://h/%28a%29%3Cb%3E>)"),
     ("slack", "https://h/?a=1&b=|2", "a|b>", "<https://h/?a=1&amp;b=%7C2|a¦b&gt;>"),
     ("googlechat", "https://h/", "x", "<https://h/|x>"),
     ("html", 'https://h/"x', "<i>", '<a href="https://h/%22x">&lt;i&gt;</a>'),
@@ -110,7 +111,7 @@ def test_html_of_a_stranger_makes_no_element():
 
 
 PLACES = [
-    ("discord", {}, ("embeds", 0, "description"), "markdown"),
+    ("discord", {}, ("embeds", 0, "description"), "discord"),
     ("discord", {}, ("embeds", 0, "url"), "url"),
     ("discord", {}, ("embeds", 0, "author", "icon_url"), "url"),
     ("slack", {}, ("blocks", 0, "text", "text"), "slack"),

@@ -90,7 +90,7 @@ ESCAPED = {
     # Whatever is made of escaped text is text: its marks show, and none of them counts.
     "{% set x %}{{ body.title }}{% endset %}{{ x | replace('\\\\', '') }}": r"It \*breaks\*",
     "{% set x %}{{ body.title }}{% endset %}{{ x[4:] }}": r"\*breaks\\\*",
-    "{{ [body.title, link('https://h/', 'x')] | join('*') }}": r"It \*breaks\*\*[x](https://h/)",
+    "{{ [body.title, link('https://h/', 'x')] | join('*') }}": r"It \*breaks\*\*[x](<https://h/>)",
     # jinja2's own markup is none of ours.
     "{{ '<a>*' | striptags }}": r"\*",
     "{{ '%s' | format(body.title) }}": r"It \*breaks\*",

@@ -1,13 +1,19 @@
 """A tree in a type's own terms, laid into the request that its courier composes."""
 
 import json
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 
 import pytest
+from platform_parts import Markup
+from speakers import HOSTILE, mailed
+from speakers import message as a_message
 
 from dispatchd.compose.terms import lay, terms_problem
 from dispatchd.message import Terms
-from dispatchd.model import Request
+from dispatchd.model import Mail, Request
+from dispatchd.templates.render import render_tree
 
 HTML = "org.matrix.custom.html"
 CARD: dict[str, Any] = {"type": "AdaptiveCard", "version": "1.4", "body": [1], "actions": [2]}
@@ -126,3 +132,19 @@ def test_a_tree_may_say_otherwise_of_what_is_only_careful():
 )
 def test_what_a_platform_would_not_take_is_told(kind, tree, why):
     assert (terms_problem(Terms(kind, tree)) or "").startswith(why)
+
+
+def test_a_mails_template_adds_no_header_recipient_or_element():
+    """All of a hostile value stands in the one header and the two parts that it is put into."""
+    tree = {"subject": "[x] {{ body.x }}", "text": "{{ body.x }}", "html": "<p>{{ body.x }}</p>"}
+    said = render_tree("email", tree, {"body": {"x": HOSTILE}, "headers": {}}).tree
+    made = lay(mailed(a_message()), Terms("email", said))
+    assert isinstance(made, Mail)
+    mail = message_from_bytes(made.content, policy=default)
+    before = message_from_bytes(mailed(a_message()).content, policy=default)
+    assert sorted(mail.keys()) == sorted(before.keys())
+    assert (mail["To"], mail["From"]) == (before["To"], before["From"])
+    assert made.recipients == mailed(a_message()).recipients
+    assert mail["Subject"].startswith("[x] @everyone")
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert Markup(mail.get_body(("html",)).get_content()).breaches({"p": set()}) == []

@@ -9,6 +9,7 @@ from nouns import an_event
 from dispatchd.deliver.words import MessageCourier
 from dispatchd.message import Kind, Message
 from dispatchd.wording import Wording
+from dispatchd.wording.wording import BY_PROVIDER
 
 
 def said(
@@ -296,7 +297,21 @@ def test_github_is_known_by_its_header_too() -> None:
     assert message.title == "octo/repo: star"
 
 
-@pytest.mark.parametrize("provider", ["github", "gitlab", "stripe"])
+@pytest.mark.parametrize("provider", ["gitea", "forgejo", "gogs"])
+def test_who_took_githubs_bodies_over_has_githubs_words(provider: str) -> None:
+    issue = {"number": 3, "title": "It breaks", "html_url": "https://git.example.com/o/r/issues/3"}
+    document = {"action": "opened", "issue": issue, "repository": REPOSITORY}
+    message = said(document, "issues", provider)
+    assert message.title == "octo/repo: issue #3 opened: It breaks"
+
+
+@pytest.mark.parametrize("provider", ["grafana", "alertmanager"])
+def test_alerts_are_known_by_the_provider_where_nothing_else_tells(provider: str) -> None:
+    message = said({"status": "firing", "alerts": [ALERT]}, "firing", provider)
+    assert (message.title, message.kind) == ("Firing: HighLoad", Kind.FAILURE)
+
+
+@pytest.mark.parametrize("provider", list(BY_PROVIDER))
 def test_what_is_none_of_its_senders_is_worded_as_anything_else(provider: str) -> None:
     message = said({"title": "Hello", "n": 1}, "issues", provider)
     assert (message.title, facts(message)) == ("Hello", {"N": "1"})
