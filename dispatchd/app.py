@@ -107,11 +107,13 @@ class App:
         evaluator = Evaluator()
         self._exit.push_async_callback(evaluator.close)
         sender = await self._exit.enter_async_context(HttpSender())
+        carrier = Carrier(sender)
+        self._exit.push_async_callback(carrier.close)
         roll = random.Random().random  # noqa: S311 - jitter is no secret, and rolled per attempt
         tools = LaneTools(
             store=store,
             health=self._health,
-            sender=Carrier(sender),
+            sender=carrier,
             evaluator=evaluator,
             clock=self._clock,
             tell=telling(*self._watchers()),

@@ -39,6 +39,7 @@ class ErrorClass(StrEnum):
     NETWORK = "network_error"  # any other transport fault, e.g. unreachable
     TRANSFORM = "transform_error"  # only with `on_transform_error: fail`
     REJECTED = "rejected"  # the answer says no, by whatever the platform or protocol calls so
+    COMMAND = "command_error"  # a command was not started, or given nothing usable, or ended
     EVALUATOR = "evaluator_error"  # ours: nothing could evaluate the transform; nothing was sent
     INTERNAL = "internal_error"  # a fault of dispatchd's own; always worth a report
 
@@ -206,7 +207,23 @@ class Notice:
     timeout_s: float
 
 
-Carried = Request | Mail | Notice  # what is composed, and what can be sent
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One program to run, within `timeout_s`; `grace_s` is from SIGTERM to SIGKILL after that.
+
+    `env` is its environment beside the daemon's own variables that `pass_env` names.
+    """
+
+    argv: tuple[str, ...] = field(repr=False)
+    env: Mapping[str, str] = field(repr=False)
+    pass_env: tuple[str, ...]
+    cwd: str | None
+    stdin: bytes = field(repr=False)
+    timeout_s: float
+    grace_s: float
+
+
+Carried = Request | Mail | Notice | Command  # what is composed, and what can be sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,13 +246,15 @@ class Reply:
 class Failure:
     """An exchange that ended without a complete response.
 
-    `status` is set where a status line had arrived before the fault.
+    `status` is set where a status line had arrived before the fault; `head` is what a program
+    had put out, at most its first 2 KB.
     """
 
     error: ErrorClass
     message: str
     latency_ms: float
     status: int | None = None
+    head: bytes = b""
 
 
 Outcome = Reply | Failure
@@ -366,21 +385,3 @@ class LaneState:
         if self.holds:
             return "held"
         return "open" if self.pacing is None else "paced"
-
-
-ALERTS: Final = "dispatchd:alerts"  # the endpoint of our own events; no slug has a colon
-ALERTS_ID: Final = "784102bb-fcab-5cd6-9227-01155dacd4a8"  # derived as those of slugs are
-
-
-class AlertKind(StrEnum):
-    """What an alert says."""
-
-    DELIVERY_FAILED = "delivery_failed"  # for good
-    ALERT_FAILED = "alert_failed"  # an alert that could not be delivered: told by the others
-    LANE_HELD = "lane_held"
-    LANE_RECOVERED = "lane_recovered"
-    BACKLOG = "backlog"
-    SOURCE_ERRORS = "source_errors"
-    DISK_LOW = "disk_low"
-    STORAGE_FAULT = "storage_fault"
-    QUIET = "quiet"

@@ -14,10 +14,10 @@ from dispatchd.alert.rules import Sight
 from dispatchd.alert.spec import AlertSpec
 from dispatchd.alert.watch import AlertWatch
 from dispatchd.alert.wording import Occasion, alert_body, alert_event
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.clock import Clock, new_id
 from dispatchd.errors import StoreUnavailable
 from dispatchd.log import Log
-from dispatchd.model import AlertKind
 from dispatchd.store.alerts import AlertNote, LaneTotals, Waiting
 from dispatchd.store.base import Store
 from dispatchd.store.health import StoreHealth

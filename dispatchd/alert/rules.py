@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dispatchd.alert.spec import AlertSpec
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.limits import Rate
-from dispatchd.model import AlertKind
 from dispatchd.store.alerts import AlertNote, LaneTotals, Waiting
 
 SET_BACK_MS: Final = 2000  # less is NTP's doing, and no reason to tell a thing again

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
+from dispatchd.alert_kinds import ALERTS
 from dispatchd.cli.endpoint import endpoint_fields, endpoint_lines
 from dispatchd.cli.ids import parse_event_id
 from dispatchd.cli.options import config_option, json_option, unknown
@@ -16,7 +17,6 @@ from dispatchd.cli.storage import load_config
 from dispatchd.cli.story import deliveries_fields, get_story
 from dispatchd.cli.text import body_text, bytes_field, say, spoken, to_json
 from dispatchd.clock import SystemClock
-from dispatchd.model import ALERTS
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """What every type of destination has in common: the Courier protocol, and HTTP's own verdicts."""
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dispatchd.compose.retry_after import retry_after_ms
 from dispatchd.model import (
@@ -41,6 +42,22 @@ class Speaks(Courier, Protocol):
 
     def compose_said(self, event: Event, delivery: Delivery, said: "Said", now_ms: int) -> Carried:
         """Build what is sent in the attempt that began at `now_ms` (Unix ms)."""
+
+
+@runtime_checkable
+class Fills(Courier, Protocol):
+    """Carries what has blanks for values of the event: templates, which an evaluator renders."""
+
+    def blanks(self) -> Mapping[str, Any] | None:
+        """Return the templates, as a tree; None where there is none."""
+
+    def filled_problem(self, filled: Any) -> str | None:
+        """Say why what the templates made cannot be handed over; None where it can."""
+
+    def compose_filled(
+        self, event: Event, delivery: Delivery, content: bytes | None, filled: Any
+    ) -> Carried:
+        """Build what is sent, with what the templates made."""
 
 
 def judge_http(outcome: Outcome, now_ms: int) -> Judged:

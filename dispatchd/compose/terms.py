@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from dispatchd.message import Terms
-from dispatchd.model import Carried, Mail, Request
+from dispatchd.model import Carried, Command, Mail, Request
 
 _TAG: Final = re.compile(r"<[^>]*>")
 
@@ -108,6 +108,8 @@ def lay(carried: Carried, terms: Terms) -> Carried:
         from dispatchd.compose.laid_mail import laid_mail  # noqa: PLC0415 - for mail alone
 
         return replace(carried, content=laid_mail(carried.content, tree))
+    if isinstance(carried, Command):
+        return carried  # a program is told by its environment
     return replace(carried, title=tree.get("title", ""), body=tree.get("body", ""))
 
 

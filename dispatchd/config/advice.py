@@ -37,6 +37,11 @@ def advice(config: "Config") -> list[str]:
         for name, d in config.destinations.items()
         if d.ordered and d.breaker and d.breaker.open_after <= d.retry.policy().max_attempts
     ]
+    found += [
+        f"destinations.{name}: {why}; until that is mended its deliveries wait"
+        for name, d in config.destinations.items()
+        if (why := d.unready()) is not None
+    ]
     links = [link for e in config.endpoints.values() for link in e.destinations]
     linked = {link.to for link in links}
     linked |= {alert.to for alert in config.alerts}

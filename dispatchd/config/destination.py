@@ -29,6 +29,7 @@ TYPES: Final[Mapping[str, str]] = {  # which module has the model, and what it i
     "pushover": "push.PushoverConfig",
     "email": "mail.EmailConfig",
     "apprise": "mail.AppriseConfig",
+    "command": "command.CommandConfig",
 }
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from dispatchd.compose import Courier
 from dispatchd.compose.speaker import Speaker
 from dispatchd.config.delivery import BreakerConfig, Retry, RetryConfig, SpacingRate
 from dispatchd.config.fields import PRESENT, DurationS, EventTypes, Switch, Whole
@@ -82,6 +83,14 @@ class LaneConfig(Part):
     def speaker(self, default_proxy: SecretStr | None) -> Speaker:
         """Return what speaks there; `default_proxy` is what all destinations use."""
         raise NotImplementedError
+
+    def own_courier(self) -> Courier | None:
+        """Return what carries events to it, where that is neither HTTP nor what is said."""
+        return None
+
+    def unready(self) -> str | None:
+        """Say what on this machine keeps it from working now; None where nothing does."""
+        return None
 
     def secrets(self) -> Iterator[str]:
         """Yield what must not come back in an answer that is kept."""

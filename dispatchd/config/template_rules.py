@@ -23,6 +23,10 @@ def check_templates(
     templates = templates if isinstance(templates, dict) else {}
     for name, variants in templates.items():
         _template(document, ("templates", name), variants)
+    for name, destination in destinations.items():
+        if _type_of(destination) == "command":
+            for key in ("env", "args"):
+                _texts(document, ("destinations", name, key), destination.get(key))
     for slug, endpoint in endpoints.items():
         links = endpoint.get("destinations") if isinstance(endpoint, dict) else None
         for index, link in enumerate(links if isinstance(links, list) else ()):

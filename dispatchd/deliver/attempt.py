@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from dispatchd.clock import Clock
-from dispatchd.compose import Speaks
+from dispatchd.compose import Fills, Speaks
 from dispatchd.deliver.content import Content, Contents, Unsent
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.evaluate.evaluator import Evaluator
@@ -96,6 +96,8 @@ class Attempts:
             made = await self._contents.make(link, delivery, event)
         else:
             made = Content(rule=delivery.rule)
+        if spec.blanks is not None and isinstance(made, Content):
+            made = await self._contents.filled(spec.blanks, made, event)
         if isinstance(made, Unsent):
             failed = Failed(made.error, made.whose)
             return _Tried(Failure(made.error, made.reason, 0.0), failed, made.content)
@@ -113,6 +115,8 @@ class Attempts:
         if content.said is not None and isinstance(spec.courier, Speaks):
             return spec.courier.compose_said(event, delivery, content.said, started_ms)
         compose, body = spec.courier.compose, content.body
+        if content.filled is not None and isinstance(spec.courier, Fills):
+            return spec.courier.compose_filled(event, delivery, body, content.filled)
         if spec.signs and len(event.body if body is None else body) > HASH_HERE_MAX_BYTES:
             return await asyncio.to_thread(compose, event, delivery, body, started_ms)
         return compose(event, delivery, body, started_ms)
@@ -135,7 +139,7 @@ class Attempts:
             error=judged.error if isinstance(judged, Failed) else None,
             message=redactor.text(outcome.message) if isinstance(outcome, Failure) else None,
             response_headers=() if reply is None else redactor.headers(reply.headers),
-            response_head=b"" if reply is None else redactor.head(reply.head),
+            response_head=redactor.head(outcome.head),
             transform=content.transform,
             sent=None if content.sent is None else content.sent.body,
             sent_variant=None if content.sent is None else content.sent.variant,

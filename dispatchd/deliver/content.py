@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from dispatchd.compose import Speaks
+from dispatchd.compose import Fills, Speaks
 from dispatchd.deliver.spec import LaneLink, LaneSpec, LinkTemplate, LinkTransform
 from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Result, Value
 from dispatchd.evaluate.first_match import first_match
@@ -26,8 +26,9 @@ READ_HERE_MAX_BYTES: Final = 64 * 1024
 class Content:
     """What an attempt sends, and what is to be said of how that came about.
 
-    `sent` is None where the event's own body goes; `said` is what a template made, `rule` the
-    one that chose, `transform` and `template` notes for the attempt.
+    `sent` is None where the event's own body goes; `said` is what a template made, `filled` what
+    those of the destination itself did, `rule` the one that chose, `transform` and `template`
+    notes for the attempt.
     """
 
     sent: Sent | None = None
@@ -35,6 +36,7 @@ class Content:
     rule: str | None = None
     transform: str | None = None
     template: str | None = None
+    filled: Any = None
 
     @property
     def body(self) -> bytes | None:
@@ -87,6 +89,26 @@ class Contents:
         if treatment.template is not None:
             return await self._worded(treatment.template, event, content)
         return content
+
+    async def filled(self, blanks: str, content: Content, event: Event) -> Content | Unsent:
+        """Fill the destination's own blanks, a `template_source`, from what is sent."""
+        document = content.body
+        result = await self._evaluator.evaluate(
+            blanks,
+            await _document(event) if document is None else document,
+            owner=f"command of {self._destination}",
+            bindings=template_names(event, self._destination),
+            kind=TEMPLATE,
+        )
+        if isinstance(result, Fault):
+            return _ours(content, result)
+        if isinstance(result, NoResult):
+            return Unsent(content, ErrorClass.COMMAND, Whose.CONTENT, result.reason)
+        tree = orjson.loads(result.json)["tree"]
+        why = self._courier.filled_problem(tree) if isinstance(self._courier, Fills) else None
+        if why is not None:  # the same again would be no better
+            return Unsent(content, ErrorClass.COMMAND, Whose.CONTENT, why)
+        return replace(content, filled=tree)
 
     def again(self, sent: Sent, rule: str | None) -> Content:
         """Return what was sent before, to be sent once more."""

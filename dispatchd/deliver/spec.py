@@ -69,7 +69,8 @@ class LaneSpec:
     must not survive in a kept response, should the destination echo it. `signs` says that the
     courier does, which takes its time with a large body. `gap_s` is between two starts under a
     rate limit; `ordered`: in order of receipt, one at a time, and with `hold_on_failed` nothing
-    goes past what failed for good. `type` is the config's word for what the courier carries to.
+    goes past what failed for good. `blanks` are templates of the destination itself, as a
+    `template_source`. `type` is the config's word for what the courier carries to.
     """
 
     destination: str
@@ -84,3 +85,4 @@ class LaneSpec:
     ordered: bool = False
     hold_on_failed: bool = False
     type: str = "webhook"
+    blanks: str | None = None

@@ -3,16 +3,18 @@
 from functools import partial
 
 from dispatchd.alert.spec import AlertSpec
-from dispatchd.compose import Courier, Forwarding, WebhookCourier, header_case, own_headers
+from dispatchd.compose import Courier, Fills, Forwarding, WebhookCourier, header_case, own_headers
 from dispatchd.config import AlertConfig, Config, EndpointConfig, WebhookConfig
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.deliver.words import MessageCourier, Words
+from dispatchd.evaluate.frames import template_source
 from dispatchd.match import compile_filter, matches_any, split_path
 from dispatchd.plan.links import lane_links
 from dispatchd.plan.plan import Plan
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
 from dispatchd.redact import Redactor
+from dispatchd.templates.markup import PROGRAM
 from dispatchd.verify import ApiKey, Signer, is_secret_header
 
 
@@ -110,7 +112,10 @@ def lane_spec(config: Config, name: str) -> LaneSpec:
     """Compile one destination, with what the links that lead to it do with events."""
     destination = config.destinations[name]
     courier: Courier
-    if isinstance(destination, WebhookConfig):
+    own = destination.own_courier()
+    if own is not None:
+        courier = own
+    elif isinstance(destination, WebhookConfig):
         courier = _webhook(config, destination)
     else:
         courier = MessageCourier(destination.speaker(config.proxy), _wording(config, name))
@@ -127,7 +132,14 @@ def lane_spec(config: Config, name: str) -> LaneSpec:
         ordered=destination.ordered,
         hold_on_failed=destination.on_failed == "hold",
         type=destination.type,
+        blanks=None if own is None else _blanks(own),
     )
+
+
+def _blanks(courier: Courier) -> str | None:
+    """Return the templates of a courier that has some of its own, for the evaluator."""
+    tree = courier.blanks() if isinstance(courier, Fills) else None
+    return None if tree is None else template_source(PROGRAM, tree)
 
 
 def _webhook(config: Config, destination: WebhookConfig) -> WebhookCourier:

@@ -142,6 +142,7 @@ def _googlechat_link(address: str, text: str) -> str:
 
 SYNTAXES: Final[Mapping[str, Syntax]] = {
     "plain": Syntax(plain, _plain_link),
+    "exact": Syntax(utf8, _plain_link),
     "line": Syntax(one_line, _plain_link),
     "html": Syntax(html, _html_link),
     "chat": Syntax(chat, _plain_link),
@@ -168,6 +169,7 @@ TYPES: Final[Mapping[str, str]] = {
     "email": "plain",
     "apprise": "chat",
 }
+PROGRAM: Final = "command"  # what is for a program: nothing is escaped or dropped
 # Keys whose values are written in another syntax than the rest, wherever they stand.
 _KEYS: Final[Mapping[str, str]] = {
     "html": "html",
@@ -191,10 +193,11 @@ _TURNS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
 def syntax_of(kind: str, tree: Any, path: Sequence[str | int]) -> str:
     """Name the syntax of what stands at `path` in a tree in the terms of a type.
 
-    `default` is plain but for its URL, and whatever is no type is plain throughout.
+    `default` is plain but for its URL, a program's texts are exact, and whatever is no type is
+    plain throughout.
     """
     if kind not in TYPES and kind != "default":
-        return "plain"
+        return "exact" if kind == PROGRAM else "plain"
     keys = [step for step in path if isinstance(step, str)]
     key = keys[-1] if keys else ""
     if (own := _KEYS.get(key)) is not None:

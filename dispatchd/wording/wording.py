@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from dispatchd.alert_kinds import ALERTS
 from dispatchd.message import Message
-from dispatchd.model import ALERTS, Event
+from dispatchd.model import Event
 from dispatchd.wording import alertmanager, generic, github, gitlab, grafana, own, sentry, stripe
 from dispatchd.wording.said import joined
 

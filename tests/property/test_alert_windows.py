@@ -15,8 +15,9 @@ from rig import FakeClock, RecordingLog
 
 from dispatchd.alert.alerting import Alerting
 from dispatchd.alert.watch import AlertWatch
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.facts import WebhookAnswered
-from dispatchd.model import AlertKind, Dead, ErrorClass, HoldKind
+from dispatchd.model import Dead, ErrorClass, HoldKind
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
 

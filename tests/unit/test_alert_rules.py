@@ -19,7 +19,7 @@ from dispatchd.alert.rules import (
     taken_up,
     told,
 )
-from dispatchd.model import AlertKind
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.store.alerts import AlertNote, LaneTotals, Waiting
 
 NOTE = AlertNote("ops", AlertKind.DELIVERY_FAILED, "crm")

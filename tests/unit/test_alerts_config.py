@@ -3,10 +3,11 @@
 import pytest
 from configs import assert_one_problem, problems
 
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.config import parse
 from dispatchd.config.way import Way, way_to
 from dispatchd.limits import Rate
-from dispatchd.model import AlertKind, Listen
+from dispatchd.model import Listen
 from dispatchd.plan.compiling import compile_plan
 
 TWO = """\

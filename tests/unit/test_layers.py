@@ -8,6 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "dispatchd"
 LAYERS = {
     "__init__": 0,
+    "alert_kinds": 0,
     "message": 0,
     "model": 0,
     "durations": 0,

@@ -65,7 +65,11 @@ def test_what_is_hostile_is_shown_as_it_is(syntax, text, inert):
     assert SYNTAXES[syntax].escape(text) == inert
 
 
-@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_what_is_for_a_program_is_exact():
+    assert SYNTAXES["exact"].escape("a\x1b\x00\u202e\r\n*_<@ \ud800") == "a\x1b\x00\u202e\r\n*_<@ ?"
+
+
+@pytest.mark.parametrize("syntax", sorted(SYNTAXES.keys() - {"exact"}))
 def test_what_commands_a_screen_is_dropped_everywhere(syntax):
     escaped = SYNTAXES[syntax].escape("a\x1b\x00\u202e\u2066\u200b\x9bb")
     assert re.sub("%..", "", escaped) == "ab"
@@ -133,7 +137,7 @@ PLACES = [
     ("email", {}, ("html",), "html"),
     ("default", {}, ("description",), "plain"),
     ("default", {}, ("url",), "url"),
-    ("command", {}, ("url",), "plain"),
+    ("command", {}, ("env", "url"), "exact"),
 ]  # fmt: skip
 
 

@@ -6,9 +6,9 @@ import orjson
 import pytest
 from nouns import an_event
 
+from dispatchd.alert_kinds import ALERTS
 from dispatchd.deliver.words import MessageCourier
 from dispatchd.message import Kind, Message
-from dispatchd.model import ALERTS
 from dispatchd.wording import Wording
 from dispatchd.wording.wording import BY_PROVIDER
 
