@@ -27,6 +27,7 @@ GATHER_S: Final = 2.0  # from the first of something to its alert: a storm is to
 KEEP_HEARD_MS: Final = 60_000  # how far a kept time of an endpoint's last event may lag behind
 # What is kept of times lags by that, and the clock's by as much: events are read from before both.
 READ_BACK_MS: Final = 3 * 60_000
+NOTES_A_TURN: Final = 256  # of the loop: a millisecond or so
 WAITING_BOUND: Final = 100_000  # counted for the words of an alert, once
 
 _ABOUT_LANES: Final = frozenset(
@@ -52,6 +53,8 @@ class _Told:
     def unkept(self) -> bool:
         """Whether to keep it: a time that only moved on may wait."""
         note, kept = self.note, self.kept
+        if note is kept:
+            return False
         if kept is None or note.kind is not AlertKind.QUIET:
             return note != kept
         return (
@@ -137,7 +140,9 @@ class Alerting:
     async def _step(self) -> None:
         sight = await self._sight()
         now_ms = self._clock.now_ms()
-        for told in self._told.values():
+        for number, told in enumerate(self._told.values(), 1):
+            if number % NOTES_A_TURN == 0:
+                await asyncio.sleep(0)  # there may be tens of thousands
             what = rules.seen(told.spec, told.note, sight, now_ms)
             if what is None:
                 continue

@@ -166,10 +166,12 @@ def taken_up(note: AlertNote) -> AlertNote:
 def noted(note: AlertNote, what: Seen, now_ms: int) -> AlertNote:
     """Return the note with what was seen in it."""
     if isinstance(what, Total):
+        if what.count == note.mark:
+            return note
         return _pending(replace(note, mark=what.count), what.count - note.mark, now_ms)
-    marked = note if what.mark is None else replace(note, mark=what.mark)
+    marked = note if what.mark in (None, note.mark) else replace(note, mark=what.mark)
     if what.ended:
-        return replace(marked, active=False)
+        return replace(marked, active=False) if marked.active else marked
     if what.begun and not note.active:
         # What ends it is told by time: since when is that of the last beginning.
         return _pending(replace(marked, active=True, since_ms=None), 1, now_ms)
