@@ -1,13 +1,12 @@
 """One attempt at one delivery: evaluate, compose, send, judge. It ends in a result, always."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
-from dispatchd.clock import Clock
 from dispatchd.deliver.spec import LaneSpec
-from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Value
-from dispatchd.facts import InternalError, Tell
+from dispatchd.deliver.tools import LaneTools
+from dispatchd.evaluate.evaluator import Fault, NoResult, Value
+from dispatchd.facts import InternalError
 from dispatchd.match import bindings_json
 from dispatchd.model import (
     Attempt,
@@ -19,7 +18,6 @@ from dispatchd.model import (
     Judged,
     Outcome,
     Reply,
-    Request,
     Verdict,
     Whose,
 )
@@ -30,34 +28,18 @@ from dispatchd.verify import HASH_HERE_MAX_BYTES, document_json, is_form
 READ_HERE_MAX_BYTES: Final = 64 * 1024
 
 
-class Sends(Protocol):
-    """Makes one exchange. Never raises."""
-
-    async def send(self, request: Request) -> Outcome:
-        """Send a request; return what came of it."""
-
-
 class Attempts:
-    """Makes the attempts of one lane. `roll` gives uniform random numbers in [0, 1)."""
+    """Makes the attempts of one lane, by one spec: a new config's lane makes others."""
 
     __slots__ = ("_clock", "_evaluator", "_roll", "_sender", "_spec", "_tell")
 
-    def __init__(
-        self,
-        spec: LaneSpec,
-        *,
-        sender: Sends,
-        evaluator: Evaluator,
-        clock: Clock,
-        roll: Callable[[], float],
-        tell: Tell,
-    ) -> None:
+    def __init__(self, spec: LaneSpec, tools: LaneTools) -> None:
         self._spec = spec
-        self._sender = sender
-        self._evaluator = evaluator
-        self._clock = clock
-        self._roll = roll
-        self._tell = tell
+        self._sender = tools.sender
+        self._evaluator = tools.evaluator
+        self._clock = tools.clock
+        self._roll = tools.roll
+        self._tell = tools.tell
 
     async def make(
         self, delivery: Delivery, event: Event, *, probe: bool = False

@@ -8,14 +8,15 @@ from dispatchd.config import AlertConfig, Config, DestinationConfig, EndpointCon
 from dispatchd.deliver.spec import LaneSpec, LinkTransform
 from dispatchd.match import compile_filter, matches_any, split_path, wants_bindings
 from dispatchd.plan.plan import Plan
+from dispatchd.plan.written import written
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
 from dispatchd.redact import Redactor, header_secrets, url_secrets
 from dispatchd.verify import ApiKey, Signer, is_secret_header
 
 
-def compile_plan(config: Config) -> Plan:
-    """Compile a config; an inactive endpoint is as unknown as any other."""
+def compile_plan(config: Config, source: str = "") -> Plan:
+    """Compile a config, read from `source`; an inactive endpoint is as unknown as any other."""
     server = config.server
     return Plan(
         listen=server.listen,
@@ -32,6 +33,8 @@ def compile_plan(config: Config) -> Plan:
         lanes={name: lane_spec(config, name) for name in config.destinations},
         warnings=tuple(config.warnings()),
         alerts=tuple(alert_spec(config, alert) for alert in config.alerts),
+        written=written(config),
+        source=source,
     )
 
 
