@@ -149,13 +149,13 @@ def test_a_reader_of_the_config_that_dies_is_told_and_none_is_left_behind() -> N
             while True:
                 signal.pause()
 
-        reading._read = dies
+        reading.read_config = dies
         with reading.PlanReader(None) as reader:
             try:
                 reader.plan()
             except DispatchdError as error:
                 print(error)
-        reading._read = hangs
+        reading.read_config = hangs
         with reading.PlanReader(None):
             pass
         try:

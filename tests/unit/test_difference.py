@@ -123,7 +123,7 @@ def test_what_is_not_data_is_never_the_same() -> None:
     assert same(len, len)
     assert not same(len, repr)
     assert not same(lambda: 1, lambda: 1)
-    assert not same(1, True)
+    assert not same(1, 1.0)
     assert not same(int, str)
 
 
