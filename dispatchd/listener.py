@@ -30,6 +30,7 @@ class Listener:
         self._port: int | None = None
         self.port: int | None = None  # of a TCP listener, once it is open
         self._allow_files(plan.max_connections)
+        self._bounds = _bounds(plan)
 
     async def prepare(self, listen: Listen) -> None:
         """Listen there too. Raises DispatchdError where that cannot be."""
@@ -67,8 +68,10 @@ class Listener:
 
     def allow(self, plan: Plan) -> None:
         """Let in as many connections as another plan allows."""
-        self._connections.allow(*_bounds(plan))
-        self._allow_files(plan.max_connections)
+        if self._bounds != _bounds(plan):
+            self._bounds = _bounds(plan)
+            self._connections.allow(*self._bounds)
+            self._allow_files(plan.max_connections)
 
     async def close(self) -> None:
         """Take nothing more, and answer what has begun."""

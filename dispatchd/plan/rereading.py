@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from typing import Final
 
+from dispatchd import __version__
 from dispatchd.children import end_child
 from dispatchd.plan.plan import Plan
 
@@ -30,10 +31,13 @@ async def read_again(source: str) -> Plan | list[str]:
         return [f"reading {source} took more than {READ_MAX_S:g} s"]
     finally:
         await end_child(child)
-    try:
-        read = pickle.loads(sent)  # noqa: S301 - it comes from our own child, over its pipe
-    except (EOFError, pickle.UnpicklingError):
+    if child.returncode != 0:
         return [f"reading {source} ended with exit code {child.returncode}"]
+    version, _, pickled = sent.partition(b"\n")
+    if version.decode() != __version__:
+        newer = f"dispatchd was upgraded from {__version__} to {version.decode()}"
+        return [f"{newer} since it started: restart it"]
+    read = pickle.loads(pickled)  # noqa: S301 - it comes from our own child, over its pipe
     if isinstance(read, Plan):
         return read
     message, _ = read

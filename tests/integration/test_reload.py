@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from locks import write_lock
 from rig import (
     BODY,
     SECRET,
@@ -22,6 +23,7 @@ from rig import (
 
 from dispatchd.control import NobodyThere, ask, control_path
 from dispatchd.model import HoldKind
+from dispatchd.plan import rereading
 from dispatchd.reload import Outcome
 
 
@@ -365,3 +367,50 @@ async def test_a_watched_config_is_taken_up_when_it_has_come_to_rest(
     await daemon.pass_until(clock, lambda: daemon.log.of("reloaded"))
     (line,) = daemon.log.of("reloaded")
     assert line["changes"] == ["changed destination crm: timeout"]
+
+
+async def test_what_a_newer_version_reads_is_not_taken_up(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = await start_daemon(simple_config(sink))
+    monkeypatch.setattr(rereading, "__version__", "0.0.1")
+    (problem,) = (await daemon.app.reload()).problems
+    assert problem.startswith("dispatchd was upgraded from 0.0.1 to ")
+    await daemon.accepted(BODY)
+
+
+async def test_a_reader_that_dies_or_hangs_changes_nothing(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    daemon = await start_daemon(simple_config(sink))
+    config = tmp_path / "config.yaml"
+    with monkeypatch.context() as patch:
+        patch.setattr(rereading.sys, "executable", "/bin/false")
+        (problem,) = (await daemon.app.reload()).problems
+        assert problem == f"reading {config} ended with exit code 1"
+        patch.setattr(rereading.sys, "executable", "/nowhere/python")
+        (problem,) = (await daemon.app.reload()).problems
+        assert problem == "cannot start a process to read the config: No such file or directory"
+    monkeypatch.setattr(rereading, "READ_MAX_S", 0.0)
+    (problem,) = (await daemon.app.reload()).problems
+    assert problem == f"reading {config} took more than 0 s"
+    await daemon.accepted(BODY)
+
+
+async def test_a_store_that_takes_no_writes_changes_nothing(
+    start_daemon: StartDaemon, sink: Sink, rewrite: Rewrite, tmp_path: Path
+) -> None:
+    daemon = await start_daemon(simple_config(sink))
+    here = daemon.app.port
+    rewrite("  crm: {", f"  more: {{url: '{sink.url}'}}\n  crm: {{")
+    rewrite("127.0.0.1:0", f"127.0.0.1:{(there := free_port())}")
+    with write_lock(tmp_path / "dispatchd.db"):
+        (problem,) = (await daemon.app.reload()).problems
+        assert "locked" in problem
+    assert daemon.app.port == here
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", there)
+    await daemon.log.wait_for("storage_recovered")
+    await daemon.accepted(BODY)
+    assert said(await daemon.app.reload()) == ["changed server: listen", "added destination more"]
+    assert daemon.app.port == there
