@@ -54,13 +54,14 @@ class Alarms:
             self._alerting.end()
         self._renewed.set()
 
-    async def start(self, look: Callable[[Collection[str]], None]) -> None:
+    async def start(self, look: Callable[[Collection[str]], None], kept_ms: int) -> None:
         """Take up what earlier runs told; `look` hears where there is a delivery.
 
-        Call it after `want`, and before anything may fail. Raises StoreUnavailable.
+        `kept_ms` is the wall clock as the last run kept it, 0 where none did. Call it after
+        `want`, and before anything may fail. Raises StoreUnavailable.
         """
         self._look = look
-        await self._take_up()
+        await self._take_up(kept_ms)
 
     async def run(self) -> None:
         """Tell until stopped, by whatever plan is wanted."""
@@ -82,7 +83,7 @@ class Alarms:
         if self._alerting is not None:
             await self._alerting.stop()
 
-    async def _take_up(self) -> None:
+    async def _take_up(self, kept_ms: int = 0) -> None:
         self._renewed.clear()
         self._alerting = None
         if self._watch is None:
@@ -101,4 +102,4 @@ class Alarms:
             look=self._look,
         )
         self._alerting = alerting  # before it starts: it may be ended meanwhile
-        await alerting.start(self._lanes, self._plan.routes)
+        await alerting.start(self._lanes, self._plan.routes, kept_ms)

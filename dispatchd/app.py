@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from dispatchd import __version__
 from dispatchd.alarms import Alarms
-from dispatchd.certificates import FetchedCertificates
 from dispatchd.clock import Clock, SystemClock
 from dispatchd.control import answering, control_path
 from dispatchd.deliver.lanes import Lanes
@@ -22,6 +21,7 @@ from dispatchd.facts import telling
 from dispatchd.listener import Listener
 from dispatchd.log import Log
 from dispatchd.log_facts import log_watcher
+from dispatchd.pinned import PinnedDocuments
 from dispatchd.plan import Plan
 from dispatchd.plan.difference import Difference
 from dispatchd.reading.reader import Reader
@@ -95,6 +95,7 @@ class App:
         self._gone = await store.open_lanes(plan.lanes, clock.now_ms())
         self._tell_gone(self._gone)
         await store.order_lanes(_ordered(plan))
+        kept_ms = await store.kept_time()  # of the last run: the watch keeps its own
         watch = ClockWatch(store, health, clock, log, self._look_again)
         await watch.start()  # before the lanes ask what is due
         self._exit.push_async_callback(watch.keep)
@@ -121,23 +122,22 @@ class App:
             room=Room(len(plan.lanes)),
         )
         lanes = self._lanes = Lanes(list(plan.lanes.values()), tools)
-        await alarms.start(lanes.look)  # before anything may fail
+        await alarms.start(lanes.look, kept_ms)  # before anything may fail
         self._exit.push_async_callback(alarms.stop)
         self._duty("alerts", alarms.run())
-        self._certificates = FetchedCertificates()
-        self._exit.push_async_callback(self._certificates.close)
+        documents = self._documents = PinnedDocuments(monotonic_s=clock.monotonic_s)
+        self._exit.push_async_callback(documents.close)
         reader = Reader()
         self._exit.push_async_callback(reader.close)
         self._receiver = Receiver(
-            compile_routes(
-                plan.routes.values(), _client_ip(plan), plan.max_body_bytes, self._certificates
-            ),
-            judge=Judge(self._certificates, evaluator, reader),
+            compile_routes(plan.routes.values(), _client_ip(plan), plan.max_body_bytes, documents),
+            judge=Judge(documents, evaluator, reader),
             store=store,
             health=health,
             clock=clock,
             tell=tools.tell,
             takers=lanes,
+            visitor=documents,
         )
         self._listener = Listener(self._receiver.handle, plan, log)
         self._exit.push_async_callback(self._close_listener)
@@ -191,7 +191,7 @@ class App:
             found.routes.changed,
             client_ip=_client_ip(plan),
             max_body_bytes=plan.max_body_bytes,
-            certificates=self._certificates,
+            source=self._documents,
         )
         try:
             if found.moves:

@@ -55,7 +55,7 @@ class _Told:
         if kept is None or note.kind is not AlertKind.QUIET:
             return note != kept
         return (
-            note.mark - kept.mark >= KEEP_HEARD_MS
+            abs(note.mark - kept.mark) >= KEEP_HEARD_MS
             or note.active != kept.active
             or note.pending != kept.pending
         )
@@ -87,10 +87,11 @@ class Alerting:
         self._in_doubt = False
         self._ending = False
 
-    async def start(self, lanes: Collection[str], endpoints: Collection[str]) -> None:
+    async def start(self, lanes: Collection[str], endpoints: Collection[str], kept_ms: int) -> None:
         """Take up what earlier runs told. Raises StoreUnavailable.
 
-        Call it before anything may fail: what came before an alert was asked for is not told.
+        `kept_ms` is the wall clock as the last run kept it, 0 where none did. Call it before
+        anything may fail: what came before an alert was asked for is not told.
         """
         notes = {_key(note): note for note in await self._store.alert_notes()}
         totals = await self._store.lane_totals()
@@ -102,7 +103,7 @@ class Alerting:
                 taken = fresh if note is None else rules.taken_up(note)
                 self._told[_key(taken)] = _Told(spec, taken, note)
         if self._watch.heard:
-            since_ms = await self._store.kept_time() - READ_BACK_MS
+            since_ms = min(kept_ms or now_ms, now_ms) - READ_BACK_MS
             last = await self._store.last_events(since_ms, self._watch.heard)
             self._watch.heard.update(last)
         await self._keep(dropped=list(notes.values()))

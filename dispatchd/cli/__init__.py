@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "reload": "Have the running daemon take up a changed config.",
     "check": "Check the config, or print its JSON Schema.",
     "init": "Write a starter config with generated secrets.",
+    "try": "Print a config for a provider, and how to set it up.",
     "key": "Make API keys.",
     "events": "List received events.",
     "show": "Tell one event's whole story.",

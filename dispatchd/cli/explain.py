@@ -159,23 +159,24 @@ async def _dry_run(
 
 
 async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str, Any]:
-    from dispatchd.certificates import FetchedCertificates  # noqa: PLC0415 - not for --help
-    from dispatchd.evaluate.evaluator import Evaluator  # noqa: PLC0415 - likewise
+    from dispatchd.evaluate.evaluator import Evaluator  # noqa: PLC0415 - not for --help
+    from dispatchd.pinned import PinnedDocuments  # noqa: PLC0415 - likewise
     from dispatchd.plan.compiling import route_spec  # noqa: PLC0415 - likewise
     from dispatchd.reading.reader import Reader  # noqa: PLC0415 - likewise
     from dispatchd.receive.explain import event_asked, explain  # noqa: PLC0415 - likewise
     from dispatchd.receive.judge import Judge  # noqa: PLC0415 - likewise
     from dispatchd.receive.routes import compile_route  # noqa: PLC0415 - likewise
 
-    certificates = FetchedCertificates()
-    route = compile_route(route_spec(config, slug), certificates)
+    documents = PinnedDocuments()
+    route = compile_route(route_spec(config, slug), documents)
     evaluator, reader = Evaluator(), Reader()
-    judge = Judge(certificates, evaluator, reader)
+    judge = Judge(documents, evaluator, reader)
     try:
         told = await explain(config, route, asked, judge, evaluator)
     finally:
         await evaluator.close()
         await reader.close()
+        await documents.close()
     if told["links"]:
         add_header_names(config, event_asked(route, asked, told), told["links"])
     if not config.endpoints[slug].active:
@@ -230,7 +231,7 @@ def _facts(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _proof(verified: dict[str, Any]) -> str:
     if verified["ok"]:
         return f"by {printable(verified['by'] or 'means unknown')}"
-    status = 503 if verified["why"].startswith("certificate_unavailable") else 401
+    status = 503 if verified["why"].partition(":")[0].endswith("_unavailable") else 401
     return f"no, {status}: {verified['why']}"
 
 

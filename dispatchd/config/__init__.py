@@ -9,6 +9,7 @@ from dispatchd.config.alerts import (
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
 from dispatchd.config.destination import DestinationConfig, TlsConfig
 from dispatchd.config.greeting import AnswerConfig, HandshakeConfig
+from dispatchd.config.jwt import BodyHashConfig, JwtConfig
 from dispatchd.config.loading import (
     Outline,
     check_without_references,
@@ -39,6 +40,7 @@ __all__ = [
     "AnswerConfig",
     "ApiKeyConfig",
     "BacklogAlertConfig",
+    "BodyHashConfig",
     "BreakerConfig",
     "Config",
     "ConfigProblems",
@@ -47,6 +49,7 @@ __all__ = [
     "EndpointConfig",
     "HandshakeConfig",
     "IdempotencyConfig",
+    "JwtConfig",
     "LinkConfig",
     "ListConfig",
     "Listen",

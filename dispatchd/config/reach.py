@@ -77,7 +77,10 @@ def _ours(origin: Origin, listen: Listen | None) -> bool:
 
 
 def _loopback(host: str) -> bool:
+    """Whether a connection to `host` stays here; to no address at all (0.0.0.0) it does too."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return f".{host.removesuffix('.')}".endswith(".localhost")  # RFC 6761 section 6.3
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified

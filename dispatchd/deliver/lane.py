@@ -36,7 +36,7 @@ RECORD_DRAIN_S: Final = 2.0  # for the results of a drain to be written
 UNRECORDED_MAX: Final = 256  # exchanges ended but not yet written, before new ones wait
 # The same while a backlog is worked off: results that come by the hundred hold up the events of
 # others by tens of milliseconds, for a drain that is hardly faster.
-DRAIN_UNRECORDED_MAX: Final = 16
+DRAIN_UNRECORDED_MAX: Final = 8
 IDLE_POLL_S: Final = 1.0  # how often a lane that has left the config asks whether it is done
 SOON_S: Final = 1.0  # how long before its gates open a lane looks for what may start then
 

@@ -46,6 +46,13 @@ class Takers(Protocol):
         """Hand over a committed event with the deliveries that were claimed."""
 
 
+class Visitor(Protocol):
+    """Fetches a pinned URL for what that does there: it confirms a subscription."""
+
+    async def visit(self, url: str) -> bool:
+        """Fetch it, at most once; whether it was answered 200."""
+
+
 class Receiver:
     """Answers the public listener. `routes` may be replaced at any time, as a whole.
 
@@ -63,6 +70,7 @@ class Receiver:
         clock: Clock,
         tell: Tell,
         takers: Takers,
+        visitor: Visitor,
     ) -> None:
         self.routes = routes
         self.draining = False
@@ -73,6 +81,7 @@ class Receiver:
         self._clock = clock
         self._tell = tell
         self._takers = takers
+        self._visitor = visitor
         self._room = Room()
         self._shown: set[str] = set()  # endpoints of which a handshake was shown
 
@@ -144,7 +153,7 @@ class Receiver:
             judgement = await self._judge.judge(route, sender, content, source_ip)
             decision = judgement.decision
             if decision is None:
-                return self._answered(judgement.handshake, told)
+                return await self._shaken(judgement.handshake, told)
             event = Event(
                 id=new_id(),
                 endpoint=route.slug,
@@ -209,6 +218,14 @@ class Receiver:
             raise Refusal(400, "disconnected", "the sender went away", close=True) from None
         except web.RequestPayloadError:
             raise Refusal(400, "bad_request", "the body is malformed", close=True) from None
+
+    async def _shaken(self, answer: Answer | None, told: WebhookAnswered) -> HttpAnswer:
+        """Answer a proven handshake, once what it asks for is done."""
+        if answer is not None and answer.visit:
+            if not await self._visitor.visit(answer.visit):
+                raise unavailable("unconfirmed", "the subscription could not be confirmed")
+            told.notes = [answer.note]
+        return self._answered(answer, told)
 
     async def _keep(
         self,

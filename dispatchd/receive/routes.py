@@ -19,7 +19,7 @@ from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
 from dispatchd.verify import (
-    Certificates,
+    PinnedSource,
     Verifier,
     compile_verifier,
     headers_named,
@@ -88,11 +88,11 @@ def compile_routes(
     specs: Iterable[RouteSpec],
     client_ip: ClientIp,
     max_body_bytes: int,
-    certificates: Certificates | None = None,
+    source: PinnedSource | None = None,
 ) -> Routes:
-    """Compile endpoints. `certificates` is where a provider's certificates come from (paypal)."""
+    """Compile endpoints. `source` has the documents that some proofs need (paypal)."""
     return Routes(
-        by_slug={spec.slug: compile_route(spec, certificates) for spec in specs},
+        by_slug={spec.slug: compile_route(spec, source) for spec in specs},
         client_ip=client_ip,
         max_body_bytes=max_body_bytes,
     )
@@ -105,26 +105,26 @@ def recompile_routes(
     *,
     client_ip: ClientIp,
     max_body_bytes: int,
-    certificates: Certificates | None,
+    source: PinnedSource | None,
 ) -> Routes:
     """Compile the endpoints of a new config; those that are not `changed` are as they were."""
 
     def route(spec: RouteSpec) -> Route:
         known = before.by_slug.get(spec.slug)
         if known is None:
-            return compile_route(spec, certificates)
+            return compile_route(spec, source)
         if spec.slug not in changed:
             return known
-        return compile_route(spec, certificates, known.admission)
+        return compile_route(spec, source, known.admission)
 
     return Routes({spec.slug: route(spec) for spec in specs}, client_ip, max_body_bytes)
 
 
 def compile_route(
-    spec: RouteSpec, certificates: Certificates | None = None, before: Admission | None = None
+    spec: RouteSpec, source: PinnedSource | None = None, before: Admission | None = None
 ) -> Route:
     """Compile one endpoint; what it counts goes on where its door `before` had the same rates."""
-    verifier = compile_verifier(spec.auth, certificates)
+    verifier = compile_verifier(spec.auth, source)
     rule = spec.idempotency
     links = tuple(LinkRoute(link.destination, _wants(link), link.filter) for link in spec.links)
     filters = [f for f in (spec.filter, *(link.filter for link in links)) if f is not None]

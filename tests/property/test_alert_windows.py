@@ -63,7 +63,8 @@ class World:
             log=RecordingLog(),
             look=lambda _: None,
         )
-        await self.alerting.start(["crm", "ops", "pager", "audit"], ["my-slug"])
+        kept_ms = await self.store.kept_time()
+        await self.alerting.start(["crm", "ops", "pager", "audit"], ["my-slug"], kept_ms)
 
     async def do(self, action: Any) -> None:
         match action:

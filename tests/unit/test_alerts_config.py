@@ -141,6 +141,12 @@ def test_what_an_alert_comes_by_is_left_out_of_what_it_tells():
     [
         ("http://127.0.0.1:8080/hooks/a", True),
         ("http://[::1]:8080/hooks/a?x=1", True),
+        ("http://0.0.0.0:8080/hooks/a", True),  # which the kernel takes for this machine
+        ("http://[::]:8080/hooks/a", True),
+        ("http://[::ffff:127.0.0.1]:8080/hooks/a", True),
+        ("http://localhost.:8080/hooks/a", True),
+        ("http://hooks.localhost:8080/hooks/a", True),
+        ("http://notlocalhost:8080/hooks/a", False),
         ("http://10.0.0.1:8080/hooks/a", False),
         ("http://127.0.0.1:8081/hooks/a", False),
         ("http://127.0.0.1:8080/healthz", False),
