@@ -277,9 +277,12 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # what is being started is read
+        hung_up = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, hung_up.set)
         await self.start()
         loop.add_signal_handler(signal.SIGHUP, self._reloading.ask)
+        if hung_up.is_set():  # while we started: the config was read before
+            self._reloading.ask()
         # What exists now lives as long as the daemon: keep it out of every collection.
         gc.collect()
         gc.freeze()
