@@ -88,6 +88,7 @@ class Alerting:
         self._told: dict[_Key, _Told] = {}
         self._looked_s: float | None = None
         self._in_doubt = False
+        self._ending = False
 
     async def start(self, lanes: Collection[str], endpoints: Collection[str], kept_ms: int) -> None:
         """Take up what earlier runs told. Raises StoreUnavailable.
@@ -111,14 +112,19 @@ class Alerting:
         await self._keep(dropped=list(notes.values()))
 
     async def run(self) -> None:
-        """Tell until stopped."""
+        """Tell until stopped, or until `end` and a last look."""
         never = asyncio.Event()
-        while True:
+        while not self._ending:
             await self._clock.wait(self._watch.wake, LOOK_EVERY_S)
-            if self._watch.wake.is_set():
+            if self._watch.wake.is_set() and not self._ending:
                 await self._clock.wait(never, GATHER_S)
                 self._watch.wake.clear()  # before looking: what comes meanwhile is seen next time
             await self.step()
+
+    def end(self) -> None:
+        """Have `run` return soon: another config's alerts are to be told."""
+        self._ending = True
+        self._watch.wake.set()
 
     async def stop(self) -> None:
         """Look a last time: what is known now is told by the next run, or kept for it."""

@@ -15,6 +15,7 @@ from dispatchd.strangers import printable
 # name -> one line for the overview; `dispatchd.cli.<name>` holds `command`.
 COMMANDS: Final = {
     "serve": "Run the daemon.",
+    "reload": "Have the running daemon take up a changed config.",
     "check": "Check the config, or print its JSON Schema.",
     "init": "Write a starter config with generated secrets.",
     "try": "Print a config for a provider, and how to set it up.",

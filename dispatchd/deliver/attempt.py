@@ -1,15 +1,13 @@
 """One attempt at one delivery: evaluate, compose, send, judge. It ends in a result, always."""
 
 import asyncio
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from dispatchd.clock import Clock
 from dispatchd.compose import Fills, Speaks
 from dispatchd.deliver.content import Content, Contents, Unsent
 from dispatchd.deliver.spec import LaneSpec
-from dispatchd.evaluate.evaluator import Evaluator
-from dispatchd.facts import InternalError, Tell
+from dispatchd.deliver.tools import LaneTools
+from dispatchd.facts import InternalError
 from dispatchd.model import (
     Attempt,
     Carried,
@@ -29,34 +27,18 @@ from dispatchd.retry import decide, given_up
 from dispatchd.verify import HASH_HERE_MAX_BYTES
 
 
-class Sends(Protocol):
-    """Makes one exchange. Never raises."""
-
-    async def send(self, carried: Carried) -> Outcome:
-        """Send what was composed; return what came of it."""
-
-
 class Attempts:
-    """Makes the attempts of one lane. `roll` gives uniform random numbers in [0, 1)."""
+    """Makes the attempts of one lane, by one spec: a new config's lane makes others."""
 
     __slots__ = ("_clock", "_contents", "_roll", "_sender", "_spec", "_tell")
 
-    def __init__(
-        self,
-        spec: LaneSpec,
-        *,
-        sender: Sends,
-        evaluator: Evaluator,
-        clock: Clock,
-        roll: Callable[[], float],
-        tell: Tell,
-    ) -> None:
+    def __init__(self, spec: LaneSpec, tools: LaneTools) -> None:
         self._spec = spec
-        self._sender = sender
-        self._contents = Contents(spec, evaluator)
-        self._clock = clock
-        self._roll = roll
-        self._tell = tell
+        self._sender = tools.sender
+        self._contents = Contents(spec, tools.evaluator)
+        self._clock = tools.clock
+        self._roll = tools.roll
+        self._tell = tools.tell
 
     async def make(
         self, delivery: Delivery, event: Event, *, probe: bool = False

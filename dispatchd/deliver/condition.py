@@ -55,6 +55,11 @@ class Condition:
         self.state: LaneWord = "open"
         self.takes = not in_order
 
+    def order(self, *, in_order: bool) -> None:
+        """Say whether deliveries go in order from here on."""
+        self._in_order = in_order
+        self.takes = self.state == "open" and not in_order
+
     def pause(self, reason: str) -> bool:
         """Pause the lane for a reason of our own; False where it is paused already."""
         if self.paused is not None:

@@ -11,6 +11,7 @@ from dispatchd.evaluate.frames import template_source
 from dispatchd.match import compile_filter, matches_any, split_path
 from dispatchd.plan.links import lane_links
 from dispatchd.plan.plan import Plan
+from dispatchd.plan.written import written
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
 from dispatchd.redact import Redactor
@@ -18,8 +19,8 @@ from dispatchd.templates.markup import PROGRAM
 from dispatchd.verify import ApiKey, Signer, is_secret_header
 
 
-def compile_plan(config: Config) -> Plan:
-    """Compile a config; an inactive endpoint is as unknown as any other."""
+def compile_plan(config: Config, source: str = "") -> Plan:
+    """Compile a config, read from `source`; an inactive endpoint is as unknown as any other."""
     server = config.server
     return Plan(
         listen=server.listen,
@@ -36,6 +37,8 @@ def compile_plan(config: Config) -> Plan:
         lanes={name: lane_spec(config, name) for name in config.destinations},
         warnings=tuple(config.warnings()),
         alerts=tuple(alert_spec(config, alert) for alert in config.alerts),
+        written=written(config),
+        source=source,
     )
 
 

@@ -1,9 +1,9 @@
 """Routes: each endpoint compiled to what its requests are checked against."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dispatchd.limits import Limiter
+from dispatchd.limits import KEYS_MAX, Limiter, Rate
 from dispatchd.match import (
     Filter,
     JsonataFilter,
@@ -101,8 +101,32 @@ def compile_routes(
     )
 
 
-def compile_route(spec: RouteSpec, source: PinnedSource | None = None) -> Route:
-    """Compile one endpoint."""
+def recompile_routes(
+    before: Routes,
+    specs: Iterable[RouteSpec],
+    changed: Container[str],
+    *,
+    client_ip: ClientIp,
+    max_body_bytes: int,
+    source: PinnedSource | None,
+) -> Routes:
+    """Compile the endpoints of a new config; those that are not `changed` are as they were."""
+
+    def route(spec: RouteSpec) -> Route:
+        known = before.by_slug.get(spec.slug)
+        if known is None:
+            return compile_route(spec, source)
+        if spec.slug not in changed:
+            return known
+        return compile_route(spec, source, known.admission)
+
+    return Routes({spec.slug: route(spec) for spec in specs}, client_ip, max_body_bytes)
+
+
+def compile_route(
+    spec: RouteSpec, source: PinnedSource | None = None, before: Admission | None = None
+) -> Route:
+    """Compile one endpoint; what it counts goes on where its door `before` had the same rates."""
     verifier = compile_verifier(spec.auth, source)
     rule = spec.idempotency
     links = tuple(
@@ -123,7 +147,7 @@ def compile_route(spec: RouteSpec, source: PinnedSource | None = None) -> Route:
         event_type_path=spec.event_type_path,
         idempotency=rule,
         filter=spec.filter,
-        admission=_admission(spec),
+        admission=_admission(spec, before),
         links=links,
         proofs=_proofs(spec.links, verifier),
         methods=spec.methods,
@@ -158,14 +182,20 @@ def _paths(
     return tuple(dict.fromkeys(paths))
 
 
-def _admission(spec: RouteSpec) -> Admission | None:
+def _admission(spec: RouteSpec, before: Admission | None) -> Admission | None:
     if not spec.allow_ips and spec.per_ip is None and spec.whole is None:
         return None
     return Admission(
         spec.allow_ips,
-        None if spec.per_ip is None else Limiter(spec.per_ip),
-        None if spec.whole is None else Limiter(spec.whole, keys_max=1),
+        _limiter(spec.per_ip, None if before is None else before.per_ip, KEYS_MAX),
+        _limiter(spec.whole, None if before is None else before.whole, keys_max=1),
     )
+
+
+def _limiter(rate: Rate | None, before: Limiter | None, keys_max: int) -> Limiter | None:
+    if before is not None and before.rate == rate:
+        return before
+    return None if rate is None else Limiter(rate, keys_max)
 
 
 def _wants(link: LinkSpec) -> Matcher:

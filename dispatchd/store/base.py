@@ -224,12 +224,13 @@ class Schedule(Protocol):
         """Give back a claimed delivery without an attempt: it is due as it was."""
 
     async def open_lanes(
-        self, destinations: Collection[str], now_ms: int | None = None
+        self, destinations: Collection[str], now_ms: int | None = None, *, anew: bool = False
     ) -> Sequence[str]:
         """Declare which destinations exist; return those that owe deliveries but are gone.
 
         Those are held from `now_ms` (Unix ms) on, kind `config`, until they are declared again.
-        Costs nothing per delivery.
+        `anew`: by a daemon that goes on, so what paces its lanes stays. Costs nothing per
+        delivery.
         """
 
     async def lane_states(self) -> Mapping[str, LaneState]:

@@ -57,6 +57,7 @@ async def start_daemon(
         clock: FakeClock | None = None,
         drain_s: float = 5.0,
         change: Callable[[Plan], Plan] = lambda plan: plan,
+        watch: bool = False,
     ) -> Daemon:
         database = tmp_path / "dispatchd.db"
         text = textwrap.dedent(yaml)
@@ -67,7 +68,8 @@ async def start_daemon(
         path = tmp_path / "config.yaml"
         path.write_text(text)
         log = RecordingLog()
-        app = App(change(compile_plan(load(path))), log, clock=clock, drain_s=drain_s)
+        plan = change(compile_plan(load(path), str(path)))
+        app = App(plan, log, clock=clock, drain_s=drain_s, watch=watch)
         await app.start()
         store = store_from_url(f"sqlite:///{database}")
         await store.open()

@@ -33,6 +33,7 @@ LAYERS = {
     "gates": 1,
     "retry": 1,
     "config": 2,
+    "control": 2,
     "store": 2,
     "send": 2,
     "pinned": 2,
@@ -48,9 +49,12 @@ LAYERS = {
     "upkeep": 3,
     "alert": 3,
     "plan": 4,
-    "app": 5,
-    "cli": 6,
-    "__main__": 7,
+    "alarms": 5,
+    "listener": 5,
+    "reload": 5,
+    "app": 6,
+    "cli": 7,
+    "__main__": 8,
 }
 IMPURE = {"asyncio", "aiohttp", "sqlite3", "time", "random", "os", "logging"}
 IMPURE_OF_OURS = {"clock", "children", "terminal"}  # on the ground floor, yet not for pure rules
