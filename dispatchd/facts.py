@@ -83,3 +83,15 @@ class InternalError:
 
 Fact = WebhookAnswered | AttemptEnded | LaneChanged | DrainCut | InternalError
 Tell = Callable[[Fact], None]
+
+
+def telling(*watchers: Tell) -> Tell:
+    """Return what tells each of `watchers` in turn."""
+    if len(watchers) == 1:
+        return watchers[0]
+
+    def tell(fact: Fact) -> None:
+        for watcher in watchers:
+            watcher(fact)
+
+    return tell

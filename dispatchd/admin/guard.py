@@ -52,9 +52,12 @@ class Guard:
 
     def __init__(self, parts: AdminParts) -> None:
         self._parts = parts
-        self._token = parts.spec.token
         self.sessions = Sessions()
         self._attempts = Attempts()
+
+    @property
+    def _token(self) -> bytes | None:
+        return self._parts.running.spec.token
 
     @web.middleware
     async def problems(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -142,7 +145,7 @@ class Guard:
 
     def _address(self, request: web.Request) -> str:
         headers = request.headers
-        found = self._parts.client_ip.find(
+        found = self._parts.running.client_ip.find(
             request.remote, headers.getall("X-Forwarded-For", ()), headers.getall("Forwarded", ())
         )
         return client_key(found or "")
@@ -159,7 +162,7 @@ class Guard:
 
         Else any page in a browser here could have its own name point to this address, and ask.
         """
-        listen = self._parts.spec.listen
+        listen = self._parts.running.spec.listen
         if self._token is not None or listen.path is not None:
             return
         try:

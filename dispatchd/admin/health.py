@@ -77,9 +77,9 @@ class Health:
     def _config(self) -> ConfigAgeFields:
         parts = self._parts
         return {
-            "fingerprint": parts.spec.fingerprint,
-            "loaded": iso(parts.began_ms),
-            "age_s": max(0, parts.clock.now_ms() - parts.began_ms) / 1000,
+            "fingerprint": parts.running.spec.fingerprint,
+            "loaded": iso(parts.running.began_ms),
+            "age_s": max(0, parts.clock.now_ms() - parts.running.began_ms) / 1000,
         }
 
     def _commits(self) -> CommitFields:

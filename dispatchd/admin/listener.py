@@ -13,7 +13,7 @@ from dispatchd.admin.guard import Guard, add_headers
 from dispatchd.admin.health import Health
 from dispatchd.admin.login import Login
 from dispatchd.admin.metrics import Metrics
-from dispatchd.admin.parts import AdminParts
+from dispatchd.admin.parts import AdminParts, Running
 from dispatchd.listen import bind_tcp, bind_unix
 from dispatchd.receive.connections import Connections
 from dispatchd.receive.server import close_listener, http_server
@@ -29,7 +29,7 @@ class AdminListener:
 
     def __init__(self, parts: AdminParts, counters: Counters) -> None:
         self._parts = parts
-        guard = Guard(parts)
+        guard = self._guard = Guard(parts)
         self.app = web.Application(
             middlewares=[guard.problems, guard.door], client_max_size=BODY_MAX_BYTES
         )
@@ -64,11 +64,17 @@ class AdminListener:
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=DRAIN_S)
         await self._runner.setup()
-        listen = self._parts.spec.listen
+        listen = self._parts.running.spec.listen
         if listen.path is not None:
             await bind_unix(self._runner, listen.path)
         else:
             self.port = await bind_tcp(self._runner, listen.host, listen.port)
+
+    def follow(self, running: Running) -> None:
+        """Tell of another config from here on. Another token ends the sessions of this one."""
+        if running.spec.token != self._parts.running.spec.token:
+            self._guard.sessions.end_all()
+        self._parts.running = running
 
     async def close(self) -> None:
         """Stop accepting, answer what has begun, close."""

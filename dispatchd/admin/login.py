@@ -36,7 +36,7 @@ class Login:
 
     async def page(self, _: web.Request) -> web.StreamResponse:
         """Show the form; without a token there is nothing to log in to."""
-        if self._parts.spec.token is None:
+        if self._parts.running.spec.token is None:
             raise web.HTTPSeeOther("/")
         return _page("", 200)
 

@@ -172,10 +172,12 @@ class Metrics:
         yield GaugeMetricFamily(
             "dispatchd_config_loaded_timestamp_seconds",
             "When the config began to run that runs.",
-            parts.began_ms / 1000,
+            parts.running.began_ms / 1000,
         )
         yield InfoMetricFamily(
-            "dispatchd_config", "Which config runs.", {"fingerprint": parts.spec.fingerprint}
+            "dispatchd_config",
+            "Which config runs.",
+            {"fingerprint": parts.running.spec.fingerprint},
         )
         yield InfoMetricFamily(
             "dispatchd_build",

@@ -11,36 +11,49 @@ from dispatchd.log import Log
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.explain import Inquiry
 from dispatchd.shapes.attempted import TestFields
+from dispatchd.shapes.reload import ReloadFields
 from dispatchd.store import Reads, Store
 from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.health import StoreHealth
 
 Explain = Callable[[str, Inquiry], Awaitable[dict[str, Any]]]
+Reload = Callable[[], Awaitable[ReloadFields]]
 TestSend = Callable[[str], Awaitable[TestFields]]
 Readiness = Literal["ok", "unavailable", "stopping"]
 
 
 @dataclass(frozen=True, slots=True)
-class AdminParts:
-    """What handlers have. `reads` holds nobody up; `store` is for what changes something.
+class Running:
+    """What is another when another config runs.
 
-    `slugs` are those of active endpoints, `look` has the lanes and the jobs look for what
-    changed, and `began_ms` is when this config began to run (Unix ms).
+    `slugs` are those of active endpoints, and `began_ms` is when this config began to run
+    (Unix ms).
     """
 
     spec: AdminSpec
+    client_ip: ClientIp
+    slugs: Collection[str]
+    destinations: Collection[str]
+    began_ms: int
+
+
+@dataclass(slots=True)
+class AdminParts:
+    """What handlers have. `reads` holds nobody up; `store` is for what changes something.
+
+    `look` has the lanes and the jobs look for what changed.
+    """
+
+    running: Running
     reads: Reads
     store: Store
     health: StoreHealth
     clock: Clock
     log: Log
-    client_ip: ClientIp
-    slugs: Collection[str]
-    destinations: Collection[str]
-    began_ms: int
     look: Callable[[], None]
     explain: Explain
     test: TestSend
     readiness: Callable[[], Readiness]
     commit_times: Callable[[], CommitTimes]
     evaluations: Callable[[], Evaluations]
+    reload: Reload

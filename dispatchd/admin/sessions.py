@@ -59,6 +59,10 @@ class Sessions:
         """End a session."""
         self._sessions.pop(_hash(cookie), None)
 
+    def end_all(self) -> None:
+        """End every session."""
+        self._sessions.clear()
+
 
 class Attempts:
     """Wrong tokens by address: after a few it waits, whatever it comes with."""

@@ -26,7 +26,8 @@ def endpoint_lines(told: dict[str, Any]) -> Iterator[str]:
     yield f"Endpoint    {told['endpoint']}"
     if not told["active"]:
         yield "Problem     the endpoint is not active: senders get 404"
-    yield f"Takes       POST {told['url'] or '/hooks/' + told['endpoint']} on {told['listen']}"
+    methods = " or ".join(told["methods"])
+    yield f"Takes       {methods} {told['url'] or '/hooks/' + told['endpoint']} on {told['listen']}"
     yield f"Inbound      {told['provider']}"
     yield f"Proof       {told['proof']}"
     yield f"Bodies      {told['body']}"
@@ -51,7 +52,8 @@ def endpoint_lines(told: dict[str, Any]) -> Iterator[str]:
 
 def _narrowed(link: dict[str, Any]) -> str:
     parts = [f"event types {', '.join(globs)}" for globs in link["event_types"]]
-    parts += [name for name in ("filter", "transform") if link[name] is not None]
+    parts += [name for name in ("filter", "transform", "template") if link[name] is not None]
+    parts += [f"rules {', '.join(link['rules'])}"] if link["rules"] else []
     return f" ({'; '.join(parts)})" if parts else ""
 
 
@@ -70,7 +72,7 @@ def _example(config: "Config", slug: str) -> str:
     except click.UsageError:  # only the provider itself has the key
         made = _by_api_key()
     url = f"{where.url}?{made.query}" if made.query else where.url
-    words = ["curl", "-X", "POST", shlex.quote(url)]
+    words = ["curl", "-X", endpoint.methods[0], shlex.quote(url)]
     if where.unix_path is not None:
         words[1:1] = ["--unix-socket", shlex.quote(where.unix_path)]
     lines = [" ".join(words)]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
+from dispatchd.alert_kinds import ALERTS
 from dispatchd.cli.endpoint import endpoint_fields, endpoint_lines
 from dispatchd.cli.ids import parse_event_id
 from dispatchd.cli.options import config_option, json_option, unknown
 from dispatchd.cli.request import header
+from dispatchd.cli.sent import message_lines
 from dispatchd.cli.storage import load_config
 from dispatchd.cli.story import get_story
 from dispatchd.cli.text import body_text, say, spoken, to_json
@@ -129,9 +131,12 @@ async def _stored(config: "Config", given: str) -> dict[str, Any]:
             now_ms=event.received_ms,
             stored=True,
             auth=event.auth,
+            event_id=event.id,
             forward_headers=event.forward_headers,
         )
         told |= await _explained(config, event.endpoint, asked)
+    elif event.endpoint == ALERTS:
+        told |= {"endpoint": event.endpoint, "notes": ["an alert of dispatchd's own"]}
     else:
         told |= {"endpoint": event.endpoint, "problem": "the endpoint has left the config"}
     return {**told, "deliveries": deliveries_fields(story)}
@@ -157,14 +162,15 @@ async def _dry_run(
 
 
 async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str, Any]:
-    from dispatchd.certificates import FetchedCertificates  # noqa: PLC0415 - not for --help
-    from dispatchd.evaluate.evaluator import Evaluator  # noqa: PLC0415 - likewise
+    from dispatchd.evaluate.evaluator import Evaluator  # noqa: PLC0415 - not for --help
+    from dispatchd.pinned import PinnedDocuments  # noqa: PLC0415 - likewise
     from dispatchd.plan.compiling import lane_spec, route_spec  # noqa: PLC0415 - likewise
     from dispatchd.plan.explaining import explain_by_plan  # noqa: PLC0415 - likewise
     from dispatchd.reading.reader import Reader  # noqa: PLC0415 - likewise
 
     spec = route_spec(config, slug)
     lanes = {link.destination: lane_spec(config, link.destination) for link in spec.links}
+    documents = PinnedDocuments()
     evaluator, reader = Evaluator(), Reader()
     try:
         told = await explain_by_plan(
@@ -172,13 +178,14 @@ async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str,
             lanes,
             config.server.max_body_bytes,
             asked,
-            certificates=FetchedCertificates(),
+            documents=documents,
             evaluator=evaluator,
             reader=reader,
         )
     finally:
         await evaluator.close()
         await reader.close()
+        await documents.close()
     if not config.endpoints[slug].active:
         told["problem"] = "the endpoint is not active: senders get 404"
     return told
@@ -222,7 +229,7 @@ def _facts(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _proof(verified: dict[str, Any]) -> str:
     if verified["ok"]:
         return f"by {printable(verified['by'] or 'means unknown')}"
-    status = 503 if verified["why"].startswith("certificate_unavailable") else 401
+    status = 503 if verified["why"].partition(":")[0].endswith("_unavailable") else 401
     return f"no, {status}: {verified['why']}"
 
 
@@ -245,13 +252,27 @@ def _link_lines(link: dict[str, Any]) -> Iterator[str]:
         yield f"  event types {printable(link['event_types'])}"
     if link["filter"]:
         yield f"  filter {printable(link['filter'])}"
+    if link["rule"]:
+        yield f"  rule {link['rule']}"
     if not link["goes"]:
         return
+    yield from _sent_lines(link)
+
+
+def _sent_lines(link: dict[str, Any]) -> Iterator[str]:
     if link["transform"] is not None:
         yield f"  transform {printable(link['transform'])}"
+    if link["template"] is not None:
+        yield f"  template {printable(link['template'])}"
     if "headers" in link:
         yield f"  headers {printable(', '.join(link['headers']))}"
-    if link["body"] is not None:
+    if link["said"] is not None:
+        said = to_json(link["said"]["tree"]).replace("\n", "\n  ")
+        yield f"  would say ({link['said']['variant']}) {said}"
+    elif "message" in link:
+        told = "\n".join(message_lines(link["message"]))
+        yield "  would say " + printable(told, lines=True).replace("\n", "\n  ")
+    elif link["body"] is not None:
         shown = body_text(link["body"][:SENT_MAX_BYTES])
         if len(link["body"]) > SENT_MAX_BYTES:
             shown += f"… ({len(link['body'])} bytes in all)"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from dispatchd.alert_kinds import ALERTS
 from dispatchd.cli.ids import find_event_id, parse_event_id
 from dispatchd.cli.options import check_name, config_option, json_option, parse_since
 from dispatchd.cli.storage import load_outline, opened
@@ -218,7 +219,7 @@ async def _check(config: "Outline", store: "Store", query: "ReplayQuery") -> Non
     """Refuse names and ids that are not there: a slip must not look like nothing to do."""
     lanes = await store.lane_states()
     check_name("destination", query.destination, {*config.destinations, *lanes})
-    check_name("endpoint", query.endpoint, config.endpoints)
+    check_name("endpoint", query.endpoint, {*config.endpoints, ALERTS})
     missing = [one for one in query.event_ids if await store.get_event(one) is None]
     if missing:
         raise DispatchdError(f"nothing was replayed: there is no event {_named(missing)}")

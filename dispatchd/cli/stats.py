@@ -15,7 +15,7 @@ from dispatchd.shapes.stats import stats_fields
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline
-    from dispatchd.store.base import DestinationStats, Stats
+    from dispatchd.store.stats import DestinationStats, Stats
 
 COLUMNS: Final = (
     Column("DESTINATION"),

@@ -26,7 +26,14 @@ def advice(config: "Config") -> list[str]:
             " open: where it fails, the original body is sent; write on_transform_error:"
             " fail where it must not be, or send to say that it may"
             for link in endpoint.destinations
-            if link.transform is not None and "on_transform_error" not in link.model_fields_set
+            if link.transforms() and "on_transform_error" not in link.model_fields_set
+        ]
+        found += [
+            f"endpoints.{slug}.destinations: rule {name} of the link to {link.to} matches"
+            " everything, so that those behind it are never asked"
+            for link in endpoint.destinations
+            for name, rule in list(link.named_rules().items())[:-1]
+            if not rule.event_types and rule.filter is None
         ]
     found += [
         f"destinations.{name}: one event that it always refuses may open the breaker and hold"
@@ -35,10 +42,40 @@ def advice(config: "Config") -> list[str]:
         for name, d in config.destinations.items()
         if d.ordered and d.breaker and d.breaker.open_after <= d.retry.policy().max_attempts
     ]
-    linked = {link.to for e in config.endpoints.values() for link in e.destinations}
+    found += [
+        f"destinations.{name}: {why}; until that is mended its deliveries wait"
+        for name, d in config.destinations.items()
+        if (why := d.unready()) is not None
+    ]
+    links = [link for e in config.endpoints.values() for link in e.destinations]
+    linked = {link.to for link in links}
+    linked |= {alert.to for alert in config.alerts}
     found += [
         f"destinations.{name}: no endpoint sends anything here"
         for name in config.destinations
         if name not in linked
     ]
-    return [*found, *forward_advice(config)]
+    said = {
+        name for e in config.endpoints.values() for link in e.destinations for name in link.said()
+    }
+    found += [
+        f"templates.{name}: no link and no rule names it"
+        for name in config.templates
+        if name not in said
+    ]
+    return [*found, *_alert_advice(config), *forward_advice(config)]
+
+
+def _alert_advice(config: "Config") -> list[str]:
+    """Say whose trouble nobody would be told: an alert never travels through what it reports."""
+    ways = [config.way(alert.to).destinations for alert in config.alerts]
+    untold = [
+        name
+        for name in dict.fromkeys(alert.to for alert in config.alerts)
+        if all(name in way for way in ways)
+    ]
+    return [
+        f"alerts: nobody is told when {name}, which carries them, is in trouble itself; add an"
+        " alert to another destination"
+        for name in untold
+    ]

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dispatchd.config.model import Config, EndpointConfig, LinkConfig
+from dispatchd.config.link import LinkConfig
+from dispatchd.config.model import Config, EndpointConfig
 
 
 def expectation(config: Config, slug: str) -> dict[str, Any]:
@@ -12,6 +13,7 @@ def expectation(config: Config, slug: str) -> dict[str, Any]:
         "endpoint": slug,
         "url": config.server.hook_url(slug) or None,
         "listen": str(config.server.listen),
+        "methods": list(endpoint.methods),
         "active": endpoint.active,
         "provider": endpoint.provider,
         "proof": _proof(config, endpoint),
@@ -29,11 +31,15 @@ def _proof(config: Config, endpoint: EndpointConfig) -> str:
         return "none is asked for: anybody may send"
     keys = len(config.api_keys)
     ways = []
-    if endpoint.secret:
+    if endpoint.jwt:
+        ways.append("a JSON Web Token")
+    elif endpoint.secret:
         count = len(endpoint.secret)
         ways.append("a signature by its secret" if count == 1 else f"one by any of {count} secrets")
-    if endpoint.public_key:
+    if endpoint.public_key and not endpoint.jwt:
         ways.append("a signature that its public key proves")
+    if endpoint.topic:
+        ways.append("a signature of Amazon SNS for its topic")
     if endpoint.webhook_id:
         ways.append("a signature by PayPal's certificate")
     if keys:
@@ -63,4 +69,6 @@ def _link(config: Config, link: LinkConfig) -> dict[str, Any]:
         "event_types": [list(globs) for globs in lists if globs],
         "filter": link.filter,
         "transform": link.transform,
+        "template": link.template,
+        "rules": list(link.named_rules()),
     }

@@ -21,7 +21,8 @@ def shown(config: Config) -> dict[str, Any]:
     """
     told = config.model_dump(mode="json", by_alias=False)
     for name, destination in config.destinations.items():
-        told["destinations"][name]["url"] = destination.safe_url
+        if "url" in told["destinations"][name]:
+            told["destinations"][name]["url"] = destination.safe_url
     for key in told["api_keys"]:
         key["hash"] = BLACK
     starred: dict[str, Any] = _starred(told)

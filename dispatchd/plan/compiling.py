@@ -4,21 +4,27 @@ import json
 from functools import partial
 
 from dispatchd.admin.spec import AdminSpec
-from dispatchd.compose import Forwarding, WebhookCourier, header_case, own_headers
-from dispatchd.config import Config, DestinationConfig, EndpointConfig
+from dispatchd.alert.spec import AlertSpec
+from dispatchd.compose import Courier, Fills, Forwarding, WebhookCourier, header_case, own_headers
+from dispatchd.config import AlertConfig, Config, EndpointConfig, WebhookConfig
 from dispatchd.config.expectation import expectation
 from dispatchd.config.shown import fingerprint, shown
-from dispatchd.deliver.spec import LaneSpec, LinkTransform
-from dispatchd.match import compile_filter, matches_any, split_path, wants_bindings
+from dispatchd.deliver.spec import LaneSpec
+from dispatchd.deliver.words import MessageCourier, Words
+from dispatchd.evaluate.frames import template_source
+from dispatchd.match import compile_filter, matches_any, split_path
+from dispatchd.plan.links import lane_links
 from dispatchd.plan.plan import Plan
+from dispatchd.plan.written import written
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, OwnAnswer, RefusedRule, RouteSpec
-from dispatchd.redact import Redactor, header_secrets, url_secrets
+from dispatchd.redact import Redactor
+from dispatchd.templates.markup import PROGRAM
 from dispatchd.verify import ApiKey, Signer, is_secret_header
 
 
-def compile_plan(config: Config) -> Plan:
-    """Compile a config; an inactive endpoint is as unknown as any other."""
+def compile_plan(config: Config, source: str = "") -> Plan:
+    """Compile a config, read from `source`; an inactive endpoint is as unknown as any other."""
     server = config.server
     return Plan(
         listen=server.listen,
@@ -34,7 +40,10 @@ def compile_plan(config: Config) -> Plan:
         },
         lanes={name: lane_spec(config, name) for name in config.destinations},
         warnings=tuple(config.warnings()),
+        alerts=tuple(alert_spec(config, alert) for alert in config.alerts),
         admin=_admin(config),
+        written=written(config),
+        source=source,
     )
 
 
@@ -48,6 +57,23 @@ def _admin(config: Config) -> AdminSpec | None:
         fingerprint=fingerprint(config),
         config=json.dumps(shown(config)).encode(),
         endpoints=json.dumps([expectation(config, slug) for slug in config.endpoints]).encode(),
+    )
+
+
+def alert_spec(config: Config, alert: AlertConfig) -> AlertSpec:
+    """Compile one alert: what it tells, and what it never tells of."""
+    way = config.way(alert.to)
+    return AlertSpec(
+        to=alert.to,
+        kinds=alert.kinds(),
+        destinations=way.destinations,
+        slugs=way.slugs,
+        backlog_deliveries=alert.backlog.deliveries,
+        backlog_age_ms=round(alert.backlog.age_s * 1000),
+        refused=alert.source_errors.rate,
+        free_bytes=alert.disk_low.free_bytes,
+        quiet_ms={slug: round(span_s * 1000) for slug, span_s in alert.quiet_s.items()},
+        every_ms=round(alert.every_s * 1000),
     )
 
 
@@ -89,6 +115,7 @@ def _links(config: Config, endpoint: EndpointConfig) -> tuple[LinkSpec, ...]:
             destination_event_types=tuple(config.destinations[link.to].event_types),
             filter=compile_filter(link.filter),
             forwarded_in_full=config.destinations[link.to].forwarded_in_full,
+            rules=link.compiled_rules(),
         )
         for link in endpoint.destinations
     )
@@ -104,48 +131,68 @@ def _idempotency(endpoint: EndpointConfig) -> IdempotencyRule | None:
 
 
 def lane_spec(config: Config, name: str) -> LaneSpec:
-    """Compile one destination, with the transforms of the links that lead to it."""
+    """Compile one destination, with what the links that lead to it do with events."""
     destination = config.destinations[name]
-    headers = {k: v.get_secret_value() for k, v in destination.headers.items()}
-    url = destination.url.get_secret_value()
-    prefix = header_case(config.header_prefix)
-    signer = destination.signer()
+    courier: Courier
+    own = destination.own_courier()
+    if own is not None:
+        courier = own
+    elif isinstance(destination, WebhookConfig):
+        courier = _webhook(config, destination)
+    else:
+        courier = MessageCourier(destination.speaker(config.proxy), _wording(config, name))
     return LaneSpec(
         destination=name,
-        courier=WebhookCourier(
-            url,
-            headers,
-            destination.timeout_s,
-            prefix,
-            destination.via(config.proxy),
-            forwarding=_forwarding(destination, prefix, signer),
-            signer=signer,
-        ),
+        courier=courier,
         policy=destination.retry.policy(),
         max_in_flight=1 if destination.ordered else destination.max_in_flight,
-        transforms={
-            slug: LinkTransform(
-                link.transform,
-                link.on_transform_error,
-                f"{slug} → {name}",
-                wants_bindings(link.transform),
-            )
-            for slug, endpoint in config.endpoints.items()
-            for link in endpoint.destinations
-            if link.to == name and link.transform is not None
-        },
-        redactor=Redactor([*header_secrets(headers.items()), *url_secrets(url)]),
-        signs=signer is not None,
+        links=lane_links(config, name),
+        redactor=Redactor(destination.secrets()),
+        signs=isinstance(destination, WebhookConfig) and destination.signer() is not None,
         breaker=destination.breaker_policy(),
         gap_s=None if destination.rate_limit is None else 1 / destination.rate_limit.per_s,
         ordered=destination.ordered,
         hold_on_failed=destination.on_failed == "hold",
+        type=destination.type,
         url=destination.safe_url,
+        blanks=None if own is None else _blanks(own),
+    )
+
+
+def _blanks(courier: Courier) -> str | None:
+    """Return the templates of a courier that has some of its own, for the evaluator."""
+    tree = courier.blanks() if isinstance(courier, Fills) else None
+    return None if tree is None else template_source(PROGRAM, tree)
+
+
+def _webhook(config: Config, destination: WebhookConfig) -> WebhookCourier:
+    prefix, signer = header_case(config.header_prefix), destination.signer()
+    return WebhookCourier(
+        destination.address,
+        {k: v.get_secret_value() for k, v in destination.headers.items()},
+        destination.timeout_s,
+        prefix,
+        destination.via(config.proxy),
+        forwarding=_forwarding(destination, prefix, signer),
+        signer=signer,
+    )
+
+
+def _wording(config: Config, name: str) -> Words:
+    """Return who words the events of the endpoints that lead to a destination."""
+    from dispatchd.wording import Wording  # noqa: PLC0415 - for destinations that people read
+
+    return Wording(
+        {
+            slug: endpoint.provider
+            for slug, endpoint in config.endpoints.items()
+            if any(link.to == name for link in endpoint.destinations)
+        }
     )
 
 
 def _forwarding(
-    destination: DestinationConfig, prefix: str, signer: Signer | None
+    destination: WebhookConfig, prefix: str, signer: Signer | None
 ) -> Forwarding | None:
     """Compile which of a sender's headers go along; None when none does."""
     if not destination.forward_headers:

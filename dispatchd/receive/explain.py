@@ -1,36 +1,33 @@
 """The whole judgement of one webhook, spelled out: what receive would do, without doing it."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
 from multidict import CIMultiDict
 
-from dispatchd.evaluate.evaluator import Evaluator, Fault, Value
 from dispatchd.match import (
     EVENT_TYPE_HEADERS,
     Filter,
     PlainFilter,
     Subject,
-    bindings_json,
-    wants_bindings,
 )
 from dispatchd.model import Event, EventStatus
 from dispatchd.receive.answers import Refusal
 from dispatchd.receive.judge import Judge, Judgement
 from dispatchd.receive.routes import Route
 from dispatchd.receive.spec import LinkSpec, RouteSpec
-from dispatchd.receive.whither import ENDPOINT_FILTER, LinkVerdict, link_filter
-from dispatchd.verify import Answer, Inbound, document_json, storable_headers
+from dispatchd.receive.whither import ENDPOINT_FILTER, LinkVerdict, link_filter, turned_away_by
+from dispatchd.verify import Answer, Inbound, storable_headers
 
 ACTUAL_MAX_CHARS: Final = 100  # of a value that a filter turned away
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """A webhook to explain. `auth` is what a stored event's sender was verified by.
+    """A webhook to explain. `auth` is what a stored event's sender was verified by, with its id.
 
     `query` is what stands behind the URL's question mark, for signatures that cover it.
     """
@@ -42,20 +39,26 @@ class Inquiry:
     stored: bool
     auth: str | None = None
     query: str = ""
+    event_id: str | None = None
     forward_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 def event_asked(route: Route, asked: Inquiry, told: Mapping[str, Any]) -> Event:
     """Return the event that `explain` told of, as a destination would be handed it."""
-    headers: CIMultiDict[str] = CIMultiDict(asked.headers)
     going = [link["destination"] for link in told["links"] if link["goes"]]
-    proofs = asked.forward_headers if asked.stored else route.proofs_to_keep(going, headers)
+    kept = route.proofs_to_keep(going, CIMultiDict(asked.headers))
+    proofs = asked.forward_headers if asked.stored else kept
+    return replace(_event(route, asked, told["event_type"]["value"]), forward_headers=proofs)
+
+
+def _event(route: Route, asked: Inquiry, event_type: str | None) -> Event:
+    headers: CIMultiDict[str] = CIMultiDict(asked.headers)
     return Event(
-        id=str(UUID(int=0)),
+        id=asked.event_id or str(UUID(int=0)),
         endpoint=route.slug,
         endpoint_id=route.endpoint_id,
         received_ms=asked.now_ms,
-        event_type=told["event_type"]["value"],
+        event_type=event_type,
         source_ip=asked.source_ip,
         status=EventStatus.RECEIVED,
         filtered_by=None,
@@ -63,33 +66,29 @@ def event_asked(route: Route, asked: Inquiry, told: Mapping[str, Any]) -> Event:
         headers=storable_headers(headers, route.verifier.secret_headers),
         body=asked.body,
         auth=asked.auth,
-        forward_headers=proofs,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """What a link's destination makes of an event: `url` is what may be shown of its address."""
-
-    destination: str
-    url: str
-    transform: str | None = None
-    on_transform_error: str = "send"
+# Says what would be sent over the link to a destination where a rule matched.
+Over = Callable[[str, str | None], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """An endpoint to explain by: its route, what that was made of, and `carried` by destination."""
+    """An endpoint to explain by: its route, and what that was made of.
+
+    `urls` are what may be shown of its destinations' addresses. `would_send` is given the event
+    and how its body was read.
+    """
 
     route: Route
     spec: RouteSpec
-    carried: Mapping[str, Carried]
+    urls: Mapping[str, str]
     max_body_bytes: int
+    would_send: Callable[[Event, str], Over]
 
 
-async def explain(
-    by: Explained, asked: Inquiry, judge: Judge, evaluator: Evaluator
-) -> dict[str, Any]:
+async def explain(by: Explained, asked: Inquiry, judge: Judge) -> dict[str, Any]:
     """Return every step's verdict, in the order in which they are taken, ready for JSON.
 
     They are the receiver's own, by the same judge; here a refusal is told and not the end.
@@ -119,11 +118,9 @@ async def explain(
     if decision is None:
         return {**told, "status": _greeted(judgement.handshake), "links": []}
     kind = subject.event_type
-    specs = {link.destination: link for link in by.spec.links}
-    document = document_json(asked.body, content.content_type)
-    kept = storable_headers(headers, route.verifier.secret_headers)
-    names = bindings_json(kind, kept, route.slug)
+    links = {link.destination: link for link in by.spec.links}
     status = "received" if decision.filtered_by is None else "filtered"
+    over = by.would_send(_event(route, asked, kind), content.content_type)
     return {
         **told,
         "event_type": {"value": kind, "from": _place_of_type(route, headers, judgement)},
@@ -141,18 +138,13 @@ async def explain(
         "links": [
             {
                 "destination": verdict.destination,
-                "url": by.carried[verdict.destination].url,
+                "url": by.urls[verdict.destination],
                 "goes": verdict.turned_away_by is None,
-                "turned_away_by": verdict.turned_away_by,
-                "event_types": _event_types_said(specs[verdict.destination], verdict),
+                "turned_away_by": turned_away_by(verdict),
+                "event_types": _event_types_said(links[verdict.destination], verdict),
                 "filter": _link_filter_said(route, verdict, subject, decision.notes),
-                **await _sent(
-                    by.carried[verdict.destination],
-                    asked.body,
-                    document,
-                    names,
-                    evaluator,
-                ),
+                "rule": _rule_said(links[verdict.destination], verdict),
+                **await over(verdict.destination, verdict.rule),
             }
             for verdict in decision.links
         ],
@@ -224,6 +216,15 @@ def _link_filter_said(
     return _filter_said(link.filter, subject, notes, name, passed=verdict.turned_away_by is None)
 
 
+def _rule_said(link: LinkSpec, verdict: LinkVerdict) -> str | None:
+    """Say which rule decides; None where there is none to ask, or none was."""
+    if not link.rules or verdict.turned_away_by in ("event_types", "filter"):
+        return None
+    if verdict.rule is None:
+        return "none of its rules matches"
+    return f"{verdict.rule}{', which skips' if verdict.turned_away_by else ''}"
+
+
 def _event_types_said(link: LinkSpec, verdict: LinkVerdict) -> str | None:
     """Say what the two lists said; None where both take everything."""
     lists = {
@@ -235,29 +236,3 @@ def _event_types_said(link: LinkSpec, verdict: LinkVerdict) -> str | None:
         return None
     said = "turn it away" if verdict.turned_away_by == "event_types" else "let it through"
     return f"{said}: {'; '.join(asked)}"
-
-
-async def _sent(
-    link: Carried,
-    body: bytes,
-    document: bytes,
-    names: bytes,
-    evaluator: Evaluator,
-) -> dict[str, Any]:
-    """Return what would be sent over a link, and what its transform said.
-
-    `document` is its input as JSON, `names` are its variables.
-    """
-    if link.transform is None:
-        return {"transform": None, "body": body}
-    bound = names if wants_bindings(link.transform) else None
-    result = await evaluator.evaluate(
-        link.transform, document, owner=link.destination, bindings=bound
-    )
-    if isinstance(result, Value):
-        return {"transform": "applied", "body": result.json}
-    if isinstance(result, Fault):
-        return {"transform": f"not evaluated, to be tried again: {result.reason}", "body": None}
-    if link.on_transform_error == "fail":
-        return {"transform": f"failed: {result.reason}", "body": None}
-    return {"transform": f"failed, original sent: {result.reason}", "body": body}

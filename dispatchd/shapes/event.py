@@ -36,19 +36,26 @@ class AttemptFields(TypedDict):
     error: str | None
     message: str | None
     transform: str | None
+    template: str | None
     response_headers: list[list[str]]
     response: NotRequired[str]
     response_base64: NotRequired[str]
 
 
 class DeliveryFields(TypedDict):
-    """One event owed to one destination. `due` is null for what has ended."""
+    """One event owed to one destination. `due` is null for what has ended.
+
+    `rule` is the link's rule that chose what is sent; `variant` says in whose terms the template
+    spoke that the last attempt sent.
+    """
 
     destination: str
     status: str
     held_because: str | None
     due: str | None
     replays: int
+    rule: str | None
+    variant: str | None
     attempts: list[AttemptFields]
 
 
@@ -131,6 +138,8 @@ def _delivery_fields(story: "EventStory", delivery: "Delivery") -> DeliveryField
         else None,
         "due": None if delivery.status in ENDED else iso(delivery.due_ms),
         "replays": delivery.replays,
+        "rule": delivery.rule,
+        "variant": story.variants.get(delivery.destination),
         "attempts": [
             attempt_fields(a) for a in story.attempts if a.destination == delivery.destination
         ],
@@ -147,6 +156,7 @@ def attempt_fields(attempt: "Attempt") -> AttemptFields:
         "error": None if attempt.error is None else attempt.error.value,
         "message": attempt.message,
         "transform": attempt.transform,
+        "template": attempt.template,
         "response_headers": [list(pair) for pair in attempt.response_headers],
         **bytes_field("response", attempt.response_head),
     }

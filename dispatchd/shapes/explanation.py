@@ -3,6 +3,7 @@
 from typing import Any, NotRequired, TypedDict, cast
 
 from dispatchd.shapes.event import DeliveryFields
+from dispatchd.shapes.message import MessageFields
 from dispatchd.shapes.spelling import bytes_field
 
 
@@ -17,8 +18,19 @@ class VerifiedFields(TypedDict):
 EventTypePlace = TypedDict("EventTypePlace", {"value": str | None, "from": str | None})
 
 
+class SaidFields(TypedDict):
+    """What a template made: of which variant, and its tree."""
+
+    variant: str
+    tree: Any
+
+
 class LinkFields(TypedDict):
-    """What a link makes of it; `headers` are the names of those that would be sent."""
+    """What a link makes of it; `headers` are the names of those that would be sent.
+
+    Where people read it, `said` is what the template says, else `message` what the destination's
+    own wording does.
+    """
 
     destination: str
     url: str
@@ -26,7 +38,11 @@ class LinkFields(TypedDict):
     turned_away_by: str | None
     event_types: str | None
     filter: str | None
+    rule: str | None
     transform: str | None
+    template: str | None
+    said: SaidFields | None
+    message: NotRequired[MessageFields]
     headers: NotRequired[list[str]]
     body: NotRequired[str]
     body_base64: NotRequired[str]

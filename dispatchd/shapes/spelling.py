@@ -1,14 +1,8 @@
 """How times and bytes are spelled in JSON."""
 
 import base64
-from datetime import UTC, datetime
 
-
-def iso(at_ms: int) -> str:
-    """Spell a time for scripts: `2026-01-31T12:00:00.123Z`."""
-    seconds, ms = divmod(at_ms, 1000)
-    at = datetime.fromtimestamp(seconds, UTC).replace(microsecond=ms * 1000)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+from dispatchd.spelling import iso as iso  # noqa: PLC0414 - shapes find it here
 
 
 def iso_or_none(at_ms: int | None) -> str | None:

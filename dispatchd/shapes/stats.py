@@ -7,8 +7,8 @@ from dispatchd.model import DeliveryStatus, EventStatus
 from dispatchd.shapes.spelling import iso, iso_or_none
 
 if TYPE_CHECKING:
-    from dispatchd.store.base import Stats
     from dispatchd.store.counts import Counts
+    from dispatchd.store.stats import Stats
 
 
 class DestinationStatsFields(TypedDict):

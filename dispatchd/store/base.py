@@ -6,6 +6,7 @@ are durable. Every method may raise StoreUnavailable (nothing was changed, try l
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dispatchd.model import (
@@ -21,14 +22,17 @@ from dispatchd.model import (
     Pacing,
     Verdict,
 )
+from dispatchd.store.alerts import Alerts
 from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.counts import Counts
 from dispatchd.store.jobs import Jobs
 from dispatchd.store.refused import Refused
+from dispatchd.store.stats import Stats
 
 if TYPE_CHECKING:
     from asyncio import Future
 
+NO_RULES: Final[Mapping[str, str]] = MappingProxyType({})
 _HOLD_WORDS: Final = {
     HoldKind.PAUSED: "paused",
     HoldKind.BREAKER: "breaker open",
@@ -97,12 +101,16 @@ class EventSummary:
 
 @dataclass(frozen=True, slots=True)
 class EventStory:
-    """One event with all that happened to it. `held` maps a destination to why it is held."""
+    """One event with all that happened to it, by destination.
+
+    `held` is why it is held; `variants` say in whose terms a template spoke that was sent last.
+    """
 
     event: Event
     deliveries: Sequence[Delivery]
     attempts: Sequence[Attempt]
     held: dict[str, str]
+    variants: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +163,6 @@ class DeliveryPage:
 
 
 @dataclass(frozen=True, slots=True)
-class DestinationStats:
-    """Deliveries of one destination: all open ones, and how many ended since the asked time.
-
-    One that failed, was replayed and succeeded is among both.
-    """
-
-    destination: str
-    counts: dict[DeliveryStatus, int]
-    oldest_due_ms: int | None
-    held: str | None
-
-    @property
-    def held_because(self) -> str | None:
-        """Why deliveries are held; None where none is."""
-        return self.held if self.counts.get(DeliveryStatus.HELD) else None
-
-
-@dataclass(frozen=True, slots=True)
 class LaneSummary:
     """One line of `destinations`. Times are Unix ms, None where there was none yet.
 
@@ -197,15 +187,6 @@ class Pruned:
     kept_failed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """What `stats` shows; `events` counts those received since the asked time."""
-
-    events: dict[EventStatus, int]
-    destinations: Sequence[DestinationStats]
-    database_bytes: int
-
-
 class Intake(Protocol):
     """What ingest asks: keep this, durably."""
 
@@ -216,10 +197,12 @@ class Intake(Protocol):
         idempotency: Idempotency | None = None,
         *,
         claim: Collection[str] = (),
+        rules: Mapping[str, str] = NO_RULES,
     ) -> Sequence[Delivery] | Duplicate:
         """Keep `event` and a queued delivery to each destination, durably, in one transaction.
 
-        Those to `claim` are handed out in that same transaction and returned. With
+        Those to `claim` are handed out in that same transaction and returned. `rules` are kept
+        with the deliveries: by destination, which rule chose what is sent. With
         `idempotency`, whether it is a duplicate is decided there too; nothing is claimed then.
         """
 
@@ -251,7 +234,8 @@ class Schedule(Protocol):
     def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> "Future[None]":
         """Keep an attempt and what it means for its delivery, in one transaction; let it go.
 
-        `delivery` is as it was when it was handed out; a replay that came meanwhile wins. Until
+        `delivery` is as it was when it was handed out; a replay that came meanwhile wins. The
+        attempt's rule becomes the delivery's. Until
         the result is durable the claim holds: on StoreUnavailable, try again.
         """
 
@@ -259,12 +243,13 @@ class Schedule(Protocol):
         """Give back a claimed delivery without an attempt: it is due as it was."""
 
     async def open_lanes(
-        self, destinations: Collection[str], now_ms: int | None = None
+        self, destinations: Collection[str], now_ms: int | None = None, *, anew: bool = False
     ) -> Sequence[str]:
         """Declare which destinations exist; return those that owe deliveries but are gone.
 
         Those are held from `now_ms` (Unix ms) on, kind `config`, until they are declared again.
-        Costs nothing per delivery.
+        `anew`: by a daemon that goes on, so what paces its lanes stays. Costs nothing per
+        delivery.
         """
 
     async def lane_states(self) -> Mapping[str, LaneState]:
@@ -395,5 +380,5 @@ class Upkeep(Protocol):
         """Write a consistent copy of the database to `path` while it is in use."""
 
 
-class Store(Intake, Schedule, Archive, Jobs, Refused, Upkeep, Protocol):
+class Store(Intake, Schedule, Archive, Jobs, Alerts, Refused, Upkeep, Protocol):
     """A durable event store. Ids are canonical UUID strings, times Unix ms."""

@@ -17,7 +17,12 @@ async def make_daemon(tmp_path: Path) -> AsyncIterator[MakeDaemon]:
     made: list[ProcessDaemon] = []
 
     def make(
-        url: str, *, options: str = "", directory: Path = tmp_path, wrapper: tuple[str, ...] = ()
+        url: str,
+        *,
+        options: str = "",
+        extra: str = "",
+        directory: Path = tmp_path,
+        wrapper: tuple[str, ...] = (),
     ) -> ProcessDaemon:
         database = directory / "dispatchd.db"
         config = tmp_path / "config.yaml"
@@ -30,6 +35,7 @@ async def make_daemon(tmp_path: Path) -> AsyncIterator[MakeDaemon]:
             destinations:
               crm: {{url: '{url}'{options}}}
             """)
+            + extra
         )
         daemon = ProcessDaemon(config, database, wrapper)
         made.append(daemon)

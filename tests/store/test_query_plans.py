@@ -18,7 +18,7 @@ from dispatchd.store.sqlite.rows import statements
 HOT = {
     "claim": ("crm", 1, 10),
     "claim_in_order": ("crm",),
-    "add_ordered_delivery": (b"x", "crm", 1),
+    "add_ordered_delivery": (b"x", "crm", 1, None),
     "give_places": ("crm",),
     "order_lane": (1, "crm"),
     "next_due": ("crm", 1),
@@ -37,6 +37,7 @@ HOT = {
         "due_ms": 1,
         "attempts": 1,
         "uncounted": 0,
+        "rule": None,
         "event_id": b"x",
         "destination": "crm",
     },
@@ -62,12 +63,20 @@ HOT = {
     "prunable": (0, 0, 1, 10),
     "story_attempts": (b"x",),
     "story_deliveries": (b"x",),
+    "story_variants": (b"x",),
     "forget": (1, 10),
     "endpoint_counts": (60, 1, 2),
     "destination_counts": (60, 1, 2),
     "first_minute": (),
     "drop_endpoint_counts": (60, 1, 10),
     "drop_destination_counts": (60, 1, 10),
+    "count_dead": (b"x", "crm"),
+    "count_held": ("crm",),
+    "count_opened": ("crm",),
+    "is_held": ("crm",),
+    "last_failure": (b"x", "crm"),
+    "received": (b"x",),
+    "drop_alert_note": ("ops", "backlog", "crm"),
 }
 
 
@@ -89,6 +98,25 @@ async def test_the_plan_searches(name: str, tmp_path: Path) -> None:
         assert any("deliveries_in_order" in step for step in plan), plan
     if name == "forget":
         assert any("idempotency_expires (expires_ms<?)" in step for step in plan), plan
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "searched"),
+    [
+        ("waiting", ("crm", 10), "USING INDEX deliveries_due (destination=?)"),
+        ("last_events", (1,), "USING INDEX events_received (received_ms>?)"),
+    ],
+)
+async def test_what_alerts_ask_is_bounded(
+    name: str, given: tuple[object, ...], searched: str, tmp_path: Path
+) -> None:
+    store = store_from_url(f"sqlite:///{tmp_path}/p.db")
+    await store.open()
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "p.db")
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {statements()[name]}", given).fetchall()
+    connection.close()
+    assert any(searched in row[3] for row in rows), rows
 
 
 async def statements_of(tmp_path: Path, query: EventQuery | ReplayQuery) -> list[list[str]]:

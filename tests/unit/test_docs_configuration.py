@@ -9,24 +9,31 @@ import yaml
 
 from dispatchd.config import (
     AdminConfig,
+    AlertConfig,
     AnswerConfig,
     ApiKeyConfig,
+    BacklogAlertConfig,
+    BodyHashConfig,
     BreakerConfig,
     Config,
-    DestinationConfig,
+    DiskLowConfig,
     EndpointConfig,
     HandshakeConfig,
     IdempotencyConfig,
+    JwtConfig,
     LinkConfig,
     ListConfig,
     RefusedConfig,
     RetentionConfig,
     RetryConfig,
+    RuleConfig,
     ServerConfig,
     SignatureConfig,
     SigningConfig,
+    SourceErrorsConfig,
     StorageConfig,
     TlsConfig,
+    WebhookConfig,
     json_schema,
     parse,
 )
@@ -44,17 +51,24 @@ SECTIONS = {
     "api_keys": ApiKeyConfig,
     "endpoints": EndpointConfig,
     "signature": SignatureConfig,
+    "jwt": JwtConfig,
+    "body_hash": BodyHashConfig,
     "list": ListConfig,
     "handshake": HandshakeConfig,
     "refused": RefusedConfig,
     "answer": AnswerConfig,
     "idempotency": IdempotencyConfig,
     "links": LinkConfig,
-    "destinations": DestinationConfig,
+    "rules": RuleConfig,
+    "destinations": WebhookConfig,
     "tls": TlsConfig,
     "signing": SigningConfig,
     "retry": RetryConfig,
     "breaker": BreakerConfig,
+    "alerts": AlertConfig,
+    "backlog": BacklogAlertConfig,
+    "source_errors": SourceErrorsConfig,
+    "disk_low": DiskLowConfig,
 }
 
 
@@ -92,7 +106,8 @@ def test_the_docs_have_the_defaults_of_the_models(title):
 
 
 def test_the_example_has_the_keys_of_the_models():
-    whole = yaml.safe_load(uncommented().replace("auth: none", "auth: 'none'"))
+    text = uncommented().replace("auth: none", "auth: 'none'").replace(" on: ", " 'on': ")
+    whole = yaml.safe_load(text)  # which reads YAML 1.1, where `on` is true
     endpoints = list(whole["endpoints"].values())
     links = [link for e in endpoints for link in e["destinations"] if isinstance(link, dict)]
     destinations = list(whole["destinations"].values())
@@ -105,17 +120,24 @@ def test_the_example_has_the_keys_of_the_models():
         "api_keys": whole["api_keys"],
         "endpoints": endpoints,
         "signature": [e["signature"] for e in endpoints if "signature" in e],
+        "jwt": [e["jwt"] for e in endpoints if "jwt" in e],
+        "body_hash": [e["jwt"]["body_hash"] for e in endpoints if "body_hash" in e.get("jwt", {})],
         "list": [],
         "handshake": [e["handshake"] for e in endpoints if "handshake" in e],
         "refused": [e["refused"] for e in endpoints if "refused" in e],
         "answer": [e["answer"] for e in endpoints if "answer" in e],
         "idempotency": [e["idempotency"] for e in endpoints if e.get("idempotency")],
         "links": links,
+        "rules": [rule for link in links for rule in link.get("rules", [])],
         "destinations": destinations,
         "tls": [d["tls"] for d in destinations if "tls" in d],
         "signing": [d["signing"] for d in destinations if isinstance(d.get("signing"), dict)],
         "retry": [d["retry"] for d in destinations if "retry" in d],
         "breaker": [d["breaker"] for d in destinations if "breaker" in d],
+        "alerts": whole["alerts"],
+        "backlog": [alert["backlog"] for alert in whole["alerts"]],
+        "source_errors": [alert["source_errors"] for alert in whole["alerts"]],
+        "disk_low": [alert["disk_low"] for alert in whole["alerts"]],
     }
     # Every way to place a key or a timestamp; one line of the example shows one of them.
     alternatives = {
@@ -124,6 +146,8 @@ def test_the_example_has_the_keys_of_the_models():
         "handshake": keys(HandshakeConfig) - {"query"},
         "answer": {"content_type"},
         "idempotency": {"body"},
+        "links": {"template"},  # for destinations that people read
+        "rules": {"template"},
         "tls": {"ca", "cert", "key"},  # files, which a test would have to have
         "signing": keys(SigningConfig),  # the example names a scheme that needs none
     }

@@ -62,14 +62,14 @@ async def resume_destination(parts: AdminParts, asked: Asked) -> LaneFields:
 async def test_destination(parts: AdminParts, asked: Asked) -> TestFields:
     """Send a request that says it is a test, and return what came of it."""
     name = asked.given["destination"]
-    if name not in parts.destinations:
+    if name not in parts.running.destinations:
         raise not_found(f"destination {name!r} in the config")
     return await parts.test(name)
 
 
 async def _lanes(parts: AdminParts) -> list[LaneSummary]:
     kept = {lane.destination: lane for lane in await parts.reads.lanes()}
-    for name in parts.destinations:
+    for name in parts.running.destinations:
         kept.setdefault(name, LaneSummary(name, LaneState(), 0, None, None, None, None))
     return [kept[name] for name in sorted(kept)]
 

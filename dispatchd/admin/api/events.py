@@ -18,6 +18,7 @@ from dispatchd.admin.api.operation import (
 )
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import not_found
+from dispatchd.alert_kinds import ALERTS
 from dispatchd.model import DeliveryStatus, EventStatus
 from dispatchd.receive.explain import Inquiry
 from dispatchd.shapes.event import (
@@ -118,7 +119,7 @@ async def explain_event(parts: AdminParts, asked: Asked) -> ExplanationFields:
     story = await _story(parts, asked)
     event = story.event
     told: dict[str, Any] = {"event_id": event.id}
-    if event.endpoint in parts.slugs:
+    if event.endpoint in parts.running.slugs:
         headers = list(event.headers)
         if not any(name.lower() == "content-type" for name, _ in headers):
             headers.append(("Content-Type", event.content_type))
@@ -129,9 +130,12 @@ async def explain_event(parts: AdminParts, asked: Asked) -> ExplanationFields:
             now_ms=event.received_ms,
             stored=True,
             auth=event.auth,
+            event_id=event.id,
             forward_headers=event.forward_headers,
         )
         told |= await parts.explain(event.endpoint, inquiry)
+    elif event.endpoint == ALERTS:
+        told |= {"endpoint": event.endpoint, "notes": ["an alert of dispatchd's own"]}
     else:
         told |= {
             "endpoint": event.endpoint,

@@ -32,6 +32,8 @@ class LinkedFields(TypedDict):
     event_types: list[list[str]]
     filter: str | dict[str, Any] | None
     transform: str | None
+    template: str | None
+    rules: list[str]
 
 
 class EndpointFields(TypedDict):
@@ -43,6 +45,7 @@ class EndpointFields(TypedDict):
     endpoint: str
     url: str | None
     listen: str
+    methods: list[str]
     active: bool
     provider: str
     proof: str
@@ -91,13 +94,13 @@ class PastedFields(TypedDict):
 
 async def list_endpoints(parts: AdminParts, _: Asked) -> EndpointsFields:
     """List endpoints."""
-    return {"items": orjson.loads(parts.spec.endpoints)}
+    return {"items": orjson.loads(parts.running.spec.endpoints)}
 
 
 async def get_endpoint(parts: AdminParts, asked: Asked) -> EndpointFields:
     """Return what one endpoint expects and where it leads."""
     slug = asked.given["endpoint"]
-    endpoints: list[EndpointFields] = orjson.loads(parts.spec.endpoints)
+    endpoints: list[EndpointFields] = orjson.loads(parts.running.spec.endpoints)
     for endpoint in endpoints:
         if endpoint["endpoint"] == slug:
             return endpoint
@@ -107,9 +110,9 @@ async def get_endpoint(parts: AdminParts, asked: Asked) -> EndpointFields:
 async def get_config(parts: AdminParts, _: Asked) -> ConfigFields:
     """Return the config that runs."""
     return {
-        "fingerprint": parts.spec.fingerprint,
-        "loaded": iso(parts.began_ms),
-        "config": orjson.loads(parts.spec.config),
+        "fingerprint": parts.running.spec.fingerprint,
+        "loaded": iso(parts.running.began_ms),
+        "config": orjson.loads(parts.running.spec.config),
     }
 
 
@@ -158,7 +161,7 @@ async def explain_request(parts: AdminParts, asked: Asked) -> ExplanationFields:
     """Judge a pasted request as if it came now; nothing is stored or sent."""
     given: PastedFields = asked.body
     errors: list[FlawFields] = []
-    if given["endpoint"] not in parts.slugs:
+    if given["endpoint"] not in parts.running.slugs:
         errors.append({"name": "endpoint", "message": "there is no such active endpoint"})
     headers = [(pair[0], pair[1]) for pair in given.get("headers", ()) if len(pair) == 2]  # noqa: PLR2004
     if len(headers) != len(given.get("headers", ())):

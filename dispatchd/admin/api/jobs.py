@@ -142,9 +142,9 @@ async def _check(parts: AdminParts, query: ReplayQuery) -> None:
     """Refuse names and ids that are not there: a slip must not look like nothing to do."""
     errors: list[FlawFields] = []
     lanes = await parts.reads.lane_states()
-    if query.destination not in (None, *parts.destinations, *lanes):
+    if query.destination not in (None, *parts.running.destinations, *lanes):
         errors.append({"name": "destination", "message": "there is no such destination"})
-    if query.endpoint not in (None, *parts.slugs):
+    if query.endpoint not in (None, *parts.running.slugs):
         errors.append({"name": "endpoint", "message": "there is no such endpoint"})
     missing = [one for one in query.event_ids if await parts.reads.get_event(one) is None]
     errors += [{"name": "event_ids", "message": f"there is no event {one}"} for one in missing]

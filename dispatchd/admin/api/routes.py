@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from dispatchd.admin.api import destinations, events, insight, jobs
+from dispatchd.admin.api import daemon, destinations, events, insight, jobs
 from dispatchd.admin.api.openapi import PREFIX, openapi
 from dispatchd.admin.api.operation import Asked, Operation, Raw
 from dispatchd.admin.api.types import flaws
@@ -18,6 +18,7 @@ OPERATIONS: Final = (
     *destinations.OPERATIONS,
     *events.OPERATIONS,
     *jobs.OPERATIONS,
+    *daemon.OPERATIONS,
 )
 _RAW_HEADERS: Final = {
     "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'"

@@ -5,6 +5,7 @@ of the class for each of those who ask, over one database.
 """
 
 from dispatchd.store.sqlite import files
+from dispatchd.store.sqlite.alerts import AlertKeeping
 from dispatchd.store.sqlite.archive import Archive
 from dispatchd.store.sqlite.counting import Counting
 from dispatchd.store.sqlite.intake import Intake
@@ -29,7 +30,16 @@ class SqliteReads(LaneStates, Searching, Archive, Counting, JobKeeping, RefusedK
 
 
 class SqliteStore(
-    Intake, Schedule, LaneStates, Searching, Archive, Counting, JobKeeping, RefusedKeeping, Upkeep
+    Intake,
+    Schedule,
+    LaneStates,
+    Searching,
+    Archive,
+    Counting,
+    JobKeeping,
+    RefusedKeeping,
+    AlertKeeping,
+    Upkeep,
 ):
     """Store on one SQLite file at `path`.
 

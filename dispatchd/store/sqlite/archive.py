@@ -8,11 +8,9 @@ from typing import Any
 from dispatchd.model import Delivery, DeliveryStatus, EventStatus
 from dispatchd.store.base import (
     DeliveryQuery,
-    DestinationStats,
     EventQuery,
     EventStory,
     EventSummary,
-    Stats,
 )
 from dispatchd.store.sqlite.connection import scalar
 from dispatchd.store.sqlite.counting import bounds
@@ -26,6 +24,7 @@ from dispatchd.store.sqlite.rows import (
     statements,
     to_key,
 )
+from dispatchd.store.stats import DestinationStats, Stats
 from dispatchd.strangers import utf8
 
 _OPEN = ("queued", "retrying")
@@ -182,6 +181,7 @@ def get_event(event_id: str, reader: sqlite3.Connection) -> EventStory | None:
         deliveries,
         [attempt_from_row(row) for row in attempts],
         {d.destination: held[d.destination] for d in deliveries if d.destination in held},
+        dict(reader.execute(sql["story_variants"], key).fetchall()),
     )
 
 

@@ -1,10 +1,9 @@
 """What ingest asks of SQLite."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
 from dispatchd.model import Delivery, DeliveryStatus, Event, event_bytes
-from dispatchd.store.base import Duplicate, Idempotency
+from dispatchd.store.base import NO_RULES, Duplicate, Idempotency
 from dispatchd.store.sqlite.rows import event_to_row, from_key, to_key
 from dispatchd.store.sqlite.writes import Write, Writes
 
@@ -19,18 +18,13 @@ class Intake(Writes):
         idempotency: Idempotency | None = None,
         *,
         claim: Collection[str] = (),
+        rules: Mapping[str, str] = NO_RULES,
     ) -> Sequence[Delivery] | Duplicate:
         """Keep `event` and a queued delivery to each destination, durably, in one transaction."""
         key = to_key(event.id)
         due_ms = event.received_ms
         row = event_to_row(event, key)
-        deliveries = tuple(
-            (key, destination, due_ms + self._ahead_ms) for destination in destinations
-        )
-        in_order: tuple[tuple[Any, ...], ...] = ()
-        if self._ordered:
-            in_order = tuple(one for one in deliveries if one[1] in self._ordered)
-            deliveries = tuple(one for one in deliveries if one[1] not in self._ordered)
+        deliveries, in_order = self._owed(key, due_ms, destinations, rules)
         write = Write(
             event=row,
             deliveries=deliveries,
@@ -45,6 +39,6 @@ class Intake(Writes):
         if write.duplicate_of is not None:
             return Duplicate(from_key(write.duplicate_of))
         return [
-            Delivery(event.id, destination, DeliveryStatus.QUEUED, 0, 0, 0, due_ms)
-            for destination in claim
+            Delivery(event.id, to, DeliveryStatus.QUEUED, 0, 0, 0, due_ms, rule=rules.get(to))
+            for to in claim
         ]

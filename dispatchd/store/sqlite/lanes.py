@@ -2,13 +2,14 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
 
 from dispatchd.model import ErrorClass, Hold, HoldKind, LaneState, Pacing
 from dispatchd.store.base import LaneSummary, hold_words
-from dispatchd.store.sqlite.connection import run_steps
+from dispatchd.store.sqlite.connection import Step, run_steps
 from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.rows import statements
 
@@ -17,7 +18,7 @@ class LaneStates(Database):
     """Holds lanes and opens them: a row for each reason, none for a delivery."""
 
     async def open_lanes(
-        self, destinations: Collection[str], now_ms: int | None = None
+        self, destinations: Collection[str], now_ms: int | None = None, *, anew: bool = False
     ) -> Sequence[str]:
         """Declare which destinations exist; return those that owe deliveries but are gone."""
 
@@ -28,8 +29,8 @@ class LaneStates(Database):
             run_steps(
                 [
                     (self._sql["add_lane"], names),
-                    (self._sql["pace_none"], [()]),
-                    (self._sql["open_lane"], [(name, HoldKind.CONFIG) for name in destinations]),
+                    (self._sql["count_held"], [(name,) for name in gone]),
+                    (self._sql["pace_none"], [] if anew else [()]),
                     (
                         self._sql["hold_lane_first"],
                         [(name, HoldKind.CONFIG, "", now_ms, None) for name in gone],
@@ -37,6 +38,8 @@ class LaneStates(Database):
                 ],
                 writer,
             )
+            for name in destinations:
+                self._opened(name, [HoldKind.CONFIG], writer)
             return [name for name in gone if writer.execute(self._sql["owes"], (name,)).fetchall()]
 
         return await self._transaction(declare)
@@ -78,13 +81,25 @@ class LaneStates(Database):
             since_ms,
             None if detail is None else orjson.dumps(detail).decode(),
         )
-        steps = [(self._sql["hold_lane"], [row])]
+        steps: list[Step] = [
+            (self._sql["count_held"], [(destination,)]),
+            (self._sql["hold_lane"], [row]),
+        ]
         await self._transaction(lambda writer: run_steps(steps, writer))
 
     async def open_lane(self, destination: str, *kinds: HoldKind) -> None:
         """End these reasons to hold a lane; it is open when none is left."""
-        steps = [(self._sql["open_lane"], [(destination, kind) for kind in kinds])]
-        await self._transaction(lambda writer: run_steps(steps, writer))
+        await self._transaction(partial(self._opened, destination, kinds))
+
+    def _opened(
+        self, destination: str, kinds: Collection[HoldKind], writer: sqlite3.Connection
+    ) -> None:
+        """End these reasons; count it where none is left."""
+        if not writer.execute(self._sql["is_held"], (destination,)).fetchall():
+            return
+        run_steps([(self._sql["open_lane"], [(destination, kind) for kind in kinds])], writer)
+        if not writer.execute(self._sql["is_held"], (destination,)).fetchall():
+            run_steps([(self._sql["count_opened"], [(destination,)])], writer)
 
     async def pace_lanes(self, changed: Mapping[str, Pacing | None]) -> None:
         """Keep why lanes are paced, None for those that no longer are."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from dispatchd.store.base import NO_RULES
 from dispatchd.store.claims import Claims
 from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.group_commit import GroupCommit, Limits
@@ -27,10 +28,12 @@ class Write:
     in_order: tuple[tuple[Any, ...], ...] = ()  # those to ordered lanes
     attempt: tuple[Any, ...] | None = None
     settle: dict[str, Any] | None = None
-    sent: tuple[bytes, str, bytes] | None = None
+    sent: tuple[bytes, str, bytes, str | None] | None = None
     not_sent: tuple[bytes, str] | None = None  # whose earlier `sent` does not count any more
     succeeded: tuple[int, str] | None = None  # when, and which lane
     failed: tuple[int, str, str] | None = None  # when, why, and which lane
+    dead: tuple[bytes, str] | None = None  # a delivery that failed for good: event and lane
+    alert: tuple[Any, ...] | None = None  # what is noted with an event of our own
     remember: tuple[bytes, str, bytes, int] | None = None
     duplicate_of: bytes | None = None
     # Whose deliveries this write hands out (an event) or lets go of (a result), once it is durable.
@@ -58,6 +61,25 @@ class Writes(Database):
         """Finish the writes under way and let go of the database."""
         await self._group.close()
         await super().close()
+
+    def _owed(
+        self,
+        key: bytes,
+        due_ms: int,
+        destinations: Sequence[str],
+        rules: Mapping[str, str] = NO_RULES,
+    ) -> tuple[tuple[tuple[Any, ...], ...], tuple[tuple[Any, ...], ...]]:
+        """Return the rows of new deliveries, and apart those to ordered lanes."""
+        rows = tuple(
+            (key, destination, due_ms + self._ahead_ms, rules.get(destination))
+            for destination in destinations
+        )
+        if not self._ordered:
+            return rows, ()
+        return (
+            tuple(one for one in rows if one[1] not in self._ordered),
+            tuple(one for one in rows if one[1] in self._ordered),
+        )
 
     async def _written(self, write: Write, size_bytes: int) -> None:
         """Return once an event is durable; a caller that goes away leaves no claim behind."""
@@ -154,5 +176,7 @@ def _steps(
         (sql["drop_sent"], [w.not_sent for w in batch if w.not_sent is not None]),
         (sql["lane_succeeded"], [w.succeeded for w in batch if w.succeeded is not None]),
         (sql["lane_failed"], [w.failed for w in batch if w.failed is not None]),
+        (sql["count_dead"], [w.dead for w in batch if w.dead is not None]),
+        (sql["keep_alert_note"], [w.alert for w in batch if w.alert is not None]),
         *count_steps(sql, batch),
     )

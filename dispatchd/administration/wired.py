@@ -1,0 +1,121 @@
+"""The admin listener wired to a running daemon: built where the config asks for it."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
+
+from dispatchd.admin.counters import Counters
+from dispatchd.admin.listener import AdminListener
+from dispatchd.admin.parts import AdminParts, Readiness, Reload, Running
+from dispatchd.admin.spec import AdminSpec
+from dispatchd.deliver.attempt import Attempts
+from dispatchd.deliver.testing import send_test
+from dispatchd.deliver.tools import LaneTools
+from dispatchd.evaluate.evaluator import Evaluator
+from dispatchd.log import Log
+from dispatchd.pinned import PinnedDocuments
+from dispatchd.plan import Plan
+from dispatchd.plan.explaining import explain_by_plan
+from dispatchd.reading.reader import Reader
+from dispatchd.receive.client_ip import ClientIp
+from dispatchd.receive.explain import Inquiry
+from dispatchd.shapes.attempted import TestFields
+from dispatchd.shapes.event import attempt_fields
+from dispatchd.store import Store, reads_from_url
+
+
+class Wired:
+    """The admin listener, with what it has of its own: reads, and an evaluator.
+
+    So what is asked for out of curiosity takes no webhook's turn.
+    """
+
+    def __init__(
+        self,
+        spec: AdminSpec,
+        plan: Plan,
+        store: Store,
+        tools: LaneTools,
+        *,
+        documents: PinnedDocuments,
+        counters: Counters,
+        log: Log,
+        look: Callable[[], None],
+        readiness: Callable[[], Readiness],
+        reload: Reload,
+    ) -> None:
+        self._spec = spec
+        self._plan = plan
+        self._tools = tools
+        self._documents = documents
+        self._log = log
+        self._exit = AsyncExitStack()
+        self._reads = reads_from_url(plan.storage_url)
+        self._evaluator = Evaluator(processes_max=1)
+        self._reader = Reader()
+        self._listener = AdminListener(
+            AdminParts(
+                running=self._running(spec, plan),
+                reads=self._reads,
+                store=store,
+                health=tools.health,
+                clock=tools.clock,
+                log=log,
+                look=look,
+                explain=self._explain,
+                test=self._test,
+                readiness=readiness,
+                commit_times=store.commit_times,
+                evaluations=lambda: tools.evaluator.evaluations,
+                reload=reload,
+            ),
+            counters,
+        )
+        self.port: int | None = None  # of a TCP listener, once started
+
+    async def start(self) -> None:
+        """Open what it reads by, then listen. Raises DispatchdError."""
+        self._exit.push_async_callback(self._evaluator.close)
+        self._exit.push_async_callback(self._reader.close)
+        self._exit.push_async_callback(self._reads.close)
+        await self._reads.open()
+        self._exit.push_async_callback(self._listener.close)
+        await self._listener.start()
+        self.port = self._listener.port
+        self._log.info("admin_started", listen=str(self._spec.listen), port=self.port)
+
+    def follow(self, spec: AdminSpec, plan: Plan) -> None:
+        """Tell of another plan from here on, and ask for its token."""
+        self._spec, self._plan = spec, plan
+        self._listener.follow(self._running(spec, plan))
+
+    async def close(self) -> None:
+        """Answer what has begun, then let go."""
+        await self._exit.aclose()
+
+    def _running(self, spec: AdminSpec, plan: Plan) -> Running:
+        return Running(
+            spec=spec,
+            client_ip=ClientIp(plan.trusted_proxies, unix=spec.listen.path is not None),
+            slugs=plan.routes.keys(),
+            destinations=plan.lanes.keys(),
+            began_ms=self._tools.clock.now_ms(),
+        )
+
+    async def _explain(self, slug: str, asked: Inquiry) -> dict[str, Any]:
+        return await explain_by_plan(
+            self._plan.routes[slug],
+            self._plan.lanes,
+            self._plan.max_body_bytes,
+            asked,
+            documents=self._documents,
+            evaluator=self._evaluator,
+            reader=self._reader,
+        )
+
+    async def _test(self, name: str) -> TestFields:
+        tools = self._tools
+        attempts = Attempts(self._plan.lanes[name], replace(tools, evaluator=self._evaluator))
+        attempt, delivered = await send_test(attempts, name, tools.clock.now_ms())
+        return {"destination": name, "delivered": delivered, "attempt": attempt_fields(attempt)}
