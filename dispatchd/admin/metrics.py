@@ -148,7 +148,7 @@ class Metrics:
         evaluated = parts.evaluations()
         yield _counter(
             "dispatchd_evaluations",
-            "JSONata evaluations: value, no_result (the expression's fault) or fault (ours).",
+            "Evaluations of expressions and templates: value, no_result (theirs) or fault (ours).",
             ("result",),
             {(result,): count for result, count in evaluated.counts.items()},
         )

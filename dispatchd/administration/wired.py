@@ -54,9 +54,11 @@ class Wired:
         self._reads = reads_from_url(plan.storage_url)
         self._evaluator = Evaluator(processes_max=1)
         self._reader = Reader()
+        running = self._running(spec, plan)
+        self._began_ms = running.began_ms
         self._listener = AdminListener(
             AdminParts(
-                running=self._running(spec, plan),
+                running=running,
                 reads=self._reads,
                 store=store,
                 health=tools.health,
@@ -87,8 +89,12 @@ class Wired:
 
     def follow(self, spec: AdminSpec, plan: Plan) -> None:
         """Tell of another plan from here on, and ask for its token."""
-        self._spec, self._plan = spec, plan
-        self._listener.follow(self._running(spec, plan))
+        before, self._spec, self._plan = self._spec, spec, plan
+        running = self._running(spec, plan)
+        if spec.fingerprint == before.fingerprint:  # it has been running all the time
+            running = replace(running, began_ms=self._began_ms)
+        self._began_ms = running.began_ms
+        self._listener.follow(running)
 
     async def close(self) -> None:
         """Answer what has begun, then let go."""

@@ -7,8 +7,10 @@ import pytest
 from asking import OpenStore, add, pruned
 from nouns import NOW_MS, an_attempt, an_event
 
+from dispatchd.alert_kinds import ALERTS, AlertKind
 from dispatchd.model import Dead, Delivered, DeliveryStatus, ErrorClass, EventStatus, RetryAt
 from dispatchd.store import Store
+from dispatchd.store.alerts import AlertNote
 from dispatchd.store.base import Idempotency
 from dispatchd.store.counts import HOUR_S, LATENCY_BOUNDS_MS, MINUTE_S, quantile_ms, within_ms
 
@@ -35,6 +37,14 @@ async def test_events_count_in_their_minute_and_hour(store: Store) -> None:
         ("my-slug", 3),
         ("my-slug", 1),
     ]
+
+
+async def test_an_alert_counts_by_its_own_name(store: Store) -> None:
+    event = an_event(received_ms=HOUR0_MS, endpoint=ALERTS)
+    note = AlertNote("ops", AlertKind.BACKLOG, "crm", event_id=event.id)
+    await store.tell_alert(event, note)
+    counted = await store.counts(HOUR_S, HOUR0_MS, HOUR0_MS + 1)
+    assert [(c.endpoint, c.result, c.count) for c in counted.endpoints] == [(ALERTS, "received", 1)]
 
 
 async def test_attempts_count_by_what_they_made_and_how_long_they_took(store: Store) -> None:

@@ -9,7 +9,8 @@ from configs import SECRET, endpoint, problems
 from pydantic import SecretStr
 
 from dispatchd.config import ConfigProblems, parse
-from dispatchd.config.shown import shown
+from dispatchd.config.expectation import expectation
+from dispatchd.config.shown import fingerprint, shown
 
 
 @pytest.mark.parametrize(
@@ -105,3 +106,35 @@ def test_a_shown_config_has_stars_for_every_secret() -> None:
         assert canary not in told or canary in urls or canary == "none", canary
     for destination in config.destinations.values():
         assert destination.safe_url in told
+
+
+def test_no_type_of_destination_shows_a_secret_in_the_api() -> None:
+    config = parse(
+        f"""
+        endpoints: {{a: {{auth: none, destinations: [mail]}}}}
+        templates: {{t: {{default: {{title: x}}}}}}
+        destinations:
+          discord: {{type: discord, url: "https://discord.com/api/webhooks/1/{SECRET}1"}}
+          telegram: {{type: telegram, token: "123456:{SECRET}2", chat: "-100"}}
+          ntfy: {{type: ntfy, topic: "{SECRET}3", token: "{SECRET}4"}}
+          pushover: {{type: pushover, token: "{SECRET}5", user: "{SECRET}6"}}
+          mail: {{type: email, host: mx.example, user: u, password: "{SECRET}7", from: a@b.example,
+                  to: [c@d.example]}}
+          run: {{type: command, run: [/bin/true, "{SECRET}8"], args: ["{SECRET}9"],
+                 env: {{K: "{SECRET}0"}}}}
+        """
+    )
+    told = shown(config)
+    assert SECRET not in json.dumps(told)
+    assert SECRET not in json.dumps(expectation(config, "a"))
+    assert told["destinations"]["discord"]["url"] == "https://discord.com"
+    assert told["destinations"]["telegram"]["token"] == "***"
+    assert told["destinations"]["mail"]["to"] == ["c@d.example"]
+    assert told["destinations"]["run"]["args"] == ["***"]
+    another = parse(
+        f"""
+        endpoints: {{a: {{auth: none, destinations: [n]}}}}
+        destinations: {{n: {{type: ntfy, topic: "{SECRET}"}}}}
+        """
+    )
+    assert fingerprint(config) != fingerprint(another)
