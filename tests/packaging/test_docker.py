@@ -95,7 +95,7 @@ def test_the_image_runs_read_only_and_not_as_root(buildah, image, tmp_path):
     running = Running([*command, *settings["Entrypoint"], *settings["Cmd"]], environment, port)
     try:
         running.wait_for("started")
-        namespace = ["nsenter", f"--target={running.pid}", "--mount", f"--root={root}"]
+        namespace = ["nsenter", f"--target={running.pid}", "--mount", "--root"]
         status = Path(f"/proc/{running.pid}/status").read_text()
         assert f"Uid:\t{user}\t{user}\t{user}\t{user}" in status
         assert "CapBnd:\t0000000000000000" in status

@@ -1,5 +1,6 @@
 """What is no Python: linted, and the configs that are shipped are good."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,16 @@ def test_a_shipped_config_is_good_and_holds_no_secret(config):
     )
     assert ran.returncode == 0, ran.stderr
     assert "secret: ${file:" in config.read_text()
+
+
+def test_the_measuring_command_measures():
+    """Its figures stand in docs/install.md."""
+    command = f"here={Path(sys.executable).with_name('dispatchd')}"
+    ran = subprocess.run(
+        [sys.executable, PACKAGING / "measure.py", "--runs", "1", command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(r"\| here \| \d+ \| 1\.00 \| \d+ \| 1\.00 \|", ran.stdout), ran.stdout

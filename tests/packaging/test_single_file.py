@@ -8,6 +8,9 @@ import pytest
 from roots import ENVIRONMENT, inside, run_inside
 from running import Running, daemon, post
 
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "systemd"
+INSTALL = (ROOT / "docs/install.md").read_text()
 CONFIG = """\
 server: {listen: '127.0.0.1:PORT'}
 storage: {url: 'sqlite:///DIR/events.db'}
@@ -105,7 +108,33 @@ def test_where_nothing_can_be_run_it_says_what_to_do(debian):
     ran = run_inside(debian, "sh", "-c", script, HOME="/nonexistent")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "set DISPATCHD_UNPACK_DIR" in ran.stderr
-    chosen = script.replace("dispatchd --version", "env DISPATCHD_UNPACK_DIR=/run/mine dispatchd")
+    chosen = script.replace("dispatchd", "env DISPATCHD_UNPACK_DIR=/run/mine dispatchd")
     (debian / "run/mine").mkdir()
     shutil.chown(debian / "run/mine", 65534, 65534)
     assert run_inside(debian, "sh", "-c", chosen, HOME="/nonexistent").returncode == 0
+
+
+def test_under_systemd_the_process_it_started_is_the_daemon(machine, single_file):
+    """As docs/install.md says, with the units of this repository."""
+    root = machine.root
+    shutil.copy(single_file, root / "usr/local/bin/dispatchd")
+    shutil.copy(UNITS / "dispatchd.service", root / "etc/systemd/system")
+    drop_in = root / "etc/systemd/system/dispatchd.service.d"
+    drop_in.mkdir()
+    recipe = INSTALL.split("# systemctl edit dispatchd\n")[1].split("```")[0]
+    assert "CacheDirectory=" in recipe
+    (drop_in / "override.conf").write_text(recipe)
+    machine.ok("useradd", "--system", "--user-group", "--no-create-home", "dispatchd")
+    (root / "etc/dispatchd").mkdir()
+    (root / "etc/dispatchd/config.yaml").write_text(
+        CONFIG.replace("PORT", "8080").replace("DIR", "/var/lib/dispatchd")
+    )
+    machine.ok("systemctl", "daemon-reload")
+    machine.ok("systemctl", "start", "dispatchd")  # which waits for its readiness
+    assert machine.unit("SubState") == "running"
+    program = machine.ok("readlink", f"/proc/{machine.unit('MainPID')}/exe")
+    assert program.startswith("/var/cache/dispatchd/dispatchd-")
+    sent = machine.ok("/usr/local/bin/dispatchd", "send", "my-slug")  # root, from its own place
+    assert sent.startswith("202 ")
+    machine.ok("systemctl", "stop", "dispatchd")
+    assert machine.unit("Result") == "success"
