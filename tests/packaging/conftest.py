@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from roots import booted, bootstrap, install_inside, layer_over
+from roots import booted, bootstrap, in_memory, install_inside, layer_over, require
 
 ROOT = Path(__file__).parents[2]
 BEGAN_S = time.monotonic()
@@ -38,12 +38,10 @@ def build(script: str, directory: Path) -> Path:
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory) -> Iterator[Path]:
     """A minimal Debian; not to be changed."""
-    root = tmp_path_factory.mktemp("debian") / "root"
-    try:
+    require("debootstrap", "unshare")
+    with in_memory(tmp_path_factory.mktemp("debian") / "root") as root:
         bootstrap(root)
         yield root
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ def require(*tools: str) -> None:
 
 def bootstrap(root: Path) -> None:
     """Make a minimal Debian; skip the test where none can be had."""
-    require("debootstrap", "unshare")
     made = subprocess.run(
         ["debootstrap", "--variant=minbase", SUITE, str(root)],
         capture_output=True,
@@ -50,17 +49,29 @@ def bootstrap(root: Path) -> None:
 
 
 @contextlib.contextmanager
+def in_memory(directory: Path) -> Iterator[Path]:
+    """Keep a directory in memory: what is made and deleted there thousandfold waits for no disk."""
+    directory.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "tmpfs", directory]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"nothing can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+@contextlib.contextmanager
 def layer_over(lower: Sequence[Path], beside: Path) -> Iterator[tuple[Path, Path]]:
     """Yield a root that begins as `lower` (topmost first), and the layer that takes its changes.
 
     They go to memory, and away with it: far cheaper than a copy. Skips the test where the
     kernel has no such file system.
     """
-    layer, root = beside / "layer", beside / "root"
-    layer.mkdir()
+    root = beside / "root"
     root.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", layer], check=True)
-    try:
+    with in_memory(beside / "layer") as layer:
         upper, work = layer / "upper", layer / "work"
         upper.mkdir()
         work.mkdir()
@@ -77,8 +88,6 @@ def layer_over(lower: Sequence[Path], beside: Path) -> Iterator[tuple[Path, Path
             yield root, upper
         finally:
             subprocess.run(["umount", "--lazy", root], check=True)
-    finally:
-        subprocess.run(["umount", "--lazy", layer], check=True)
 
 
 def inside(root: Path, *command: str) -> list[str]:

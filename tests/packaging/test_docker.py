@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from roots import require
+from roots import in_memory, require
 from running import Running, free_port, post
 
 ROOT = Path(__file__).parents[2]
@@ -24,19 +23,22 @@ Buildah = Callable[..., str]
 def buildah(tmp_path_factory) -> Iterator[Buildah]:
     """Run buildah with a store of its own."""
     require("buildah")
-    base = tmp_path_factory.mktemp("buildah")
-    store = ["--root", f"{base}/root", "--runroot", f"{base}/run", "--storage-driver", "vfs"]
+    with in_memory(tmp_path_factory.mktemp("buildah")) as base:
+        store = ["--root", f"{base}/root", "--runroot", f"{base}/run", "--storage-driver", "vfs"]
 
-    def run(*arguments: str) -> str:
-        ran = subprocess.run(
-            ["buildah", *store, *arguments], capture_output=True, text=True, check=False, cwd=ROOT
-        )
-        assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
-        return ran.stdout.strip()
+        def run(*arguments: str) -> str:
+            ran = subprocess.run(
+                ["buildah", *store, *arguments],
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd=ROOT,
+            )
+            assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+            return ran.stdout.strip()
 
-    yield run
-    run("rm", "--all")
-    shutil.rmtree(base, ignore_errors=True)
+        yield run
+        run("rm", "--all")
 
 
 @pytest.fixture(scope="module")
