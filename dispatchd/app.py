@@ -5,48 +5,44 @@ import gc
 import random
 import signal
 from collections.abc import Coroutine, Sequence
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final
-
-from aiohttp import web
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Final
 
 from dispatchd import __version__
-from dispatchd.certificates import FetchedCertificates
+from dispatchd.alarms import Alarms
 from dispatchd.clock import Clock, SystemClock
-from dispatchd.deliver.lane import LaneTools
+from dispatchd.control import answering, control_path
 from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.room import Room
+from dispatchd.deliver.tools import LaneTools
 from dispatchd.errors import DispatchdError, StoreUnavailable
 from dispatchd.evaluate.evaluator import Evaluator
-from dispatchd.facts import Tell, telling
-from dispatchd.listen import bind_tcp, bind_unix, raise_file_limit
+from dispatchd.facts import telling
+from dispatchd.listener import Listener
 from dispatchd.log import Log
 from dispatchd.log_facts import log_watcher
+from dispatchd.pinned import PinnedDocuments
 from dispatchd.plan import Plan
+from dispatchd.plan.difference import Difference
 from dispatchd.reading.reader import Reader
 from dispatchd.receive.client_ip import ClientIp
-from dispatchd.receive.connections import Connections
 from dispatchd.receive.judge import Judge
 from dispatchd.receive.receiver import Receiver
-from dispatchd.receive.routes import compile_routes
-from dispatchd.receive.server import close_listener, http_server
-from dispatchd.send import HttpSender
+from dispatchd.receive.routes import compile_routes, recompile_routes
+from dispatchd.reload import Outcome, Reloading
+from dispatchd.send import Carrier, HttpSender
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
 from dispatchd.systemd import Notifier
 from dispatchd.upkeep.clock_watch import ClockWatch
+from dispatchd.upkeep.config_watch import ConfigWatch
 from dispatchd.upkeep.forgetting import Forgetting
 from dispatchd.upkeep.jobs import JobRunner
 from dispatchd.upkeep.probe import Probe
 from dispatchd.upkeep.replaying import Replaying
 
-if TYPE_CHECKING:
-    from dispatchd.alert.watch import AlertWatch
-
 TICK_S: Final = 1.0
 DRAIN_S: Final = 5.0  # for exchanges under way at SIGTERM; what they cut is sent again
-REQUESTS_DRAIN_S: Final = 5.0  # for requests being answered when the listener closes
-FILES_BESIDE: Final = 2048  # those of deliveries, the database, the log
 
 
 class App:
@@ -60,19 +56,25 @@ class App:
         clock: Clock | None = None,
         notifier: Notifier | None = None,
         drain_s: float = DRAIN_S,
+        watch: bool = False,
     ) -> None:
         self._plan = plan
         self._log = log
         self._clock: Clock = clock or SystemClock()
         self._notifier = notifier or Notifier()
         self._drain_s = drain_s
+        self._watch_config = watch
         self._exit = AsyncExitStack()
         self._health = StoreHealth(self._store_changed)
         self._ended = asyncio.Event()  # somebody asked us to stop, or a duty died
         self._hurry = asyncio.Event()  # somebody asked twice
         self._dead: DispatchdError | None = None
-        self._alert_watch: AlertWatch | None = None  # where the config wants to be told
-        self.port: int | None = None  # of a TCP listener, once started
+        self._alarms: Alarms | None = None
+
+    @property
+    def port(self) -> int | None:
+        """The port of a TCP listener, once started."""
+        return self._listener.port
 
     async def start(self) -> None:
         """Open the store, start the lanes, then the listener. Raises DispatchdError."""
@@ -83,108 +85,163 @@ class App:
             raise
 
     async def _start(self) -> None:
-        plan, log = self._plan, self._log
-        store = store_from_url(plan.storage_url)
+        plan, log, clock, health = self._plan, self._log, self._clock, self._health
+        store = self._store = store_from_url(plan.storage_url)
         store.lock()
         self._exit.push_async_callback(store.close)
         await store.open()
         for sentence in store.warnings():
             log.warning("storage", message=sentence)
-        gone = await store.open_lanes(plan.lanes, self._clock.now_ms())
-        for name in gone:
-            log.warning("destination_held", destination=name, reason="not in the config")
-        await store.order_lanes([name for name, lane in plan.lanes.items() if lane.ordered])
-        watch = ClockWatch(store, self._health, self._clock, log, self._look_again)
+        self._gone = await store.open_lanes(plan.lanes, clock.now_ms())
+        self._tell_gone(self._gone)
+        await store.order_lanes(_ordered(plan))
+        kept_ms = await store.kept_time()  # of the last run: the watch keeps its own
+        watch = ClockWatch(store, health, clock, log, self._look_again)
         await watch.start()  # before the lanes ask what is due
         self._exit.push_async_callback(watch.keep)
-        probe = Probe(store, self._health, self._clock)
+        probe = Probe(store, health, clock)
         # They outlive the lanes, which wait for the store to be well again.
         self._duty("watchdog", self._feed_watchdog(probe))
         self._duty("clock watch", watch.run())
         self._duty("probe", probe.run())
-        self._duty("forgetting", Forgetting(store, self._clock).run())
+        self._duty("forgetting", Forgetting(store, clock).run())
         evaluator = Evaluator()
         self._exit.push_async_callback(evaluator.close)
-        sender = await self._exit.enter_async_context(HttpSender())
+        self._sender = await self._exit.enter_async_context(HttpSender())
+        carrier = Carrier(self._sender)
+        self._exit.push_async_callback(carrier.close)
+        alarms = self._alarms = Alarms(store, health, clock, log)
+        alarms.want(plan, self._gone)
         roll = random.Random().random  # noqa: S311 - jitter is no secret, and rolled per attempt
         tools = LaneTools(
             store=store,
-            health=self._health,
-            sender=sender,
+            health=health,
+            sender=carrier,
             evaluator=evaluator,
-            clock=self._clock,
-            tell=telling(*self._watchers()),
+            clock=clock,
+            tell=telling(log_watcher(log), alarms.tell),
             roll=roll,
             room=Room(len(plan.lanes)),
         )
         lanes = self._lanes = Lanes(list(plan.lanes.values()), tools)
-        await self._start_alerts(store, lanes, gone)  # before anything may fail
-        certificates = FetchedCertificates()
-        self._exit.push_async_callback(certificates.close)
+        await alarms.start(lanes.look, kept_ms)  # before anything may fail
+        self._exit.push_async_callback(alarms.stop)
+        self._duty("alerts", alarms.run())
+        documents = self._documents = PinnedDocuments(monotonic_s=clock.monotonic_s)
+        self._exit.push_async_callback(documents.close)
         reader = Reader()
         self._exit.push_async_callback(reader.close)
         self._receiver = Receiver(
-            compile_routes(
-                plan.routes.values(),
-                ClientIp(plan.trusted_proxies, unix=plan.listen.path is not None),
-                plan.max_body_bytes,
-                certificates,
-            ),
-            judge=Judge(certificates, evaluator, reader),
+            compile_routes(plan.routes.values(), _client_ip(plan), plan.max_body_bytes, documents),
+            judge=Judge(documents, evaluator, reader),
             store=store,
-            health=self._health,
-            clock=self._clock,
+            health=health,
+            clock=clock,
             tell=tools.tell,
             takers=lanes,
+            visitor=documents,
         )
-        connections = Connections(
-            plan.max_connections, plan.max_connections_per_client, plan.trusted_proxies
+        self._listener = Listener(self._receiver.handle, plan, log)
+        self._exit.push_async_callback(self._close_listener)
+        await self._listener.prepare(plan.listen)
+        self._listener.move()
+        log.info(
+            "started",
+            version=__version__,
+            listen=str(plan.listen),
+            port=self.port,
+            endpoints=len(plan.routes),
+            destinations=len(plan.lanes),
         )
-        self._allow_files(plan.max_connections)
-        runner = web.ServerRunner(
-            http_server(self._receiver.handle, log, connections),
-            shutdown_timeout=REQUESTS_DRAIN_S,
-        )
-        await runner.setup()
-        self._exit.push_async_callback(self._close_listener, runner)
-        await self._listen(runner)
         self._duty("lanes", lanes.run())
-        replaying = Replaying(store, evaluator, self._clock, lanes.look)
-        jobs = JobRunner(store, replaying, self._clock, log)
+        replaying = Replaying(store, evaluator, clock, lanes.look)
+        jobs = JobRunner(store, replaying, clock, log)
         self._duty("jobs", jobs.run())
         self._duty("notice", self._notice(store, jobs))
         self._exit.push_async_callback(lanes.stop, self._drain_s, self._hurry)
+        await self._start_reloading()
         self._notifier.ready()
 
-    def _watchers(self) -> list[Tell]:
-        """Return who is told what happens: the log, and what alerts watch where there are any."""
-        watchers = [log_watcher(self._log)]
-        if self._plan.alerts:
-            from dispatchd.alert.watch import AlertWatch  # noqa: PLC0415 - only where it is used
+    async def _start_reloading(self) -> None:
+        """Be ready to take up another config: at a signal, when asked, when the file changes."""
+        plan = self._plan
+        reloading = self._reloading = Reloading(plan, self._apply, self._notifier, self._log)
+        self._duty("reload", reloading.run())
+        if self._watch_config and plan.source:
+            self._duty("config watch", ConfigWatch(plan.source, self._clock, reloading.ask).run())
+        path = control_path(plan.storage_url)
+        try:
+            await self._exit.enter_async_context(answering(path, {"reload": self._answer_reload}))
+        except OSError as error:  # the daemon is as good without it
+            self._log.warning("control", message=f"cannot listen on {path}: {error.strerror}")
 
-            self._alert_watch = AlertWatch(self._plan.alerts, self._clock)
-            watchers.append(self._alert_watch.tell)
-        return watchers
+    async def reload(self) -> Outcome:
+        """Read the config anew and apply it whole, or say why nothing has changed."""
+        return await self._reloading.reload()
 
-    async def _start_alerts(self, store: Store, lanes: Lanes, gone: Sequence[str]) -> None:
-        if self._alert_watch is None:
-            if notes := await store.alert_notes():  # of a config that had some: not to be taken up
-                await store.keep_alert_notes((), notes)
-            return
-        from dispatchd.alert.alerting import Alerting  # noqa: PLC0415 - only where it is used
+    async def _answer_reload(self) -> dict[str, Any]:
+        return (await self.reload()).document()
 
-        alerting = Alerting(
-            self._plan.alerts,
-            self._alert_watch,
-            store,
-            health=self._health,
-            clock=self._clock,
-            log=self._log,
-            look=lanes.look,
+    async def _apply(self, plan: Plan, found: Difference) -> list[str]:
+        """Go from the plan that runs to another one; what keeps us from it changes nothing.
+
+        First what may fail, beside what there is; then the change itself, in one turn of the loop.
+        """
+        routes = recompile_routes(
+            self._receiver.routes,
+            plan.routes.values(),
+            found.routes.changed,
+            client_ip=_client_ip(plan),
+            max_body_bytes=plan.max_body_bytes,
+            source=self._documents,
         )
-        await alerting.start([*self._plan.lanes, *gone], self._plan.routes)
-        self._exit.push_async_callback(alerting.stop)
-        self._duty("alerts", alerting.run())
+        try:
+            if found.moves:
+                await self._listener.prepare(plan.listen)
+            await self._declare(plan)
+        except DispatchdError as error:
+            await self._listener.forget()
+            return [str(error)]
+        self._lanes.change(
+            changed=[plan.lanes[name] for name in found.lanes.changed],
+            added=[plan.lanes[name] for name in found.lanes.added],
+            removed=found.lanes.removed,
+        )
+        self._receiver.routes = routes
+        self._listener.allow(plan)
+        self._listener.move()
+        self._sender.forget()
+        before, self._plan = self._plan, plan
+        self._tell_gone(found.lanes.removed)
+        if found.alerts and self._alarms is not None:
+            self._alarms.want(plan, self._gone)
+        if set(_ordered(before)) - set(_ordered(plan)):
+            with suppress(StoreUnavailable):  # else they keep their places, at a small cost
+                await self._store.order_lanes(_ordered(plan))
+        return []
+
+    async def _declare(self, plan: Plan) -> None:
+        """Have the store know the lanes of another plan. Raises StoreUnavailable, and undoes it."""
+        before = self._plan
+        ordered, was_ordered = set(_ordered(plan)), set(_ordered(before))
+        if plan.lanes.keys() == before.lanes.keys() and ordered == was_ordered:
+            return
+        now_ms = self._clock.now_ms()
+        try:
+            # What is ordered now stays so until its lane hears of it.
+            await self._store.order_lanes(ordered | was_ordered)
+            self._gone = await self._store.open_lanes(plan.lanes, now_ms, anew=True)
+        except StoreUnavailable as error:
+            self._health.failed(error)
+            with suppress(StoreUnavailable):
+                await self._store.order_lanes(was_ordered)
+                await self._store.open_lanes(before.lanes, now_ms, anew=True)
+            raise
+
+    def _tell_gone(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name in self._gone:  # it owes something
+                self._log.warning("destination_held", destination=name, reason="not in the config")
 
     def _duty(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run a duty until the listener is closed; one that dies ends the daemon, with a reason."""
@@ -200,28 +257,6 @@ class App:
             self._dead = DispatchdError(f"{name} ended unexpectedly: {reasons}")
             self._ended.set()
 
-    def _allow_files(self, connections: int) -> None:
-        """Every connection is an open file, and a shell's default is fewer than we allow."""
-        wanted = connections + FILES_BESIDE
-        allowed = raise_file_limit(wanted)
-        if allowed < wanted:
-            self._log.warning("file_limit", allowed=allowed, wanted=wanted)
-
-    async def _listen(self, runner: web.ServerRunner) -> None:
-        listen = self._plan.listen
-        if listen.path is not None:
-            await bind_unix(runner, listen.path)
-        else:
-            self.port = await bind_tcp(runner, listen.host, listen.port)
-        self._log.info(
-            "started",
-            version=__version__,
-            listen=str(listen),
-            port=self.port,
-            endpoints=len(self._plan.routes),
-            destinations=len(self._plan.lanes),
-        )
-
     async def stop(self) -> None:
         """Finish what is in flight, write the results, then close the listener and let go."""
         self._notifier.stopping()
@@ -230,11 +265,11 @@ class App:
         await self._exit.aclose()
         self._log.info("stopped")
 
-    async def _close_listener(self, runner: web.ServerRunner) -> None:
+    async def _close_listener(self) -> None:
         """Take webhooks until the lanes have ended: they are kept, and sent after the restart."""
-        await close_listener(runner, REQUESTS_DRAIN_S)
+        await self._listener.close()
         self._receiver.stopping = True
-        await runner.cleanup()
+        await self._listener.cut()
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; a second one cuts the drain short.
@@ -244,8 +279,12 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
-        loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+        hung_up = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, hung_up.set)
         await self.start()
+        loop.add_signal_handler(signal.SIGHUP, self._reloading.ask)
+        if hung_up.is_set():  # while we started: the config was read before
+            self._reloading.ask()
         # What exists now lives as long as the daemon: keep it out of every collection.
         gc.collect()
         gc.freeze()
@@ -264,16 +303,13 @@ class App:
             self._hurry.set()
         self._ended.set()
 
-    def _asked_to_reload(self) -> None:
-        self._log.warning("reload", message="SIGHUP is ignored: restart to apply a changed config")
-
     def _store_changed(self, error: StoreUnavailable | None) -> None:
         if error is None:
             self._log.info("storage_recovered")
         else:
             self._log.error("storage_fault", reason=error.reason, message=str(error))
-        if self._alert_watch is not None:
-            self._alert_watch.storage(error)
+        if self._alarms is not None:
+            self._alarms.storage(error)
 
     async def _notice(self, store: Store, jobs: JobRunner) -> None:
         """Notice within a second what another process changed: a replay, for one."""
@@ -303,6 +339,14 @@ class App:
             await probe.ping()
             self._notifier.alive()
             await self._clock.wait(never, interval_s)
+
+
+def _client_ip(plan: Plan) -> ClientIp:
+    return ClientIp(plan.trusted_proxies, unix=plan.listen.path is not None)
+
+
+def _ordered(plan: Plan) -> list[str]:
+    return [name for name, lane in plan.lanes.items() if lane.ordered]
 
 
 def _reasons(error: BaseException) -> str:

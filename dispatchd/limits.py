@@ -35,13 +35,13 @@ class Limiter:
     """Buckets by key. A key that was forgotten starts with a full bucket."""
 
     def __init__(self, rate: Rate, keys_max: int = KEYS_MAX) -> None:
-        self._rate = rate
+        self.rate = rate
         self._keys_max = keys_max
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, at_s
 
     def take(self, key: str, now_s: float) -> float:
         """Take a token at `now_s` (monotonic): 0 when there was one, else the s until there is."""
-        rate = self._rate
+        rate = self.rate
         tokens, at_s = self._buckets.get(key, (float(rate.burst), now_s))
         tokens = min(float(rate.burst), tokens + max(0.0, now_s - at_s) * rate.per_s)
         # What floating point loses on the way must not refuse who waited exactly long enough.

@@ -4,8 +4,9 @@ import os
 import resource
 import socket
 import stat
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -15,13 +16,23 @@ BACKLOG: Final = 1024  # connections the kernel queues while a batch commits
 SOCKET_MODE: Final = 0o660  # the reverse proxy joins our group, nobody else connects
 
 
-async def bind_tcp(runner: web.ServerRunner, host: str, port: int) -> int:
-    """Listen on `host:port`; return the port, which matters where 0 was asked for."""
-    site = web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_address=True)
+async def bind_tcp(
+    runner: web.ServerRunner, host: str, port: int, beside: Sequence[int] = ()
+) -> int:
+    """Listen on `host:port`; return the port, which matters where 0 was asked for.
+
+    `beside` are sockets of ours (descriptors) that may listen there already, as for one address
+    of many: the port is shared with them while both are open.
+    """
+    shares = bool(beside) or None
+    site = web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_address=True, reuse_port=shares)
     try:
+        _share_port(beside, shares=True)
         await site.start()
     except OSError as error:
         raise DispatchdError(f"cannot listen on {host}:{port}: {_why(error)}") from error
+    finally:
+        _share_port([*beside, *listening(runner)], shares=False)
     address = runner.addresses[-1]
     return int(address[1])
 
@@ -44,6 +55,24 @@ def raise_file_limit(wanted: int) -> int:
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     return allowed
+
+
+def listening(runner: web.ServerRunner) -> list[int]:
+    """Return the descriptors of the sockets that `runner` listens on."""
+    found: list[int] = []
+    for site in runner.sites:
+        server: Any = site._server  # noqa: SLF001 - aiohttp shows its address alone
+        # Without one it could not bind, or has stopped.
+        found += [one.fileno() for one in getattr(server, "sockets", None) or ()]
+    return found
+
+
+def _share_port(descriptors: Sequence[int], *, shares: bool) -> None:
+    """Let another socket of this user bind the same port, or no longer (socket(7))."""
+    for descriptor in descriptors:
+        with socket.socket(fileno=os.dup(descriptor)) as listener:
+            if listener.family != socket.AF_UNIX:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shares)
 
 
 def _remove_dead(path: str) -> None:

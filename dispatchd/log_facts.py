@@ -105,6 +105,12 @@ def _attempt(log: Log, fact: AttemptEnded) -> None:
         fields["transform"] = attempt.transform
         if attempt.transform != "applied":  # what was to be left out went out all the same
             write = log.warning
+    if attempt.rule is not None:
+        fields["rule"] = attempt.rule
+    if attempt.template is not None:
+        fields["template"] = attempt.template
+        if "failed" in attempt.template.partition(": ")[2]:
+            write = log.warning
     write(
         "attempt",
         result=_RESULTS[type(verdict)],

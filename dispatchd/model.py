@@ -38,6 +38,8 @@ class ErrorClass(StrEnum):
     BLOCKED = "blocked_ip"  # an address that is never connected to, or not by this destination
     NETWORK = "network_error"  # any other transport fault, e.g. unreachable
     TRANSFORM = "transform_error"  # only with `on_transform_error: fail`
+    REJECTED = "rejected"  # the answer says no, by whatever the platform or protocol calls so
+    COMMAND = "command_error"  # a command was not started, or given nothing usable, or ended
     EVALUATOR = "evaluator_error"  # ours: nothing could evaluate the transform; nothing was sent
     INTERNAL = "internal_error"  # a fault of dispatchd's own; always worth a report
 
@@ -106,9 +108,14 @@ def event_bytes(event: Event) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What an attempt sent: `body` in place of the event's own, None for that itself."""
+    """What an attempt sent: `body` in place of the event's own, None for that itself.
+
+    With a `variant` it is what a template said, as JSON: in normal form (`default`), or in the
+    terms of the type that is named.
+    """
 
     body: bytes | None
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,8 @@ class Delivery:
     `attempts` counts every attempt ever made. A replay starts the retry schedule afresh, so
     `attempts_before` of them belong to earlier runs; `replays` tells the runs apart.
     `due_ms` (Unix ms) is when the next attempt may start. `as_sent` is what to send as it was
-    sent before, instead of what the config says, where a replay asked for that.
+    sent before, instead of what the config says, where a replay asked for that. `rule` is the
+    rule of the link that chose what is sent, None where none did.
     """
 
     event_id: str
@@ -129,6 +137,7 @@ class Delivery:
     replays: int
     due_ms: int
     as_sent: Sent | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +171,66 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class MailServer:
+    """A mail server and how to log in. `security` is of the connection; `via` has the files."""
+
+    host: str
+    port: int
+    security: Literal["starttls", "tls", "none"]
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    via: Via = DIRECT
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One e-mail to send: `content` is the whole of it (RFC 5322). `timeout_s` bounds it all."""
+
+    server: MailServer
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes = field(repr=False)
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One notice for Apprise to send to services by their `urls`, plain text, within `timeout_s`.
+
+    `kind` is one of Apprise's own: info, success, warning, failure.
+    """
+
+    urls: tuple[str, ...] = field(repr=False)
+    title: str
+    body: str
+    kind: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One program to run, within `timeout_s`; `grace_s` is from SIGTERM to SIGKILL after that.
+
+    `env` is its environment beside the daemon's own variables that `pass_env` names.
+    """
+
+    argv: tuple[str, ...] = field(repr=False)
+    env: Mapping[str, str] = field(repr=False)
+    pass_env: tuple[str, ...]
+    cwd: str | None
+    stdin: bytes = field(repr=False)
+    timeout_s: float
+    grace_s: float
+
+
+Carried = Request | Mail | Notice | Command  # what is composed, and what can be sent
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete HTTP response: `head` is at most its first 2 KB.
+    """A complete answer: `head` is at most its first 2 KB.
+
+    Its `status` is HTTP's, for mail SMTP's, for a process its exit code.
 
     `headers` are those worth keeping, cut at a bound; `retry_after` is that header as it came.
     """
@@ -179,13 +246,15 @@ class Reply:
 class Failure:
     """An exchange that ended without a complete response.
 
-    `status` is set where a status line had arrived before the fault.
+    `status` is set where a status line had arrived before the fault; `head` is what a program
+    had put out, at most its first 2 KB.
     """
 
     error: ErrorClass
     message: str
     latency_ms: float
     status: int | None = None
+    head: bytes = b""
 
 
 Outcome = Reply | Failure
@@ -195,8 +264,10 @@ Outcome = Reply | Failure
 class Attempt:
     """One try at one delivery, as it is kept. Times in Unix ms, latency in ms.
 
-    `sent` is the body that was sent in place of the event's own: None where that was sent, or
-    nothing. Of all attempts at a delivery the last one's is kept, and it is shown with none.
+    `sent` is the body that was sent in place of the event's own, and `sent_variant` says whether
+    a template made it: None where the event's own was sent, or nothing. Of all attempts at a
+    delivery the last one's is kept, and it is shown with none. So is `rule`: the rule that chose
+    what was to be sent.
     """
 
     event_id: str
@@ -211,6 +282,9 @@ class Attempt:
     response_head: bytes
     transform: str | None  # None: no transform; "applied"; or why the original was sent
     sent: bytes | None = None
+    sent_variant: str | None = None
+    template: str | None = None  # None: no template; "issue: applied"; or why it was not
+    rule: str | None = None
 
 
 class Whose(StrEnum):
@@ -266,7 +340,7 @@ class HoldKind(StrEnum):
 
     PAUSED = "paused"  # by hand
     BREAKER = "breaker"  # open after failures, until a probe succeeds
-    GONE = "gone"  # answered 410
+    GONE = "gone"  # answered 410, or said so in its platform's way
     CONFIG = "config"  # no such destination in the config
 
 
@@ -311,21 +385,3 @@ class LaneState:
         if self.holds:
             return "held"
         return "open" if self.pacing is None else "paced"
-
-
-ALERTS: Final = "dispatchd:alerts"  # the endpoint of our own events; no slug has a colon
-ALERTS_ID: Final = "784102bb-fcab-5cd6-9227-01155dacd4a8"  # derived as those of slugs are
-
-
-class AlertKind(StrEnum):
-    """What an alert says."""
-
-    DELIVERY_FAILED = "delivery_failed"  # for good
-    ALERT_FAILED = "alert_failed"  # an alert that could not be delivered: told by the others
-    LANE_HELD = "lane_held"
-    LANE_RECOVERED = "lane_recovered"
-    BACKLOG = "backlog"
-    SOURCE_ERRORS = "source_errors"
-    DISK_LOW = "disk_low"
-    STORAGE_FAULT = "storage_fault"
-    QUIET = "quiet"

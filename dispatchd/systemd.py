@@ -1,10 +1,11 @@
-"""Talking to systemd: readiness, stopping and the watchdog (sd_notify(3)).
+"""Talking to systemd: readiness, reloading, stopping and the watchdog (sd_notify(3)).
 
 Outside systemd every call does nothing.
 """
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 
@@ -28,6 +29,13 @@ class Notifier:
     def ready(self) -> None:
         """Say that webhooks are being accepted."""
         self._send("READY=1")
+
+    def reloading(self) -> None:
+        """Say that the config is being read anew, until `ready` says that it is in force.
+
+        systemd wants to know when that began, by the clock it uses itself.
+        """
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
         """Say that the daemon is finishing what is in flight."""

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from dispatchd.alert.spec import AlertSpec
+from dispatchd.alert_kinds import ALERTS, AlertKind
 from dispatchd.limits import Rate
-from dispatchd.model import ALERTS, AlertKind
 from dispatchd.store import Store
 from dispatchd.store.base import EventQuery
 

@@ -14,10 +14,10 @@ from dispatchd.alert.rules import Sight
 from dispatchd.alert.spec import AlertSpec
 from dispatchd.alert.watch import AlertWatch
 from dispatchd.alert.wording import Occasion, alert_body, alert_event
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.clock import Clock, new_id
 from dispatchd.errors import StoreUnavailable
 from dispatchd.log import Log
-from dispatchd.model import AlertKind
 from dispatchd.store.alerts import AlertNote, LaneTotals, Waiting
 from dispatchd.store.base import Store
 from dispatchd.store.health import StoreHealth
@@ -27,6 +27,7 @@ GATHER_S: Final = 2.0  # from the first of something to its alert: a storm is to
 KEEP_HEARD_MS: Final = 60_000  # how far a kept time of an endpoint's last event may lag behind
 # What is kept of times lags by that, and the clock's by as much: events are read from before both.
 READ_BACK_MS: Final = 3 * 60_000
+NOTES_A_TURN: Final = 256  # of the loop: a millisecond or so
 WAITING_BOUND: Final = 100_000  # counted for the words of an alert, once
 
 _ABOUT_LANES: Final = frozenset(
@@ -52,10 +53,12 @@ class _Told:
     def unkept(self) -> bool:
         """Whether to keep it: a time that only moved on may wait."""
         note, kept = self.note, self.kept
+        if note is kept:
+            return False
         if kept is None or note.kind is not AlertKind.QUIET:
             return note != kept
         return (
-            note.mark - kept.mark >= KEEP_HEARD_MS
+            abs(note.mark - kept.mark) >= KEEP_HEARD_MS
             or note.active != kept.active
             or note.pending != kept.pending
         )
@@ -85,11 +88,13 @@ class Alerting:
         self._told: dict[_Key, _Told] = {}
         self._looked_s: float | None = None
         self._in_doubt = False
+        self._ending = False
 
-    async def start(self, lanes: Collection[str], endpoints: Collection[str]) -> None:
+    async def start(self, lanes: Collection[str], endpoints: Collection[str], kept_ms: int) -> None:
         """Take up what earlier runs told. Raises StoreUnavailable.
 
-        Call it before anything may fail: what came before an alert was asked for is not told.
+        `kept_ms` is the wall clock as the last run kept it, 0 where none did. Call it before
+        anything may fail: what came before an alert was asked for is not told.
         """
         notes = {_key(note): note for note in await self._store.alert_notes()}
         totals = await self._store.lane_totals()
@@ -101,20 +106,25 @@ class Alerting:
                 taken = fresh if note is None else rules.taken_up(note)
                 self._told[_key(taken)] = _Told(spec, taken, note)
         if self._watch.heard:
-            since_ms = await self._store.kept_time() - READ_BACK_MS
+            since_ms = min(kept_ms or now_ms, now_ms) - READ_BACK_MS
             last = await self._store.last_events(since_ms, self._watch.heard)
             self._watch.heard.update(last)
         await self._keep(dropped=list(notes.values()))
 
     async def run(self) -> None:
-        """Tell until stopped."""
+        """Tell until stopped, or until `end` and a last look."""
         never = asyncio.Event()
-        while True:
+        while not self._ending:
             await self._clock.wait(self._watch.wake, LOOK_EVERY_S)
-            if self._watch.wake.is_set():
+            if self._watch.wake.is_set() and not self._ending:
                 await self._clock.wait(never, GATHER_S)
                 self._watch.wake.clear()  # before looking: what comes meanwhile is seen next time
             await self.step()
+
+    def end(self) -> None:
+        """Have `run` return soon: another config's alerts are to be told."""
+        self._ending = True
+        self._watch.wake.set()
 
     async def stop(self) -> None:
         """Look a last time: what is known now is told by the next run, or kept for it."""
@@ -136,7 +146,9 @@ class Alerting:
     async def _step(self) -> None:
         sight = await self._sight()
         now_ms = self._clock.now_ms()
-        for told in self._told.values():
+        for number, told in enumerate(self._told.values(), 1):
+            if number % NOTES_A_TURN == 0:
+                await asyncio.sleep(0)  # there may be tens of thousands
             what = rules.seen(told.spec, told.note, sight, now_ms)
             if what is None:
                 continue

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dispatchd.alert.spec import AlertSpec
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.limits import Rate
-from dispatchd.model import AlertKind
 from dispatchd.store.alerts import AlertNote, LaneTotals, Waiting
 
 SET_BACK_MS: Final = 2000  # less is NTP's doing, and no reason to tell a thing again
@@ -67,12 +67,16 @@ def _failed(_spec: AlertSpec, note: AlertNote, sight: Sight, _now_ms: int) -> Se
 
 
 def _alert_failed(_spec: AlertSpec, note: AlertNote, sight: Sight, _now_ms: int) -> Seen:
-    """Tell once until something gets through: else two would tell of each other for ever."""
+    """Tell once until something gets through: else two would tell of each other for ever.
+
+    What failed and what got through since one look have no order: such failures are left to the
+    next look, for the last one may have come after.
+    """
     totals = sight.totals.get(note.subject, _NONE)
     failed, success_ms = totals.failed_alerts, totals.last_success_ms
     began_ms = note.since_ms if note.pending else note.told_ms
     ended = note.active and success_ms is not None and success_ms > (began_ms or 0)
-    return Condition(failed > note.mark and not note.active, ended, failed)
+    return Condition(failed > note.mark and not note.active, ended, None if ended else failed)
 
 
 def _held(_spec: AlertSpec, note: AlertNote, sight: Sight, _now_ms: int) -> Seen:
@@ -114,7 +118,10 @@ def _fault(_spec: AlertSpec, _note: AlertNote, sight: Sight, _now_ms: int) -> Se
 
 
 def _quiet(spec: AlertSpec, note: AlertNote, sight: Sight, now_ms: int) -> Seen:
-    heard_ms = max(note.mark, sight.heard.get(note.subject, 0))
+    """Count from what was heard last, and from now where the clock was set back since."""
+    times_ms = (note.mark, sight.heard.get(note.subject, 0))
+    past_ms = [one for one in times_ms if one <= now_ms + SET_BACK_MS]
+    heard_ms = max(past_ms, default=0) or now_ms  # 0: not heard at all
     silent = now_ms - heard_ms >= spec.quiet_ms[note.subject]
     return Condition(silent, not silent, heard_ms)
 
@@ -159,12 +166,15 @@ def taken_up(note: AlertNote) -> AlertNote:
 def noted(note: AlertNote, what: Seen, now_ms: int) -> AlertNote:
     """Return the note with what was seen in it."""
     if isinstance(what, Total):
+        if what.count == note.mark:
+            return note
         return _pending(replace(note, mark=what.count), what.count - note.mark, now_ms)
-    marked = note if what.mark is None else replace(note, mark=what.mark)
+    marked = note if what.mark in (None, note.mark) else replace(note, mark=what.mark)
     if what.ended:
-        return replace(marked, active=False)
+        return replace(marked, active=False) if marked.active else marked
     if what.begun and not note.active:
-        return _pending(replace(marked, active=True), 1, now_ms)
+        # What ends it is told by time: since when is that of the last beginning.
+        return _pending(replace(marked, active=True, since_ms=None), 1, now_ms)
     return marked
 
 

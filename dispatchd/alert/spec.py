@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.limits import Rate
-from dispatchd.model import AlertKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class AlertWatch:
                 if status == UNPROVEN:
                     self._refused(endpoint)
                 elif event is not None and fact.error is None and endpoint in self.heard:
-                    self.heard[endpoint] = max(self.heard[endpoint], event.received_ms)
+                    self.heard[endpoint] = event.received_ms  # lower once the clock was set back
             case AttemptEnded(verdict=Dead()) | LaneChanged():
                 self.wake.set()
 

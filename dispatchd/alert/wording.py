@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dispatchd.alert.spec import AlertSpec
+from dispatchd.alert_kinds import ALERTS, ALERTS_ID, AlertKind
 from dispatchd.limits import Rate
-from dispatchd.model import ALERTS, ALERTS_ID, AlertKind, Event, EventStatus
+from dispatchd.model import Event, EventStatus
 from dispatchd.spelling import iso, plural, size, span
 from dispatchd.store.alerts import AlertNote, LaneTotals, LastFailure, Waiting
 

@@ -15,12 +15,16 @@ from dispatchd.strangers import printable
 # name -> one line for the overview; `dispatchd.cli.<name>` holds `command`.
 COMMANDS: Final = {
     "serve": "Run the daemon.",
+    "reload": "Have the running daemon take up a changed config.",
     "check": "Check the config, or print its JSON Schema.",
     "init": "Write a starter config with generated secrets.",
+    "try": "Print a config for a provider, and how to set it up.",
+    "import": "Turn another program's config into one of dispatchd's.",
     "key": "Make API keys.",
     "events": "List received events.",
     "show": "Tell one event's whole story.",
     "explain": "Explain why an event did, or did not, arrive.",
+    "preview": "Show what a template says of a body.",
     "replay": "Deliver events again.",
     "jobs": "List replays, and end them.",
     "send": "Sign and post a test event.",
@@ -33,6 +37,7 @@ COMMANDS: Final = {
     "prune": "Delete old events that owe nothing.",
     "backup": "Copy the database while it is in use.",
 }
+_MODULES: Final = {"import": "importing"}  # where a command's name can be no module's
 
 
 class Group(click.Group):
@@ -61,7 +66,9 @@ class LazyGroup(Group):
         """Import and return one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"dispatchd.cli.{cmd_name}").command
+        command: click.Command = import_module(
+            f"dispatchd.cli.{_MODULES.get(cmd_name, cmd_name)}"
+        ).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - likewise

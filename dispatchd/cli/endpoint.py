@@ -21,6 +21,7 @@ def endpoint_fields(config: "Config", slug: str) -> dict[str, Any]:
         "endpoint": slug,
         "url": config.server.hook_url(slug) or None,
         "listen": str(config.server.listen),
+        "methods": list(endpoint.methods),
         "active": endpoint.active,
         "provider": endpoint.provider,
         "proof": _proof(config, endpoint),
@@ -39,7 +40,8 @@ def endpoint_lines(told: dict[str, Any]) -> Iterator[str]:
     yield f"Endpoint    {told['endpoint']}"
     if not told["active"]:
         yield "Problem     the endpoint is not active: senders get 404"
-    yield f"Takes       POST {told['url'] or '/hooks/' + told['endpoint']} on {told['listen']}"
+    methods = " or ".join(told["methods"])
+    yield f"Takes       {methods} {told['url'] or '/hooks/' + told['endpoint']} on {told['listen']}"
     yield f"Inbound      {told['provider']}"
     yield f"Proof       {told['proof']}"
     yield f"Bodies      {told['body']}"
@@ -67,11 +69,15 @@ def _proof(config: "Config", endpoint: "EndpointConfig") -> str:
         return "none is asked for: anybody may send"
     keys = len(config.api_keys)
     ways = []
-    if endpoint.secret:
+    if endpoint.jwt:
+        ways.append("a JSON Web Token")
+    elif endpoint.secret:
         count = len(endpoint.secret)
         ways.append("a signature by its secret" if count == 1 else f"one by any of {count} secrets")
-    if endpoint.public_key:
+    if endpoint.public_key and not endpoint.jwt:
         ways.append("a signature that its public key proves")
+    if endpoint.topic:
+        ways.append("a signature of Amazon SNS for its topic")
     if endpoint.webhook_id:
         ways.append("a signature by PayPal's certificate")
     if keys:
@@ -101,12 +107,15 @@ def _link(config: "Config", link: "LinkConfig") -> dict[str, Any]:
         "event_types": [list(globs) for globs in lists if globs],
         "filter": link.filter,
         "transform": link.transform,
+        "template": link.template,
+        "rules": list(link.named_rules()),
     }
 
 
 def _narrowed(link: dict[str, Any]) -> str:
     parts = [f"event types {', '.join(globs)}" for globs in link["event_types"]]
-    parts += [name for name in ("filter", "transform") if link[name] is not None]
+    parts += [name for name in ("filter", "transform", "template") if link[name] is not None]
+    parts += [f"rules {', '.join(link['rules'])}"] if link["rules"] else []
     return f" ({'; '.join(parts)})" if parts else ""
 
 
@@ -125,7 +134,7 @@ def _example(config: "Config", slug: str) -> str:
     except click.UsageError:  # only the provider itself has the key
         made = _by_api_key()
     url = f"{where.url}?{made.query}" if made.query else where.url
-    words = ["curl", "-X", "POST", shlex.quote(url)]
+    words = ["curl", "-X", endpoint.methods[0], shlex.quote(url)]
     if where.unix_path is not None:
         words[1:1] = ["--unix-socket", shlex.quote(where.unix_path)]
     lines = [" ".join(words)]

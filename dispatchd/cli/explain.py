@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
+from dispatchd.alert_kinds import ALERTS
 from dispatchd.cli.endpoint import endpoint_fields, endpoint_lines
 from dispatchd.cli.ids import parse_event_id
 from dispatchd.cli.options import config_option, json_option, unknown
 from dispatchd.cli.request import header
-from dispatchd.cli.sent import add_header_names
+from dispatchd.cli.sent import add_sent, message_lines
 from dispatchd.cli.storage import load_config
 from dispatchd.cli.story import deliveries_fields, get_story
 from dispatchd.cli.text import body_text, bytes_field, say, spoken, to_json
 from dispatchd.clock import SystemClock
-from dispatchd.model import ALERTS
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ async def _stored(config: "Config", given: str) -> dict[str, Any]:
             now_ms=event.received_ms,
             stored=True,
             auth=event.auth,
+            event_id=event.id,
             forward_headers=event.forward_headers,
         )
         told |= await _explained(config, event.endpoint, asked)
@@ -159,25 +160,26 @@ async def _dry_run(
 
 
 async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str, Any]:
-    from dispatchd.certificates import FetchedCertificates  # noqa: PLC0415 - not for --help
-    from dispatchd.evaluate.evaluator import Evaluator  # noqa: PLC0415 - likewise
+    from dispatchd.evaluate.evaluator import Evaluator  # noqa: PLC0415 - not for --help
+    from dispatchd.pinned import PinnedDocuments  # noqa: PLC0415 - likewise
     from dispatchd.plan.compiling import route_spec  # noqa: PLC0415 - likewise
     from dispatchd.reading.reader import Reader  # noqa: PLC0415 - likewise
     from dispatchd.receive.explain import event_asked, explain  # noqa: PLC0415 - likewise
     from dispatchd.receive.judge import Judge  # noqa: PLC0415 - likewise
     from dispatchd.receive.routes import compile_route  # noqa: PLC0415 - likewise
 
-    certificates = FetchedCertificates()
-    route = compile_route(route_spec(config, slug), certificates)
+    documents = PinnedDocuments()
+    route = compile_route(route_spec(config, slug), documents)
     evaluator, reader = Evaluator(), Reader()
-    judge = Judge(certificates, evaluator, reader)
+    judge = Judge(documents, evaluator, reader)
     try:
         told = await explain(config, route, asked, judge, evaluator)
     finally:
         await evaluator.close()
         await reader.close()
+        await documents.close()
     if told["links"]:
-        add_header_names(config, event_asked(route, asked, told), told["links"])
+        add_sent(config, event_asked(route, asked, told), told["links"])
     if not config.endpoints[slug].active:
         told["problem"] = "the endpoint is not active: senders get 404"
     return told
@@ -230,7 +232,7 @@ def _facts(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _proof(verified: dict[str, Any]) -> str:
     if verified["ok"]:
         return f"by {printable(verified['by'] or 'means unknown')}"
-    status = 503 if verified["why"].startswith("certificate_unavailable") else 401
+    status = 503 if verified["why"].partition(":")[0].endswith("_unavailable") else 401
     return f"no, {status}: {verified['why']}"
 
 
@@ -253,13 +255,27 @@ def _link_lines(link: dict[str, Any]) -> Iterator[str]:
         yield f"  event types {printable(link['event_types'])}"
     if link["filter"]:
         yield f"  filter {printable(link['filter'])}"
+    if link["rule"]:
+        yield f"  rule {link['rule']}"
     if not link["goes"]:
         return
+    yield from _sent_lines(link)
+
+
+def _sent_lines(link: dict[str, Any]) -> Iterator[str]:
     if link["transform"] is not None:
         yield f"  transform {printable(link['transform'])}"
+    if link["template"] is not None:
+        yield f"  template {printable(link['template'])}"
     if "headers" in link:
         yield f"  headers {printable(', '.join(link['headers']))}"
-    if link["body"] is not None:
+    if link["said"] is not None:
+        said = to_json(link["said"]["tree"]).replace("\n", "\n  ")
+        yield f"  would say ({link['said']['variant']}) {said}"
+    elif "message" in link:
+        told = "\n".join(message_lines(link["message"]))
+        yield "  would say " + printable(told, lines=True).replace("\n", "\n  ")
+    elif link["body"] is not None:
         shown = body_text(link["body"][:SENT_MAX_BYTES])
         if len(link["body"]) > SENT_MAX_BYTES:
             shown += f"… ({len(link['body'])} bytes in all)"

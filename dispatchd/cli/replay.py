@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from dispatchd.alert_kinds import ALERTS
 from dispatchd.cli.ids import find_event_id, parse_event_id
 from dispatchd.cli.options import check_name, config_option, json_option, parse_since
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.text import plural, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
-from dispatchd.model import ALERTS, DeliveryStatus
+from dispatchd.model import DeliveryStatus
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:

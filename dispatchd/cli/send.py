@@ -100,12 +100,15 @@ def command(
         name, value = header(f"X-Event-Type: {event_type}")
         sent[name] = value
     target = target_of(config, slug, url)
-    status, reply = asyncio.run(_post(target, made.query, _overlay(sent, headers), made.body))
+    status, reply, own_id = asyncio.run(
+        _post(target, made.query, _overlay(sent, headers), made.body, config.header_prefix)
+    )
     ok = 200 <= status < 300  # noqa: PLR2004 - HTTP's success
     if as_json:
-        click.echo(to_json({"status": status, **_reply_fields(reply)}))
+        beside = {} if own_id is None else {"event_id": own_id}
+        click.echo(to_json({"status": status, **beside, **_reply_fields(reply)}))
     elif ok:
-        event_id = _reply_fields(reply).get("event_id")
+        event_id = own_id or _reply_fields(reply).get("event_id")
         say(f"{status} {f'event {event_id}' if event_id else _one_line(reply)}")
     else:
         error = _reply_fields(reply).get("error")
@@ -126,9 +129,13 @@ def _overlay(defaults: dict[str, str], given: tuple[tuple[str, str], ...]) -> li
 
 
 async def _post(
-    target: Target, query: str, headers: list[tuple[str, str]], body: bytes
-) -> tuple[int, bytes]:
-    """Post and return status and reply. Raises DispatchdError where no reply comes."""
+    target: Target, query: str, headers: list[tuple[str, str]], body: bytes, prefix: str
+) -> tuple[int, bytes, str | None]:
+    """Post and return status, reply, and the event's id where a header has it.
+
+    That is so where the endpoint has an `answer` of its own. Raises DispatchdError where no
+    reply comes.
+    """
     import aiohttp  # noqa: PLC0415 - not for --help
 
     where = target.shown
@@ -148,7 +155,7 @@ async def _post(
             reply = bytearray()
             while len(reply) < REPLY_MAX_BYTES and (chunk := await response.content.readany()):
                 reply += chunk
-            return response.status, bytes(reply)
+            return response.status, bytes(reply), response.headers.get(f"X-{prefix}-Event-ID")
     except aiohttp.ClientConnectorError as error:
         why = error.os_error.strerror or str(error.os_error)
         raise DispatchdError(

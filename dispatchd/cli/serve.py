@@ -26,11 +26,13 @@ from dispatchd.log import LEVELS
     show_default=True,
     help="The least severe line that is written.",
 )
-def command(config_path: str | None, log_format: str, log_level: str) -> None:
+@click.option("--watch", is_flag=True, help="Reload whenever the config file has changed.")
+def command(config_path: str | None, log_format: str, log_level: str, *, watch: bool) -> None:
     """Run the daemon: receive webhooks, keep them, deliver them.
 
     It logs to standard error, one line per received event and per attempt, and ends with
-    exit 0 on SIGTERM or Ctrl-C once what is in flight has been written.
+    exit 0 on SIGTERM or Ctrl-C once what is in flight has been written. SIGHUP has it read its
+    config anew, as `dispatchd reload` does.
 
     \b
     Example:
@@ -53,7 +55,7 @@ def command(config_path: str | None, log_format: str, log_level: str) -> None:
     try:
         for warning in plan.warnings:
             log.warning("config", message=warning)
-        uvloop.run(App(plan, log).run())
+        uvloop.run(App(plan, log, watch=watch).run())
     finally:
         log.close()
 

@@ -100,6 +100,8 @@ def _delivery_lines(story: "EventStory", delivery: "Delivery", now_ms: int) -> I
         f"Delivery to {printable(delivery.destination)}: {delivery.status.value},"
         f" {plural(delivery.attempts, 'attempt')}{replays}"
     )
+    if delivery.rule is not None:
+        yield f"  by rule {printable(delivery.rule)}"
     if delivery.status is DeliveryStatus.HELD:
         yield f"  held: {printable(story.held[delivery.destination])}"
     elif delivery.status not in ENDED:
@@ -123,6 +125,8 @@ def _attempt_lines(attempt: "Attempt") -> Iterator[str]:
         yield f"      {printable(attempt.message)}"
     if attempt.transform is not None:
         yield f"      transform: {printable(attempt.transform)}"
+    if attempt.template is not None:
+        yield f"      template: {printable(attempt.template)}"
     if attempt.response_head:
         preview = _preview(attempt.response_head, RESPONSE_PREVIEW_BYTES, "; --json holds more")
         yield from _indented("response: " + preview, "      ")

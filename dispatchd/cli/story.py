@@ -40,6 +40,7 @@ def _delivery_fields(story: "EventStory", delivery: "Delivery") -> dict[str, Any
         else None,
         "due": None if delivery.status in ENDED else iso(delivery.due_ms),
         "replays": delivery.replays,
+        "rule": delivery.rule,
         "attempts": [
             _attempt_fields(a) for a in story.attempts if a.destination == delivery.destination
         ],
@@ -55,6 +56,7 @@ def _attempt_fields(attempt: "Attempt") -> dict[str, Any]:
         "error": None if attempt.error is None else attempt.error.value,
         "message": attempt.message,
         "transform": attempt.transform,
+        "template": attempt.template,
         "response_headers": [list(pair) for pair in attempt.response_headers],
         **bytes_field("response", attempt.response_head),
     }

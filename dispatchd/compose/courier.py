@@ -1,9 +1,11 @@
 """What every type of destination has in common: the Courier protocol, and HTTP's own verdicts."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dispatchd.compose.retry_after import retry_after_ms
 from dispatchd.model import (
+    Carried,
     Delivered,
     Delivery,
     ErrorClass,
@@ -12,9 +14,11 @@ from dispatchd.model import (
     Failure,
     Judged,
     Outcome,
-    Request,
     Whose,
 )
+
+if TYPE_CHECKING:
+    from dispatchd.message import Said
 
 
 class Courier(Protocol):
@@ -22,14 +26,38 @@ class Courier(Protocol):
 
     def compose(
         self, event: Event, delivery: Delivery, content: bytes | None, now_ms: int
-    ) -> Request:
-        """Build the request of the attempt that began at `now_ms` (Unix ms).
+    ) -> Carried:
+        """Build what is sent in the attempt that began at `now_ms` (Unix ms).
 
         `content` is a transform's result, if there is one.
         """
 
     def judge(self, outcome: Outcome, now_ms: int) -> Judged:
         """Say what an exchange that ended at `now_ms` (Unix ms) means."""
+
+
+@runtime_checkable
+class Speaks(Courier, Protocol):
+    """Carries what is said to people. `compose` has wording of its own; a template's comes here."""
+
+    def compose_said(self, event: Event, delivery: Delivery, said: "Said", now_ms: int) -> Carried:
+        """Build what is sent in the attempt that began at `now_ms` (Unix ms)."""
+
+
+@runtime_checkable
+class Fills(Courier, Protocol):
+    """Carries what has blanks for values of the event: templates, which an evaluator renders."""
+
+    def blanks(self) -> Mapping[str, Any] | None:
+        """Return the templates, as a tree; None where there is none."""
+
+    def filled_problem(self, filled: Any) -> str | None:
+        """Say why what the templates made cannot be handed over; None where it can."""
+
+    def compose_filled(
+        self, event: Event, delivery: Delivery, content: bytes | None, filled: Any
+    ) -> Carried:
+        """Build what is sent, with what the templates made."""
 
 
 def judge_http(outcome: Outcome, now_ms: int) -> Judged:

@@ -7,14 +7,18 @@ from dispatchd.config.alerts import (
     SourceErrorsConfig,
 )
 from dispatchd.config.delivery import BreakerConfig, RetryConfig
-from dispatchd.config.destination import DestinationConfig, TlsConfig
+from dispatchd.config.destination import TYPES, model_of
 from dispatchd.config.greeting import AnswerConfig, HandshakeConfig
+from dispatchd.config.jwt import BodyHashConfig, JwtConfig
+from dispatchd.config.lane import LaneConfig
+from dispatchd.config.link import LinkConfig, RuleConfig
 from dispatchd.config.loading import (
     Outline,
     check_without_references,
     find_config,
     load,
     load_outline,
+    load_templates,
     parse,
 )
 from dispatchd.config.model import (
@@ -22,31 +26,35 @@ from dispatchd.config.model import (
     ApiKeyConfig,
     Config,
     EndpointConfig,
-    LinkConfig,
     RetentionConfig,
     ServerConfig,
     StorageConfig,
 )
 from dispatchd.config.outgoing import SigningConfig
 from dispatchd.config.problems import ConfigProblems, Problem
+from dispatchd.config.reached import TlsConfig
 from dispatchd.config.schema import json_schema
 from dispatchd.config.sender import IdempotencyConfig, ListConfig, SignatureConfig
+from dispatchd.config.webhook import WebhookConfig
 from dispatchd.model import Listen
 
 __all__ = [
+    "TYPES",
     "AdminConfig",
     "AlertConfig",
     "AnswerConfig",
     "ApiKeyConfig",
     "BacklogAlertConfig",
+    "BodyHashConfig",
     "BreakerConfig",
     "Config",
     "ConfigProblems",
-    "DestinationConfig",
     "DiskLowConfig",
     "EndpointConfig",
     "HandshakeConfig",
     "IdempotencyConfig",
+    "JwtConfig",
+    "LaneConfig",
     "LinkConfig",
     "ListConfig",
     "Listen",
@@ -54,16 +62,20 @@ __all__ = [
     "Problem",
     "RetentionConfig",
     "RetryConfig",
+    "RuleConfig",
     "ServerConfig",
     "SignatureConfig",
     "SigningConfig",
     "SourceErrorsConfig",
     "StorageConfig",
     "TlsConfig",
+    "WebhookConfig",
     "check_without_references",
     "find_config",
     "json_schema",
     "load",
     "load_outline",
+    "load_templates",
+    "model_of",
     "parse",
 ]

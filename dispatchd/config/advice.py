@@ -21,7 +21,14 @@ def advice(config: "Config") -> list[str]:
             " open: where it fails, the original body is sent; write on_transform_error:"
             " fail where it must not be, or send to say that it may"
             for link in endpoint.destinations
-            if link.transform is not None and "on_transform_error" not in link.model_fields_set
+            if link.transforms() and "on_transform_error" not in link.model_fields_set
+        ]
+        found += [
+            f"endpoints.{slug}.destinations: rule {name} of the link to {link.to} matches"
+            " everything, so that those behind it are never asked"
+            for link in endpoint.destinations
+            for name, rule in list(link.named_rules().items())[:-1]
+            if not rule.event_types and rule.filter is None
         ]
     found += [
         f"destinations.{name}: one event that it always refuses may open the breaker and hold"
@@ -30,12 +37,26 @@ def advice(config: "Config") -> list[str]:
         for name, d in config.destinations.items()
         if d.ordered and d.breaker and d.breaker.open_after <= d.retry.policy().max_attempts
     ]
-    linked = {link.to for e in config.endpoints.values() for link in e.destinations}
+    found += [
+        f"destinations.{name}: {why}; until that is mended its deliveries wait"
+        for name, d in config.destinations.items()
+        if (why := d.unready()) is not None
+    ]
+    links = [link for e in config.endpoints.values() for link in e.destinations]
+    linked = {link.to for link in links}
     linked |= {alert.to for alert in config.alerts}
     found += [
         f"destinations.{name}: no endpoint sends anything here"
         for name in config.destinations
         if name not in linked
+    ]
+    said = {
+        name for e in config.endpoints.values() for link in e.destinations for name in link.said()
+    }
+    found += [
+        f"templates.{name}: no link and no rule names it"
+        for name in config.templates
+        if name not in said
     ]
     return [*found, *_alert_advice(config), *forward_advice(config)]
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 from dispatchd.config.alerts import ABOUT_DESTINATIONS, KINDS
 from dispatchd.config.document import Document
 from dispatchd.config.problems import Path, nearest, quoted, spell_path
-from dispatchd.config.reach import Reach, reach
 from dispatchd.config.values import read_listen
+from dispatchd.config.way import Way, way_to
 from dispatchd.model import Listen
 
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"
@@ -87,7 +87,7 @@ def _kinds(alert: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(kind for kind in on if kind in KINDS)) if isinstance(on, list) else []
 
 
-def _way(config: Mapping[str, Any], to: str) -> Reach:
+def _way(config: Mapping[str, Any], to: str) -> Way:
     server = _mapping(config, "server")
     public_url = server.get("public_url")
     urls = {
@@ -101,7 +101,7 @@ def _way(config: Mapping[str, Any], to: str) -> Reach:
         if isinstance(endpoint, dict) and isinstance(endpoint.get("destinations"), list)
     }
     listen = _listen(server.get("listen", DEFAULT_LISTEN))
-    return reach(to, urls, links, listen, public_url if isinstance(public_url, str) else None)
+    return way_to(to, urls, links, listen, public_url if isinstance(public_url, str) else None)
 
 
 def _target(link: Any) -> str:

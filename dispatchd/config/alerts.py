@@ -4,11 +4,11 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.config.delivery import SpacingRate
 from dispatchd.config.fields import PRESENT, DurationS, Name, SizeBytes, Whole
 from dispatchd.config.part import Part
 from dispatchd.limits import read_rate
-from dispatchd.model import AlertKind
 
 Kind = Literal[
     "delivery_failed",

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Final
 
 from dispatchd.compose import PATH_PREFIX
 from dispatchd.config.outgoing import is_glob
+from dispatchd.config.webhook import WebhookConfig
 from dispatchd.match import compile_event_types
 from dispatchd.verify import is_secret_header, proof_headers
 
 if TYPE_CHECKING:
-    from dispatchd.config.destination import DestinationConfig
     from dispatchd.config.model import Config
 
 # What a glob's stars may stand for; of all names that end in -Key, one proves nobody.
@@ -21,14 +21,12 @@ def forward_advice(config: "Config") -> Iterator[str]:
     """Yield a sentence for each such thing, with the path of its key."""
     prefix = f"x-{config.header_prefix.lower()}-"
     for name, destination in config.destinations.items():
-        if destination.forward_headers:
+        if isinstance(destination, WebhookConfig) and destination.forward_headers:
             for sentence in _of_one(config, name, destination, prefix):
                 yield f"destinations.{name}.forward_headers: {sentence}"
 
 
-def _of_one(
-    config: "Config", name: str, destination: "DestinationConfig", prefix: str
-) -> Iterator[str]:
+def _of_one(config: "Config", name: str, destination: WebhookConfig, prefix: str) -> Iterator[str]:
     vain = [glob for glob in destination.forward_headers if _is_vain(glob, prefix)]
     for glob in vain:
         yield f"{glob} can match nothing that goes by a glob; name the headers in full"
@@ -44,7 +42,7 @@ def _of_one(
             continue
         for proof in proof_headers(endpoint.sender_auth(config.server.hook_url(slug), ())):
             if proof.lower() in named:
-                if link.transform is not None:
+                if link.transforms():
                     yield (
                         f"{proof} will not match what the transform of endpoints.{slug} makes of"
                         " the body"

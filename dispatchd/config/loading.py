@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -12,6 +12,7 @@ from dispatchd.config.document import Document, read_document
 from dispatchd.config.model import Config, StorageConfig
 from dispatchd.config.problems import ConfigProblems, Problem
 from dispatchd.config.rules import check_rules
+from dispatchd.config.template_rules import check_templates
 from dispatchd.config.wording import add_problems
 
 SYSTEM_CONFIG: Final = Path("/etc/dispatchd/config.yaml")
@@ -63,22 +64,40 @@ def load_outline(path: Path, environ: Mapping[str, str] | None = None) -> Outlin
     must be readable without them, so only problems of the storage section count here.
     Raises ConfigProblems.
     """
-    document = read_document(_text(path), str(path), os.environ if environ is None else environ)
-    storage: StorageConfig | None = None
+    document, part = _section(path, "storage", environ)
     value = document.value if isinstance(document.value, dict) else {}
-    try:
-        storage = Config.model_validate({k: v for k, v in value.items() if k == "storage"}).storage
-    except ValidationError as error:
-        add_problems(error, document, Config)
-    found = [p for p in document.problems if not p.path or p.path.split(".")[0] == "storage"]
-    if storage is None or found:
-        raise ConfigProblems(found)
+    storage = part.storage
 
     def names(key: str) -> tuple[str, ...]:
         part = value.get(key)
         return tuple(part) if isinstance(part, dict) else ()
 
     return Outline(storage, names("endpoints"), names("destinations"))
+
+
+def load_templates(
+    path: Path, environ: Mapping[str, str] | None = None
+) -> Mapping[str, Mapping[str, Any]]:
+    """Read the templates of the config at `path`, whatever else is in it. Raises ConfigProblems."""
+    _, part = _section(path, "templates", environ)
+    return part.templates
+
+
+def _section(path: Path, name: str, environ: Mapping[str, str] | None) -> tuple[Document, Config]:
+    """Read one section of a config. Raises ConfigProblems for what is wrong with that."""
+    document = read_document(_text(path), str(path), os.environ if environ is None else environ)
+    value = document.value if isinstance(document.value, dict) else {}
+    part: Config | None = None
+    try:
+        part = Config.model_validate({k: v for k, v in value.items() if k == name})
+    except ValidationError as error:
+        add_problems(error, document, Config)
+    if name == "templates":
+        check_templates(document, value.get(name), {}, {})
+    found = [p for p in document.problems if not p.path or p.path.split(".")[0] == name]
+    if part is None or found:
+        raise ConfigProblems(found)
+    return document, part
 
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:

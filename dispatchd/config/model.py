@@ -5,7 +5,7 @@ Names in the YAML are the contract's; where a value has a unit, the attribute sa
 
 import re
 import uuid
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import (
     BeforeValidator,
@@ -17,13 +17,12 @@ from pydantic import (
 
 from dispatchd.config.advice import advice
 from dispatchd.config.alerts import AlertConfig
-from dispatchd.config.destination import DestinationConfig, Proxy
+from dispatchd.config.destination import Destination
 from dispatchd.config.fields import (
     EMPTY_LIST,
     EMPTY_MAPPING,
     PRESENT,
     DurationS,
-    EventTypes,
     ListenAt,
     Name,
     Network,
@@ -33,13 +32,12 @@ from dispatchd.config.fields import (
     Switch,
     Whole,
 )
+from dispatchd.config.link import LinkConfig, check_filter
 from dispatchd.config.part import Part
-from dispatchd.config.problems import quoted
-from dispatchd.config.reach import Reach, reach
+from dispatchd.config.reached import Proxy
 from dispatchd.config.sender import PublicBase, SenderConfig
-from dispatchd.config.values import Unquotable, check_header_token
+from dispatchd.config.way import Way, way_to
 from dispatchd.durations import duration_ms
-from dispatchd.match import compile_filter, expression_problem
 from dispatchd.model import Listen
 
 # Endpoint ids are derived from slugs in this namespace; it must never change.
@@ -203,49 +201,6 @@ class ApiKeyConfig(Part):
         return bytes.fromhex(self.hash.removeprefix("sha256:"))
 
 
-def check_filter(value: Any) -> Any:
-    """Refuse a filter that cannot work; the compiled one is made by whoever asks it."""
-    if isinstance(value, str):
-        if (problem := expression_problem(value)) is not None:
-            raise Unquotable("is not a valid JSONata expression", problem)
-    else:
-        compile_filter(value)
-        for key in value or ():
-            if key.startswith("headers."):
-                try:
-                    check_header_token(key.removeprefix("headers."))
-                except ValueError as error:
-                    raise ValueError(f"{quoted(key)} {error}") from None
-    return value
-
-
-class LinkConfig(Part):
-    """Endpoint to destination."""
-
-    to: str = Field(description="The destination's name.", min_length=1)
-    event_types: EventTypes = Field(
-        (), description="Globs (* and ?) of the event types this link carries; none means all."
-    )
-    filter: Annotated[str | dict[str, Any] | None, PRESENT] = Field(
-        None, description="Which events it carries: a JSONata expression, or paths with values."
-    )
-    transform: Annotated[str | None, PRESENT] = Field(
-        None, description="A JSONata expression over the body; its result is sent instead."
-    )
-    on_transform_error: Literal["send", "fail"] = Field(
-        "send", description="When the transform fails: send the original, or fail the delivery."
-    )
-
-    _filter_compiles = field_validator("filter")(check_filter)
-
-    @field_validator("transform")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        if value is not None and (problem := expression_problem(value)) is not None:
-            raise Unquotable("is not a valid JSONata expression", problem)
-        return value
-
-
 def _link(value: Any) -> Any:
     return {"to": value} if isinstance(value, str) else value
 
@@ -290,7 +245,7 @@ class EndpointConfig(SenderConfig):
         return value
 
 
-def _url(destination: DestinationConfig) -> str:
+def _url(destination: Destination) -> str:
     """Return where a destination is posted to; empty for a type that has no URL."""
     url = getattr(destination, "url", None)
     return url.get_secret_value() if isinstance(url, SecretStr) else ""
@@ -323,7 +278,11 @@ class Config(Part):
     endpoints: Annotated[dict[Slug, NullableEndpoint], EMPTY_MAPPING] = Field(
         default_factory=dict, description="Where webhooks come in, by slug."
     )
-    destinations: Annotated[dict[Name, DestinationConfig], EMPTY_MAPPING] = Field(
+    templates: Annotated[dict[Name, dict[str, Any]], EMPTY_MAPPING] = Field(
+        default_factory=dict,
+        description="What to say, by name: `default`, or in the terms of a type of destination.",
+    )
+    destinations: Annotated[dict[Name, Destination], EMPTY_MAPPING] = Field(
         default_factory=dict, description="Where events go, by name."
     )
 
@@ -348,9 +307,9 @@ class Config(Part):
             for slug, e in value.items()
         }
 
-    def way(self, to: str) -> Reach:
+    def way(self, to: str) -> Way:
         """Return what an alert to the destination `to` comes by."""
-        return reach(
+        return way_to(
             to,
             {name: _url(destination) for name, destination in self.destinations.items()},
             {slug: [link.to for link in e.destinations] for slug, e in self.endpoints.items()},

@@ -26,7 +26,7 @@ def check_proof(document: Document, path: Path, endpoint: dict[str, Any]) -> Non
     sender = _right_part(given)
     if "provider" in endpoint and "provider" not in sender.model_fields_set:
         return  # reported already, and everything else depends on it
-    if sender.signature is not None and not sender.secret and "secret" in endpoint:
+    if (sender.signature or sender.jwt) and not sender.secret and "secret" in endpoint:
         # It is there, though wrong: that is reported already.
         sender = sender.model_copy(update={"secret": (SecretStr("given"),)})
     # What is missing is asked by the rules, which also see the rest of the file.

@@ -11,15 +11,17 @@ from typing import Any, Final
 from dispatchd.compose import header_case, own_headers
 from dispatchd.config.alert_rules import check_alerts
 from dispatchd.config.document import Document
+from dispatchd.config.jwt import needs_audience
 from dispatchd.config.model import endpoint_id
 from dispatchd.config.problems import Path, nearest, quoted, spell_path
 from dispatchd.config.proof import check_proof
 from dispatchd.config.sender import needs_public_url
+from dispatchd.config.template_rules import check_templates
 from dispatchd.config.values import read_listen
 from dispatchd.model import Listen
 from dispatchd.verify import missing_keys, provider_names, template_headers
 
-_KEYS: Final = ("secret", "public_key", "verify_token", "webhook_id", "url")
+_KEYS: Final = ("secret", "public_key", "verify_token", "webhook_id", "url", "topic", "jwt")
 
 
 def check_rules(document: Document) -> None:
@@ -39,6 +41,7 @@ def check_rules(document: Document) -> None:
             _links(document, path, endpoint, destinations)
         elif endpoint is None and not _list(config, "api_keys"):
             _authentication(document, ("endpoints", slug), {}, has_api_keys=False)
+    check_templates(document, _mapping(config, "templates"), endpoints, destinations)
     for name, destination in destinations.items():
         _header_names(document, ("destinations", name, "headers"), _mapping(destination, "headers"))
         _signed_headers(document, ("destinations", name), destination)
@@ -119,6 +122,12 @@ def _public_urls(document: Document, config: dict[str, Any], endpoints: dict[str
                 "its signature covers the public URL, which is not known",
                 "set url, or server.public_url",
             )
+        if isinstance(endpoint, dict) and needs_audience(endpoint):
+            document.add(
+                ("endpoints", slug),
+                "its tokens are for the public URL, which is not known",
+                "set url, server.public_url or jwt.audience",
+            )
 
 
 def _authentication(
@@ -144,13 +153,15 @@ def _authentication(
             nearest(provider if shown else "", provider_names()),
         )
     elif provider == "generic":
-        if not has_api_keys and not any(key in endpoint for key in ("auth", "secret", "signature")):
+        if not has_api_keys and not any(
+            key in endpoint for key in ("auth", "secret", "signature", "jwt")
+        ):
             document.add(
                 path,
                 "has no secret, and there are no api_keys",
                 "set a secret, or write auth: none to accept webhooks from anybody",
             )
-    elif "auth" not in endpoint and "signature" not in endpoint:
+    elif not any(key in endpoint for key in ("auth", "signature", "jwt")):
         given = {"url", *(key for key in _KEYS if key in endpoint)}  # the URL has its own rule
         for sentence in missing_keys(provider, given):
             document.add(path, sentence)

@@ -24,6 +24,7 @@ from dispatchd.config.fields import (
     one_or_more,
 )
 from dispatchd.config.greeting import AnswerConfig, Named
+from dispatchd.config.jwt import JwtConfig
 from dispatchd.config.part import Part
 from dispatchd.config.values import check_header_token
 from dispatchd.limits import Rate, read_rate
@@ -204,6 +205,13 @@ class SenderConfig(Part):
     signature: Annotated[SignatureConfig | None, PRESENT] = Field(
         None, description="A signature scheme of your own, in place of a provider."
     )
+    topic: Annotated[
+        tuple[str, ...],
+        BeforeValidator(one_or_more, json_schema_input_type=str | list[str]),
+    ] = Field((), description="The ARN of the SNS topic that may send, or a list of them.")
+    jwt: Annotated[JwtConfig | None, PRESENT] = Field(
+        None, description="How a JSON Web Token proves the sender; a provider's is completed by it."
+    )
     auth: Annotated[Literal["none"] | None, PRESENT] = Field(
         None, description="none lets anyone in; it must be written out."
     )
@@ -245,7 +253,7 @@ class SenderConfig(Part):
         (), description="Addresses or networks that may send; none means all."
     )
 
-    @field_validator("secret", "public_key")
+    @field_validator("secret", "public_key", "topic")
     @classmethod
     def _some_at_all(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if not value:
@@ -277,6 +285,8 @@ class SenderConfig(Part):
             verify_token=_bytes(self.verify_token),
             webhook_id=self.webhook_id,
             url=self.url or built_url,
+            topics=self.topic,
+            jwt=None if self.jwt is None else self.jwt.spec(),
             signature=None if own is None else own.spec(),
             api_keys=api_keys,
             open_to_all=self.auth == "none",

@@ -6,6 +6,7 @@ from typing import Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from dispatchd.config.destination import TYPES, UNKNOWN, kind_of, model_of
 from dispatchd.config.document import Document
 from dispatchd.config.problems import Path, nearest, quoted
 from dispatchd.config.values import Unquotable
@@ -32,24 +33,45 @@ _BOUNDS: Final = {  # the sentence, and what pydantic calls the number in it
     "string_too_long": ("must have at most {} characters", "max_length"),
 }
 _SCALARS: Final = (int, float, bool)
+_OF_DESTINATION: Final = 2  # ("destinations", "team-chat")
 
 
 def add_problems(error: ValidationError, document: Document, root: type[BaseModel]) -> None:
     """Add a problem to `document` for everything in `error`, none of them with a secret in it."""
     for detail in error.errors(include_url=False):
         path = detail["loc"]
+        model = _model(document, path)
         if detail["type"] == "missing":
             document.add(path, "is missing")
+        elif detail["type"] == UNKNOWN:
+            _unknown_type(document, (*path, "type"), detail["input"]["type"])
         elif detail["type"] == "extra_forbidden":
-            known = known_keys(_annotation_at(root, path[:-1]))
+            known = known_keys(_annotation_at(root, path[:-1], model))
             document.add(path, "unknown key", nearest(str(path[-1]), known), of_key=True)
         else:
-            annotation = _annotation_at(root, path)
+            annotation = _annotation_at(root, path, model)
             path = document.nearest_path(path)  # that of a key's own problem is the key's
             if not get_args(annotation):
-                annotation = _annotation_at(root, path)
-            shown = None if _secret(root, path) else document.shown.get(path)
+                annotation = _annotation_at(root, path, model)
+            shown = None if _secret(annotation) else document.shown.get(path)
             document.add(path, *_words(detail, shown, annotation))
+
+
+def _model(document: Document, path: Path) -> type[BaseModel] | None:
+    """Return the model of the destination that `path` leads into; None where it leads elsewhere."""
+    if len(path) < _OF_DESTINATION or path[0] != "destinations":
+        return None
+    kind = kind_of(document.value["destinations"][path[1]])
+    return model_of(kind) if isinstance(kind, str) and kind in TYPES else None
+
+
+def _unknown_type(document: Document, path: Path, written: Any) -> None:
+    shown = isinstance(written, str) and document.shown.get(path) is not None
+    document.add(
+        path,
+        f"unknown type{f' {quoted(written)}' if shown else ''}",
+        nearest(written if shown else "", TYPES),
+    )
 
 
 def _words(detail: ErrorDetails, shown: str | None, annotation: Any) -> tuple[str, str | None]:
@@ -96,9 +118,12 @@ def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _annotation_at(annotation: Any, path: Path) -> Any:
-    """Return the type that the config has at `path`, None where it has nothing."""
-    for part in path:
+def _annotation_at(annotation: Any, path: Path, model: type[BaseModel] | None) -> Any:
+    """Return the type that the config has at `path`, None where it has nothing.
+
+    `model` is that of the destination in it, if there is one.
+    """
+    for depth, part in enumerate(path):
         if _is_section(annotation):
             fields = {f.alias or name: f.annotation for name, f in annotation.model_fields.items()}
             annotation = fields.get(str(part))
@@ -107,6 +132,8 @@ def _annotation_at(annotation: Any, path: Path) -> Any:
             index = 1 if get_origin(annotation) is dict else 0
             annotation = arguments[index] if arguments else None
         annotation = _bare(annotation)
+        if depth == 1 and model is not None:
+            annotation = model
     return annotation
 
 
@@ -121,7 +148,6 @@ def _bare(annotation: Any) -> Any:
             return annotation
 
 
-def _secret(root: type[BaseModel], path: Path) -> bool:
-    """Whether what stands at `path` is a secret; what is unknown might be."""
-    found = _annotation_at(root, path)
+def _secret(found: Any) -> bool:
+    """Whether what is of this type is a secret; what is unknown might be."""
     return found is None or found is SecretStr or SecretStr in map(_bare, get_args(found))

@@ -1,16 +1,16 @@
 """One attempt at one delivery: evaluate, compose, send, judge. It ends in a result, always."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple
 
-from dispatchd.clock import Clock
+from dispatchd.compose import Fills, Speaks
+from dispatchd.deliver.content import Content, Contents, Unsent
 from dispatchd.deliver.spec import LaneSpec
-from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Value
-from dispatchd.facts import InternalError, Tell
-from dispatchd.match import bindings_json
+from dispatchd.deliver.tools import LaneTools
+from dispatchd.facts import InternalError
 from dispatchd.model import (
     Attempt,
+    Carried,
     Delivery,
     ErrorClass,
     Event,
@@ -19,45 +19,26 @@ from dispatchd.model import (
     Judged,
     Outcome,
     Reply,
-    Request,
     Verdict,
     Whose,
 )
 from dispatchd.redact import header_secrets
 from dispatchd.retry import decide, given_up
-from dispatchd.verify import HASH_HERE_MAX_BYTES, document_json, is_form
-
-READ_HERE_MAX_BYTES: Final = 64 * 1024
-
-
-class Sends(Protocol):
-    """Makes one exchange. Never raises."""
-
-    async def send(self, request: Request) -> Outcome:
-        """Send a request; return what came of it."""
+from dispatchd.verify import HASH_HERE_MAX_BYTES
 
 
 class Attempts:
-    """Makes the attempts of one lane. `roll` gives uniform random numbers in [0, 1)."""
+    """Makes the attempts of one lane, by one spec: a new config's lane makes others."""
 
-    __slots__ = ("_clock", "_evaluator", "_roll", "_sender", "_spec", "_tell")
+    __slots__ = ("_clock", "_contents", "_roll", "_sender", "_spec", "_tell")
 
-    def __init__(
-        self,
-        spec: LaneSpec,
-        *,
-        sender: Sends,
-        evaluator: Evaluator,
-        clock: Clock,
-        roll: Callable[[], float],
-        tell: Tell,
-    ) -> None:
+    def __init__(self, spec: LaneSpec, tools: LaneTools) -> None:
         self._spec = spec
-        self._sender = sender
-        self._evaluator = evaluator
-        self._clock = clock
-        self._roll = roll
-        self._tell = tell
+        self._sender = tools.sender
+        self._contents = Contents(spec, tools.evaluator)
+        self._clock = tools.clock
+        self._roll = tools.roll
+        self._tell = tools.tell
 
     async def make(
         self, delivery: Delivery, event: Event, *, probe: bool = False
@@ -90,45 +71,42 @@ class Attempts:
 
     async def _exchange(self, delivery: Delivery, event: Event, started_ms: int) -> "_Tried":
         spec = self._spec
-        content: bytes | None = None
-        note: str | None = None
+        made: Content | Unsent
         if delivery.as_sent is not None:
-            content, note = delivery.as_sent.body, "as it was sent before"
-        elif spec.transforms:
-            link = spec.transforms.get(event.endpoint)
-            if link is not None:
-                document = await _document(event)
-                names = (
-                    bindings_json(event.event_type, event.headers, event.endpoint)
-                    if link.bound
-                    else None
-                )
-                match await self._evaluator.evaluate(
-                    link.expression, document, owner=link.owner, bindings=names
-                ):
-                    case Value(json=content):
-                        note = "applied"
-                    case NoResult(reason=reason) if link.on_error == "fail":
-                        return _not_sent(ErrorClass.TRANSFORM, Whose.CONTENT, reason)
-                    case NoResult(reason=reason):
-                        note = f"failed, original sent: {reason}"
-                    case Fault(reason=reason):
-                        return _not_sent(ErrorClass.EVALUATOR, Whose.OURS, reason)
-        compose = spec.courier.compose
-        if spec.signs and len(event.body if content is None else content) > HASH_HERE_MAX_BYTES:
-            request = await asyncio.to_thread(compose, event, delivery, content, started_ms)
+            made = self._contents.again(delivery.as_sent, delivery.rule)
+        elif (link := spec.links.get(event.endpoint)) is not None:
+            made = await self._contents.make(link, delivery, event)
         else:
-            request = compose(event, delivery, content, started_ms)
-        outcome = await self._sender.send(request)
+            made = Content(rule=delivery.rule)
+        if spec.blanks is not None and isinstance(made, Content):
+            made = await self._contents.filled(spec.blanks, made, event)
+        if isinstance(made, Unsent):
+            failed = Failed(made.error, made.whose)
+            return _Tried(Failure(made.error, made.reason, 0.0), failed, made.content)
+        carried = await self._composed(delivery, event, made, started_ms)
+        outcome = await self._sender.send(carried)
         judged = spec.courier.judge(outcome, self._clock.now_ms())
         if spec.policy.give_up_on:
             judged = given_up(spec.policy, judged, outcome.status)
-        return _Tried(outcome, judged, note, content)
+        return _Tried(outcome, judged, made)
+
+    async def _composed(
+        self, delivery: Delivery, event: Event, content: Content, started_ms: int
+    ) -> Carried:
+        spec = self._spec
+        if content.said is not None and isinstance(spec.courier, Speaks):
+            return spec.courier.compose_said(event, delivery, content.said, started_ms)
+        compose, body = spec.courier.compose, content.body
+        if content.filled is not None and isinstance(spec.courier, Fills):
+            return spec.courier.compose_filled(event, delivery, body, content.filled)
+        if spec.signs and len(event.body if body is None else body) > HASH_HERE_MAX_BYTES:
+            return await asyncio.to_thread(compose, event, delivery, body, started_ms)
+        return compose(event, delivery, body, started_ms)
 
     def _attempt(
         self, delivery: Delivery, event: Event, started_ms: int, tried: "_Tried"
     ) -> Attempt:
-        outcome, judged, note, content = tried
+        outcome, judged, content = tried
         reply = outcome if isinstance(outcome, Reply) else None
         redactor = self._spec.redactor
         if event.forward_headers:  # what proves the sender is ours to keep, whoever echoes it
@@ -143,33 +121,21 @@ class Attempts:
             error=judged.error if isinstance(judged, Failed) else None,
             message=redactor.text(outcome.message) if isinstance(outcome, Failure) else None,
             response_headers=() if reply is None else redactor.headers(reply.headers),
-            response_head=b"" if reply is None else redactor.head(reply.head),
-            transform=note,
-            sent=content,
+            response_head=redactor.head(outcome.head),
+            transform=content.transform,
+            sent=None if content.sent is None else content.sent.body,
+            sent_variant=None if content.sent is None else content.sent.variant,
+            template=content.template,
+            rule=content.rule,
         )
 
 
-async def _document(event: Event) -> bytes:
-    """Return what expressions see of an event; a large form is read beside the loop."""
-    if len(event.body) > READ_HERE_MAX_BYTES and is_form(event.content_type):
-        return await asyncio.to_thread(document_json, event.body, event.content_type)
-    return document_json(event.body, event.content_type)
-
-
 class _Tried(NamedTuple):
-    """What came of an exchange, what it means, and what is to be said of the transform.
-
-    `content` is what was sent in place of the event's body, if anything was.
-    """
+    """What came of an exchange, what it means, and what was to be sent."""
 
     outcome: Outcome
     judged: Judged
-    note: str | None
-    content: bytes | None = None
-
-
-def _not_sent(error: ErrorClass, whose: Whose, reason: str) -> _Tried:
-    return _Tried(Failure(error, reason, 0.0), Failed(error, whose), f"failed: {reason}")
+    content: Content
 
 
 def bare_attempt(delivery: Delivery, started_ms: int, failure: Failure) -> Attempt:
@@ -186,4 +152,5 @@ def bare_attempt(delivery: Delivery, started_ms: int, failure: Failure) -> Attem
         response_headers=(),
         response_head=b"",
         transform=None,
+        rule=delivery.rule,
     )

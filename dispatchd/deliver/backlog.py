@@ -63,14 +63,23 @@ class Backlog:
         self._clock = clock
         self._room = room
         self._wake = wake
-        self._ready_max = ready_max
-        self._in_order = in_order
+        self.change(ready_max=ready_max, in_order=in_order)
         self._mine_bytes = 0  # in hand: ready, in flight or not yet recorded
         self._look_at_s = 0.0  # monotonic: when to look into the store next
         self._no_room = False  # for the next one in the store: not to be asked for until there is
         self._replayed: set[str] = set()  # event ids: in hand, and owed again after that
         self.ready: deque[tuple[Delivery, Event]] = deque()
         self.more_in_store = True  # what a crash or a restart left is there
+
+    def change(self, *, ready_max: int, in_order: bool) -> None:
+        """Have so many at hand at most from here on, and take them so."""
+        self._ready_max = ready_max
+        self._in_order = in_order
+
+    @property
+    def in_hand(self) -> bool:
+        """Whether something is: reserved for an event, ready, in flight or not yet recorded."""
+        return self._mine_bytes > 0
 
     # What receive asks
 

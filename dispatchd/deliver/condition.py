@@ -55,6 +55,11 @@ class Condition:
         self.state: LaneWord = "open"
         self.takes = not in_order
 
+    def order(self, *, in_order: bool) -> None:
+        """Say whether deliveries go in order from here on."""
+        self._in_order = in_order
+        self.takes = self.state == "open" and not in_order
+
     def pause(self, reason: str) -> bool:
         """Pause the lane for a reason of our own; False where it is paused already."""
         if self.paused is not None:
@@ -119,7 +124,7 @@ class Condition:
         if breaker is not None:
             reason = f"{self.gates.breaker.failures} failures in a row"
             if breaker is HoldKind.GONE:
-                reason = "it answered 410"
+                reason = "it said that it is gone"
             self._kept = Hold(breaker, reason, self._clock.now_ms(), {})
             self._holds.want(self._destination, breaker, self._kept)
 

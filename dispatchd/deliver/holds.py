@@ -38,7 +38,6 @@ class Holds:
         self._wake.set()
         self._written = asyncio.Event()
         self._written.set()
-        self.known = asyncio.Event()  # the lanes have heard what the store had at the start
 
     def want(self, destination: str, kind: HoldKind, hold: Hold | None) -> None:
         """Keep that a lane is held for `hold`, or with None that it no longer is for `kind`."""
@@ -96,4 +95,3 @@ class Holds:
             self.look()
             return
         self._apply(states)
-        self.known.set()

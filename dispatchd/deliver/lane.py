@@ -5,12 +5,9 @@ own gates. What it holds is claimed: it ends in `record` or `release`, whatever 
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-from dispatchd.clock import Clock
-from dispatchd.deliver.attempt import Attempts, Sends
+from dispatchd.deliver.attempt import Attempts
 from dispatchd.deliver.backlog import (
     CLAIM_MAX,
     LOOK_EVERY_S,
@@ -20,11 +17,10 @@ from dispatchd.deliver.backlog import (
 )
 from dispatchd.deliver.condition import Condition
 from dispatchd.deliver.record import Recorder
-from dispatchd.deliver.room import Room
 from dispatchd.deliver.spec import LaneSpec
+from dispatchd.deliver.tools import LaneTools
 from dispatchd.errors import StoreUnavailable
-from dispatchd.evaluate.evaluator import Evaluator
-from dispatchd.facts import DrainCut, Tell
+from dispatchd.facts import DrainCut
 from dispatchd.model import (
     Dead,
     Delivered,
@@ -35,29 +31,14 @@ from dispatchd.model import (
     RetryAt,
     Verdict,
 )
-from dispatchd.store.base import Schedule
-from dispatchd.store.health import StoreHealth
 
 RECORD_DRAIN_S: Final = 2.0  # for the results of a drain to be written
 UNRECORDED_MAX: Final = 256  # exchanges ended but not yet written, before new ones wait
 # The same while a backlog is worked off: results that come by the hundred hold up the events of
 # others by tens of milliseconds, for a drain that is hardly faster.
-DRAIN_UNRECORDED_MAX: Final = 16
+DRAIN_UNRECORDED_MAX: Final = 8
+IDLE_POLL_S: Final = 1.0  # how often a lane that has left the config asks whether it is done
 SOON_S: Final = 1.0  # how long before its gates open a lane looks for what may start then
-
-
-@dataclass(frozen=True, slots=True)
-class LaneTools:
-    """What every lane shares. `roll` gives uniform random numbers in [0, 1)."""
-
-    store: Schedule
-    health: StoreHealth
-    sender: Sends
-    evaluator: Evaluator
-    clock: Clock
-    tell: Tell
-    roll: Callable[[], float]
-    room: Room
 
 
 class Lane:
@@ -69,19 +50,13 @@ class Lane:
 
     def __init__(self, spec: LaneSpec, tools: LaneTools, condition: Condition) -> None:
         self._spec = spec
+        self._tools = tools
         self._clock = tools.clock
         self._health = tools.health
         self._tell = tools.tell
         self._condition = condition
         self._gates = condition.gates
-        self._attempts = Attempts(
-            spec,
-            sender=tools.sender,
-            evaluator=tools.evaluator,
-            clock=tools.clock,
-            roll=tools.roll,
-            tell=tools.tell,
-        )
+        self._attempts = Attempts(spec, tools)
         self._recorder = Recorder(tools.store, tools.health, tools.clock, tools.tell, self._settled)
         self._wake = asyncio.Event()
         self._backlog = Backlog(
@@ -90,7 +65,7 @@ class Lane:
             tools.clock,
             tools.room,
             self._wake.set,
-            ready_max=READY_MAX if spec.gap_s is None else condition.gates.at_once(READY_MAX),
+            ready_max=self._ready_max(),
             in_order=spec.ordered,
         )
         self._ready = self._backlog.ready
@@ -125,6 +100,8 @@ class Lane:
             return
         self._ready.append((delivery, event))
         self._start()
+        if self._ready and self._may_start():  # only the gates hold it back: `run` has to count
+            self._wake.set()
 
     def look(self) -> None:
         """Look into the store soon: there is something new in it."""
@@ -138,6 +115,45 @@ class Lane:
         """Hear what the store keeps of why this lane is held."""
         self._condition.kept(holds)
         self._changed()
+
+    # What a new config asks
+
+    def change(self, spec: LaneSpec) -> None:
+        """Go on by another spec of the same destination. What is under way ends by the old one."""
+        reordered = spec.ordered != self._spec.ordered
+        self._spec = spec
+        self._attempts = Attempts(spec, self._tools)
+        self._gates.change(spec.breaker, spec.gap_s, self._clock.monotonic_s())
+        self._condition.order(in_order=spec.ordered)
+        self._backlog.change(ready_max=self._ready_max(), in_order=spec.ordered)
+        if reordered:
+            self._backlog.give_up_ready()
+        self._changed()
+        self._wake.set()  # there may be more room, or a gate open that was shut
+
+    def reopen(self) -> None:
+        """Start again what `close` has ended."""
+        self._stopping = False
+        self._backlog.more_in_store = True
+        self._wake.set()
+
+    @property
+    def done(self) -> bool:
+        """Whether a closed lane has nothing in hand."""
+        return not (self._workers or self._backlog.in_hand)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it starts nothing new."""
+        return self._stopping
+
+    async def linger(self) -> None:
+        """Wait for a moment in which a closed lane may be done, or until it is reopened."""
+        self._wake.clear()
+        await self._clock.wait(self._wake, IDLE_POLL_S)
+
+    def _ready_max(self) -> int:
+        return READY_MAX if self._spec.gap_s is None else self._gates.at_once(READY_MAX)
 
     # Life
 
@@ -265,7 +281,9 @@ class Lane:
                 raise
             self._recorder.record(delivery, event, attempt, verdict)
             self._ended(judged, probe=probe)
-            item = self._next() if self._may_go_on() else None
+            # A new config may allow fewer at once than there are.
+            enough = len(self._workers) > self._spec.max_in_flight
+            item = self._next() if self._may_go_on() and not enough else None
 
     def _may_go_on(self) -> bool:
         """Whether what is sent now could be written soon, and nobody has paused the lane."""

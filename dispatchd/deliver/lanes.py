@@ -6,9 +6,10 @@ from typing import Final
 
 from dispatchd.deliver.condition import Condition
 from dispatchd.deliver.holds import Holds
-from dispatchd.deliver.lane import Lane, LaneTools
+from dispatchd.deliver.lane import Lane
 from dispatchd.deliver.pacing import Paces
 from dispatchd.deliver.spec import LaneSpec
+from dispatchd.deliver.tools import LaneTools
 from dispatchd.gates import Gates
 from dispatchd.model import Delivery, Event, LaneState
 
@@ -17,14 +18,24 @@ _OPEN: Final = LaneState()
 
 
 class Lanes:
-    """Runs a lane for every destination of the config."""
+    """Runs a lane for every destination of the config; `change` makes it another config's.
+
+    A lane whose destination left the config stays until what it has in hand is recorded or given
+    back, and takes up again where it was should the destination come back meanwhile.
+    """
 
     def __init__(self, specs: Sequence[LaneSpec], tools: LaneTools) -> None:
+        self._tools = tools
         self._holds = Holds(tools.store, tools.health, tools.clock, self._kept)
         self._paces = Paces(tools.store, tools.health, tools.clock)
-        self._lanes = {spec.destination: self._lane(spec, tools) for spec in specs}
+        self._lanes = {spec.destination: self._lane(spec) for spec in specs}
+        self._leaving: dict[str, Lane] = {}
+        self._living: dict[str, asyncio.Task[None]] = {}
+        self._group = asyncio.TaskGroup()
+        self._stopping = asyncio.Event()
 
-    def _lane(self, spec: LaneSpec, tools: LaneTools) -> Lane:
+    def _lane(self, spec: LaneSpec) -> Lane:
+        tools = self._tools
         gates = Gates(spec.breaker, spec.gap_s, tools.clock.monotonic_s())
         condition = Condition(
             spec.destination,
@@ -39,18 +50,51 @@ class Lanes:
 
     async def run(self) -> None:
         """Run every lane until `stop`; the first surprise ends them all."""
-        async with asyncio.TaskGroup() as group:
+        async with self._group as group:
             keeping = group.create_task(self._holds.run(), name="holds")
             showing = group.create_task(self._paces.run(), name="paces")
-            await self._holds.known.wait()  # a lane that is held sends nothing after a restart
-            lanes = [
-                group.create_task(lane.run(), name=f"lane {name}")
-                for name, lane in self._lanes.items()
-            ]
-            await asyncio.gather(*lanes)
+            await self._stopping.wait()
+            while self._living:
+                await asyncio.wait(self._living.values())
             await self._holds.kept()
             keeping.cancel()
             showing.cancel()
+
+    async def _live(self, name: str, lane: Lane) -> None:
+        """Run a lane until the end, or until it has left the config and is done."""
+        try:
+            await lane.run()
+            while not self._stopping.is_set():
+                if not lane.closed:
+                    await lane.run()
+                elif not lane.done:
+                    await lane.linger()
+                else:
+                    del self._leaving[name]
+                    self._paces.say(name, None)
+                    return
+        finally:
+            del self._living[name]
+
+    def change(
+        self, changed: Iterable[LaneSpec], added: Iterable[LaneSpec], removed: Iterable[str]
+    ) -> None:
+        """Be the lanes of another config: none waits for another, and nothing is cut off."""
+        for name in removed:
+            lane = self._lanes.pop(name)
+            lane.close()
+            if name in self._living:  # else it has not even begun
+                self._leaving[name] = lane
+        for spec in changed:
+            self._lanes[spec.destination].change(spec)
+        for spec in added:
+            known = self._leaving.pop(spec.destination, None)
+            self._lanes[spec.destination] = lane = known or self._lane(spec)
+            if known is not None:
+                lane.change(spec)
+                lane.reopen()
+        self._tools.room.share_among(len(self._lanes))
+        self.look()
 
     def offer(self, destinations: Sequence[str], size_bytes: int) -> Sequence[str]:
         """Return which of the destinations' lanes have room for a new event of `size_bytes`.
@@ -68,17 +112,21 @@ class Lanes:
     def withdraw(self, offered: Sequence[str], size_bytes: int) -> None:
         """Take an offer back: the event was not kept."""
         for name in offered:
-            self._lanes[name].withdraw(size_bytes)
+            self._of(name).withdraw(size_bytes)
 
     def push(self, event: Event, claimed: Sequence[Delivery], destinations: Sequence[str]) -> None:
         """Hand over a committed event: what was claimed, and a hint to the lanes of the rest."""
         for delivery in claimed:
-            self._lanes[delivery.destination].push(delivery, event)
+            self._of(delivery.destination).push(delivery, event)
         if len(claimed) < len(destinations):
             taken = {delivery.destination for delivery in claimed}
             for name in destinations:
                 if name not in taken:
                     self._look(name)
+
+    def _of(self, name: str) -> Lane:
+        """Return the lane that made an offer: it stays as long as the offer stands."""
+        return self._lanes.get(name) or self._leaving[name]
 
     def look(self, destinations: Iterable[str] | None = None) -> None:
         """Have lanes look into the store: what is owed, or held, changed behind their back."""
@@ -94,16 +142,22 @@ class Lanes:
     def _kept(self, states: Mapping[str, LaneState]) -> None:
         for name, lane in self._lanes.items():
             lane.kept(states.get(name, _OPEN).holds)
+            if name not in self._living:  # a lane that is held sends nothing before it knows
+                task = self._group.create_task(self._live(name, lane), name=f"lane {name}")
+                self._living[name] = task
 
     def busy(self) -> dict[str, int]:
         """Return the exchanges under way, by destination."""
-        return {name: busy for name, lane in self._lanes.items() if (busy := lane.busy())}
+        lanes = {**self._leaving, **self._lanes}
+        return {name: busy for name, lane in lanes.items() if (busy := lane.busy())}
 
     async def stop(self, deadline_s: float, cut: asyncio.Event) -> None:
         """Start nothing new; finish what is in flight, until `deadline_s` or `cut`."""
-        for lane in self._lanes.values():
+        self._stopping.set()
+        lanes = [*self._lanes.values(), *self._leaving.values()]
+        for lane in lanes:
             lane.close()
-        await asyncio.gather(*(lane.stop(deadline_s, cut) for lane in self._lanes.values()))
+        await asyncio.gather(*(lane.stop(deadline_s, cut) for lane in lanes))
         try:
             async with asyncio.timeout(HOLDS_DRAIN_S):
                 await self._holds.kept()

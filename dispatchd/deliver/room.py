@@ -24,10 +24,14 @@ class Room:
     """The bytes in hand, over `lanes` lanes; and who waits for some to come free."""
 
     def __init__(self, lanes: int) -> None:
-        self._share_bytes = SOFT_MAX_BYTES // 2 // max(1, lanes)
+        self.share_among(lanes)
         # Who waits, the longest waiting first, and at how many bytes used there is room for it.
         self._waiting: dict[Callable[[], None], int] = {}
         self.used_bytes = 0
+
+    def share_among(self, lanes: int) -> None:
+        """Have this many lanes from here on."""
+        self._share_bytes = SOFT_MAX_BYTES // 2 // max(1, lanes)
 
     def allowance(self, mine_bytes: int, *, failing: bool) -> int:
         """Return how many more bytes a lane may take that holds `mine_bytes`; 0 or less is none."""

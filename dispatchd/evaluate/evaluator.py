@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from dispatchd.children import end_child, start_child
 from dispatchd.evaluate.frames import (
@@ -71,12 +71,24 @@ _ENDINGS: Final = {
 }
 
 
+class _Job(NamedTuple):
+    """What a process is asked."""
+
+    kind: int
+    expression: str
+    bindings: bytes
+    document: bytes
+
+
+_TRIVIAL: Final = _Job(JSONATA, "1", b"", b"null")
+
+
 class _Gone(Exception):  # noqa: N818 - an event, not an error of ours
     """The process closed its end of the pipe."""
 
 
 class Evaluator:
-    """Evaluates JSONata expressions. Nothing is started before the first evaluation.
+    """Evaluates expressions and templates. Nothing is started before the first evaluation.
 
     `deadline_s` is the wall time for each, and `spawned` is told the pid of each process that
     has started.
@@ -107,30 +119,30 @@ class Evaluator:
         owner: str,
         bindings: bytes | None = None,
         wait_s: float | None = None,
+        kind: int = JSONATA,
     ) -> Result:
         """Evaluate `expression` over the JSON `document`. Never raises.
 
-        The members of `bindings`, a JSON object, are the expression's variables. `owner` has
+        The members of `bindings`, a JSON object, are the expression's variables. `kind` says
+        what it is: JSONATA, or TEMPLATE for a `template_source`. `owner` has
         turns of its own, so that its payloads keep no other's waiting. `wait_s` is how long this
         may take in all, None for as long as its turn takes to come.
         """
         try:
             async with asyncio.timeout(wait_s):
-                return await self._in_turn(expression, document, bindings or b"", owner)
+                return await self._in_turn(_Job(kind, expression, bindings or b"", document), owner)
         except TimeoutError:
             return Fault(f"no result within {wait_s:g} s")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is no fault of the expression
             return Fault(f"the evaluator failed: {type(error).__name__}")
 
-    async def _in_turn(
-        self, expression: str, document: bytes, bindings: bytes, owner: str
-    ) -> Result:
+    async def _in_turn(self, job: _Job, owner: str) -> Result:
         async with AsyncExitStack() as held:
             await held.enter_async_context(self._turns.setdefault(owner, asyncio.Lock()))
             if owner in self._runaways:
                 await held.enter_async_context(self._runaways_turn)
             await held.enter_async_context(self._slots)
-            result = await self._in_process(expression, document, bindings)
+            result = await self._in_process(job)
             if result in _RAN_AWAY:
                 self._runaways.add(owner)
             else:
@@ -144,14 +156,14 @@ class Evaluator:
         for process in list(self._processes):
             await self._end(process)
 
-    async def _in_process(self, expression: str, document: bytes, bindings: bytes) -> Result:
+    async def _in_process(self, job: _Job) -> Result:
         try:
             process = await self._process()
         except (OSError, TimeoutError, _Gone) as error:
             return Fault(f"no process to evaluate it: {error or type(error).__name__}")
         try:
             async with asyncio.timeout(self._deadline_s):
-                status, ends, payload = await _exchange(process, expression, document, bindings)
+                status, ends, payload = await _exchange(process, job)
         except TimeoutError:
             await self._end(process)
             return Fault(f"its process came to no end within {self._deadline_s:g} s")
@@ -183,7 +195,7 @@ class Evaluator:
         self._processes.add(process)
         try:  # a trivial round trip: a slow start must not count against an evaluation
             async with asyncio.timeout(START_DEADLINE_S):
-                await _exchange(process, "1", b"null", b"")
+                await _exchange(process, _TRIVIAL)
         except BaseException:
             await self._end(process)
             raise
@@ -206,15 +218,13 @@ class Evaluator:
         await end_child(process)
 
 
-async def _exchange(
-    process: asyncio.subprocess.Process, expression: str, document: bytes, bindings: bytes
-) -> tuple[int, bool, bytes]:
+async def _exchange(process: asyncio.subprocess.Process, job: _Job) -> tuple[int, bool, bytes]:
     """Send a request and return the reply. Raises _Gone."""
     if process.stdin is None or process.stdout is None:
         raise OSError("the evaluator has no pipes")
-    code = expression.encode("utf-8", "replace")
-    header = REQUEST.pack(JSONATA, len(code), len(bindings), len(document))
-    process.stdin.writelines((header, code, bindings, document))
+    code = job.expression.encode("utf-8", "replace")
+    header = REQUEST.pack(job.kind, len(code), len(job.bindings), len(job.document))
+    process.stdin.writelines((header, code, job.bindings, job.document))
     try:
         await process.stdin.drain()
         status, ends, length = REPLY.unpack(await process.stdout.readexactly(REPLY.size))

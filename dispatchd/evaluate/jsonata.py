@@ -1,13 +1,13 @@
 """One JSONata evaluation, as the evaluator process does it."""
 
 import re
-import sys
 from functools import lru_cache
 from typing import Any, Final
 
 from jlens import Expression, JlensError
 
 from dispatchd.evaluate.frames import ERROR, NOTHING, RESULT_MAX_BYTES, STRING_MAX_BYTES, VALUE
+from dispatchd.evaluate.json_input import loads
 
 _WORDS: Final = re.compile(r"[A-Za-z ]{1,100}")  # of a message, up to the first value
 # Errors whose words are the payload's, as $error was given them, or would be cut short.
@@ -29,7 +29,7 @@ def evaluate(expression: str, document: bytes, bindings: bytes) -> tuple[int, by
     The members of `bindings` are the expression's variables.
     """
     try:
-        names = _loads(bindings) if bindings else None
+        names = loads(bindings) if bindings else None
         compiled = _compile(expression)
         text = document.decode()
         try:
@@ -57,7 +57,7 @@ def _by_the_letter(compiled: Expression, text: str, names: dict[str, Any] | None
     A null cannot be told from nothing here, and counts as nothing. Raises ValueError.
     """
     result = compiled.evaluate(
-        _loads(text),
+        loads(text),
         names,
         max_string_length=STRING_MAX_BYTES,
         max_result_size=RESULT_MAX_BYTES,
@@ -67,20 +67,6 @@ def _by_the_letter(compiled: Expression, text: str, names: dict[str, Any] | None
     import json  # noqa: PLC0415 - few documents come here, and the process stays small
 
     return json.dumps(result, ensure_ascii=False, separators=(",", ":"))
-
-
-def _loads(text: str | bytes) -> Any:
-    import json  # noqa: PLC0415 - likewise
-
-    return json.loads(text, parse_float=_finite, parse_constant=_no_constant)
-
-
-def _finite(digits: str) -> float:
-    return max(-sys.float_info.max, min(sys.float_info.max, float(digits)))
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(name)
 
 
 def _told(error: Exception) -> str:

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from dispatchd.evaluate.frames import (
@@ -20,23 +21,26 @@ from dispatchd.evaluate.frames import (
     REPLY,
     REQUEST,
     RETIRE_BYTES,
+    TEMPLATE,
 )
+
+Job = Callable[[str, bytes, bytes], tuple[int, bytes]]
 
 LEVELS_MAX: Final = 2000  # of Python's own JSON reader; receiver and engine take about 1000
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer frames until the parent goes away, or a document has left us too large."""
-    # Not before the bound on memory stands: the engine's allocator sets its sights by it.
-    from dispatchd.evaluate.jsonata import evaluate  # noqa: PLC0415
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # an engine's last words may quote the payload
-    jobs = {JSONATA: evaluate}
+    # Not before the bound on memory stands: the engine's allocator sets its sights by it.
+    jobs = {JSONATA: _job(JSONATA)}
     ends = False
     while not ends and len(header := requests.read(REQUEST.size)) == REQUEST.size:
         kind, *lengths = REQUEST.unpack(header)
         try:
             expression, bindings, document = map(requests.read, lengths)
+            if kind not in jobs:  # imported on nobody's time
+                jobs[kind] = _job(kind)
             signal.setitimer(signal.ITIMER_PROF, CPU_MAX_MS / 1000)
             status, payload = jobs[kind](expression.decode(), document, bindings)
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -46,6 +50,17 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
         replies.write(REPLY.pack(status, ends, len(payload)))
         replies.write(payload)
         replies.flush()
+
+
+def _job(kind: int) -> Job:
+    """Import what does a kind of job: few processes need every one."""
+    if kind == TEMPLATE:
+        from dispatchd.evaluate.template import evaluate as render  # noqa: PLC0415
+
+        return render
+    from dispatchd.evaluate.jsonata import evaluate  # noqa: PLC0415
+
+    return evaluate
 
 
 def _resident_bytes() -> int:

@@ -40,6 +40,20 @@ class Breaker:
         self.failures = 0  # in a row
         self.open: HoldKind | None = None
 
+    def change(self, policy: BreakerPolicy, now_s: float) -> None:
+        """Go on by another policy: open as it is, unless that opens for a 410 alone.
+
+        A probe that the old one would make later than the new one ever does comes sooner.
+        """
+        self._policy = policy
+        self._gap_s = min(max(self._gap_s, policy.probe_every_s), policy.max_probe_every_s)
+        if self.open is None:
+            return
+        if self.open is HoldKind.BREAKER and not self.counts:
+            self.close(now_s)
+        else:
+            self._next_s = min(self._next_s, now_s + self._gap_s)
+
     @property
     def fresh(self) -> bool:
         """Whether it is closed, and neither counting nor ramping."""

@@ -21,17 +21,32 @@ class Gates:
     `gap_s` is the rate limit's, None where there is none; `now_s` (monotonic) is the start.
     """
 
-    __slots__ = ("_all", "_per_s", "breaker", "cooldown", "fresh", "pace")
+    __slots__ = ("_all", "_per_s", "_spacing", "breaker", "cooldown", "fresh", "pace")
 
     def __init__(self, breaker: BreakerPolicy, gap_s: float | None, now_s: float) -> None:
         self.pace = Pace()
         self.cooldown = Cooldown()
         self.breaker = Breaker(breaker)
-        self._all: tuple[Gate, ...] = (self.pace, self.cooldown, self.breaker)
-        if gap_s is not None:
-            self._all += (Spacing(gap_s, now_s),)
-        self._per_s = None if gap_s is None else ceil(1 / gap_s)
+        self._spacing: Spacing | None = None
+        self._limit(gap_s, now_s)
         self.fresh = gap_s is None
+
+    def change(self, breaker: BreakerPolicy, gap_s: float | None, now_s: float) -> None:
+        """Go on by another policy and rate: what the gates know of the destination stays."""
+        self.breaker.change(breaker, now_s)
+        self._limit(gap_s, now_s)
+        self.look_again()
+
+    def _limit(self, gap_s: float | None, now_s: float) -> None:
+        if gap_s is None:
+            self._spacing = None
+        elif self._spacing is None:
+            self._spacing = Spacing(gap_s, now_s)
+        else:
+            self._spacing.change(gap_s)
+        always: tuple[Gate, ...] = (self.pace, self.cooldown, self.breaker)
+        self._all = always if self._spacing is None else (*always, self._spacing)
+        self._per_s = None if gap_s is None else ceil(1 / gap_s)
 
     @property
     def failing(self) -> bool:

@@ -21,6 +21,11 @@ class Spacing:
         self._gap_s = gap_s
         self._next_s = now_s + gap_s
 
+    def change(self, gap_s: float) -> None:
+        """Keep another rate from the last start on."""
+        self._next_s += gap_s - self._gap_s
+        self._gap_s = gap_s
+
     @property
     def fresh(self) -> bool:
         """Never: each start shuts it."""

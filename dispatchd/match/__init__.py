@@ -1,6 +1,6 @@
 """What kind of event is this, and who wants it? Compile once, evaluate often. Pure."""
 
-from dispatchd.match.bindings import bindings_json, wants_bindings
+from dispatchd.match.bindings import bindings_json, template_names, wants_bindings
 from dispatchd.match.event_types import (
     EVENT_TYPE_CUT,
     EVENT_TYPE_HEADERS,
@@ -21,6 +21,7 @@ from dispatchd.match.filters import (
     subject_json,
     verdict_of,
 )
+from dispatchd.match.rules import Rule, rule_filters
 from dispatchd.paths import at_path, split_path
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "JsonataFilter",
     "Matcher",
     "PlainFilter",
+    "Rule",
     "Subject",
     "at_path",
     "bindings_json",
@@ -40,8 +42,10 @@ __all__ = [
     "expression_problem",
     "glob_match",
     "matches_any",
+    "rule_filters",
     "split_path",
     "subject_json",
+    "template_names",
     "verdict_of",
     "wants_bindings",
 ]

@@ -3,19 +3,24 @@
 from functools import partial
 
 from dispatchd.alert.spec import AlertSpec
-from dispatchd.compose import Forwarding, WebhookCourier, header_case, own_headers
-from dispatchd.config import AlertConfig, Config, DestinationConfig, EndpointConfig
-from dispatchd.deliver.spec import LaneSpec, LinkTransform
-from dispatchd.match import compile_filter, matches_any, split_path, wants_bindings
+from dispatchd.compose import Courier, Fills, Forwarding, WebhookCourier, header_case, own_headers
+from dispatchd.config import AlertConfig, Config, EndpointConfig, WebhookConfig
+from dispatchd.deliver.spec import LaneSpec
+from dispatchd.deliver.words import MessageCourier, Words
+from dispatchd.evaluate.frames import template_source
+from dispatchd.match import compile_filter, matches_any, split_path
+from dispatchd.plan.links import lane_links
 from dispatchd.plan.plan import Plan
+from dispatchd.plan.written import written
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
-from dispatchd.redact import Redactor, header_secrets, url_secrets
+from dispatchd.redact import Redactor
+from dispatchd.templates.markup import PROGRAM
 from dispatchd.verify import ApiKey, Signer, is_secret_header
 
 
-def compile_plan(config: Config) -> Plan:
-    """Compile a config; an inactive endpoint is as unknown as any other."""
+def compile_plan(config: Config, source: str = "") -> Plan:
+    """Compile a config, read from `source`; an inactive endpoint is as unknown as any other."""
     server = config.server
     return Plan(
         listen=server.listen,
@@ -32,6 +37,8 @@ def compile_plan(config: Config) -> Plan:
         lanes={name: lane_spec(config, name) for name in config.destinations},
         warnings=tuple(config.warnings()),
         alerts=tuple(alert_spec(config, alert) for alert in config.alerts),
+        written=written(config),
+        source=source,
     )
 
 
@@ -89,6 +96,7 @@ def _links(config: Config, endpoint: EndpointConfig) -> tuple[LinkSpec, ...]:
             destination_event_types=tuple(config.destinations[link.to].event_types),
             filter=compile_filter(link.filter),
             forwarded_in_full=config.destinations[link.to].forwarded_in_full,
+            rules=link.compiled_rules(),
         )
         for link in endpoint.destinations
     )
@@ -104,47 +112,67 @@ def _idempotency(endpoint: EndpointConfig) -> IdempotencyRule | None:
 
 
 def lane_spec(config: Config, name: str) -> LaneSpec:
-    """Compile one destination, with the transforms of the links that lead to it."""
+    """Compile one destination, with what the links that lead to it do with events."""
     destination = config.destinations[name]
-    headers = {k: v.get_secret_value() for k, v in destination.headers.items()}
-    url = destination.url.get_secret_value()
-    prefix = header_case(config.header_prefix)
-    signer = destination.signer()
+    courier: Courier
+    own = destination.own_courier()
+    if own is not None:
+        courier = own
+    elif isinstance(destination, WebhookConfig):
+        courier = _webhook(config, destination)
+    else:
+        courier = MessageCourier(destination.speaker(config.proxy), _wording(config, name))
     return LaneSpec(
         destination=name,
-        courier=WebhookCourier(
-            url,
-            headers,
-            destination.timeout_s,
-            prefix,
-            destination.via(config.proxy),
-            forwarding=_forwarding(destination, prefix, signer),
-            signer=signer,
-        ),
+        courier=courier,
         policy=destination.retry.policy(),
         max_in_flight=1 if destination.ordered else destination.max_in_flight,
-        transforms={
-            slug: LinkTransform(
-                link.transform,
-                link.on_transform_error,
-                f"{slug} → {name}",
-                wants_bindings(link.transform),
-            )
-            for slug, endpoint in config.endpoints.items()
-            for link in endpoint.destinations
-            if link.to == name and link.transform is not None
-        },
-        redactor=Redactor([*header_secrets(headers.items()), *url_secrets(url)]),
-        signs=signer is not None,
+        links=lane_links(config, name),
+        redactor=Redactor(destination.secrets()),
+        signs=isinstance(destination, WebhookConfig) and destination.signer() is not None,
         breaker=destination.breaker_policy(),
         gap_s=None if destination.rate_limit is None else 1 / destination.rate_limit.per_s,
         ordered=destination.ordered,
         hold_on_failed=destination.on_failed == "hold",
+        type=destination.type,
+        blanks=None if own is None else _blanks(own),
+    )
+
+
+def _blanks(courier: Courier) -> str | None:
+    """Return the templates of a courier that has some of its own, for the evaluator."""
+    tree = courier.blanks() if isinstance(courier, Fills) else None
+    return None if tree is None else template_source(PROGRAM, tree)
+
+
+def _webhook(config: Config, destination: WebhookConfig) -> WebhookCourier:
+    prefix, signer = header_case(config.header_prefix), destination.signer()
+    return WebhookCourier(
+        destination.address,
+        {k: v.get_secret_value() for k, v in destination.headers.items()},
+        destination.timeout_s,
+        prefix,
+        destination.via(config.proxy),
+        forwarding=_forwarding(destination, prefix, signer),
+        signer=signer,
+    )
+
+
+def _wording(config: Config, name: str) -> Words:
+    """Return who words the events of the endpoints that lead to a destination."""
+    from dispatchd.wording import Wording  # noqa: PLC0415 - for destinations that people read
+
+    return Wording(
+        {
+            slug: endpoint.provider
+            for slug, endpoint in config.endpoints.items()
+            if any(link.to == name for link in endpoint.destinations)
+        }
     )
 
 
 def _forwarding(
-    destination: DestinationConfig, prefix: str, signer: Signer | None
+    destination: WebhookConfig, prefix: str, signer: Signer | None
 ) -> Forwarding | None:
     """Compile which of a sender's headers go along; None when none does."""
     if not destination.forward_headers:

@@ -5,7 +5,7 @@ compared part by part, so that a part that did not change need not be built agai
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 from dispatchd.alert.spec import AlertSpec
@@ -13,10 +13,19 @@ from dispatchd.deliver.spec import LaneSpec
 from dispatchd.model import Listen
 from dispatchd.receive.spec import RouteSpec
 
+# What an entry of the config is and its name: ("endpoint", "my-slug"), ("", "server"); the keys
+# that belong to no part have ("", "").
+Entry = tuple[str, str]
+Written = Mapping[Entry, Mapping[str, bytes]]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A config compiled. `warnings` are sentences for whoever wrote it."""
+    """A config compiled. `warnings` are sentences for whoever wrote it.
+
+    `written` has a digest of each key of each entry that says something, and `source` is the
+    absolute path of the file, empty where there is none.
+    """
 
     listen: Listen
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
@@ -28,3 +37,5 @@ class Plan:
     lanes: Mapping[str, LaneSpec]  # by destination
     warnings: tuple[str, ...]
     alerts: tuple[AlertSpec, ...] = ()
+    written: Written = field(default_factory=dict)
+    source: str = ""

@@ -75,7 +75,7 @@ def _be_the_child(config_path: str | None, there: int) -> NoReturn:
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while it starts: no traceback
         with os.fdopen(there, "wb") as pipe:
-            pickle.dump(_read(config_path), pipe)
+            pickle.dump(read_config(config_path), pipe)
         code = 0
     except BaseException:  # noqa: BLE001 - as an interpreter does with what nobody caught
         traceback.print_exc()
@@ -84,12 +84,13 @@ def _be_the_child(config_path: str | None, there: int) -> NoReturn:
         os._exit(code)
 
 
-def _read(config_path: str | None) -> Plan | tuple[str, int]:
-    """Return the plan, or what is wrong and the exit code for it."""
+def read_config(config_path: str | None) -> Plan | tuple[str, int]:
+    """Return the plan, or what is wrong and the exit code for it. For a child alone."""
     from dispatchd.config import find_config, load  # noqa: PLC0415 - for the child alone
     from dispatchd.plan.compiling import compile_plan  # noqa: PLC0415 - likewise
 
     try:
-        return compile_plan(load(find_config(config_path)))
+        path = find_config(config_path)
+        return compile_plan(load(path), str(path.absolute()))
     except DispatchdError as error:
         return str(error), error.exit_code

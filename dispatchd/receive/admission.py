@@ -17,7 +17,7 @@ PAUSE_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """An endpoint's door. The limiters hold state; a new config starts them afresh."""
+    """An endpoint's door. The limiters hold state, and outlive a config that keeps their rate."""
 
     allow_ips: Sequence[IPv4Network | IPv6Network]
     per_ip: Limiter | None

@@ -72,7 +72,8 @@ class ClientIp:
         could have written.
         """
         client = peer or None
-        if not self._trusted or not (self._unix or self._is_trusted(peer)):
+        # A request may still come from where the listener was before a reload: ask its own peer.
+        if not self._trusted or not ((self._unix and not peer) or self._is_trusted(peer)):
             return client
         if forwarded_for:
             hops = _x_forwarded_for(_last(forwarded_for))

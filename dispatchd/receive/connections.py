@@ -1,8 +1,11 @@
 """How many connections are open: in all, and of one client. Pure."""
 
 from collections import Counter
+from typing import Final
 
 from dispatchd.receive.client_ip import Networks, client_key, in_networks
+
+NOBODY: Final = ""  # whose connections count in all only
 
 
 class Connections:
@@ -13,34 +16,36 @@ class Connections:
     """
 
     def __init__(self, most: int, most_per_client: int, exempt: Networks = ()) -> None:
-        self._most = most
-        self._most_per_client = most_per_client
-        self._exempt = tuple(exempt)
+        self.allow(most, most_per_client, exempt)
         self._clients: Counter[str] = Counter()
         self.open = 0
 
-    def enter(self, client: str | None) -> bool:
-        """Count a connection of `client`; False, and not counted, where it is one too many."""
+    def allow(self, most: int, most_per_client: int, exempt: Networks) -> None:
+        """Let so many in from here on; who is in stays, and is counted as it was."""
+        self._most = most
+        self._most_per_client = most_per_client
+        self._exempt = tuple(exempt)
+
+    def enter(self, client: str | None) -> str | None:
+        """Count a connection of `client`; return as whose, None where it is one too many."""
         if self.open >= self._most:
-            return False
+            return None
         key = self._key(client)
-        if key is not None:
+        if key != NOBODY:
             if self._clients[key] >= self._most_per_client:
-                return False
+                return None
             self._clients[key] += 1
         self.open += 1
-        return True
+        return key
 
-    def leave(self, client: str | None) -> None:
-        """Forget a connection that had entered."""
+    def leave(self, key: str) -> None:
+        """Forget a connection that was counted as `key`."""
         self.open -= 1
-        key = self._key(client)
-        if key is not None:
+        if key != NOBODY:
             self._clients[key] -= 1
             if not self._clients[key]:
                 del self._clients[key]
 
-    def _key(self, client: str | None) -> str | None:
-        """Return whom a connection counts as; None where it counts in all only."""
+    def _key(self, client: str | None) -> str:
         exempt = not client or in_networks(client, self._exempt)
-        return None if exempt else client_key(client or "")
+        return NOBODY if exempt else client_key(client or "")

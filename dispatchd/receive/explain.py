@@ -2,27 +2,26 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from multidict import CIMultiDict
 
-from dispatchd.evaluate.evaluator import Evaluator, Fault, Value
+from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.match import (
     EVENT_TYPE_HEADERS,
     Filter,
     PlainFilter,
     Subject,
-    bindings_json,
-    wants_bindings,
 )
 from dispatchd.model import Event, EventStatus
 from dispatchd.receive.answers import Refusal
 from dispatchd.receive.judge import Judge, Judgement
 from dispatchd.receive.routes import Route
-from dispatchd.receive.whither import ENDPOINT_FILTER, LinkVerdict, link_filter
-from dispatchd.verify import Answer, Inbound, document_json, storable_headers
+from dispatchd.receive.whither import ENDPOINT_FILTER, LinkVerdict, link_filter, turned_away_by
+from dispatchd.receive.would_send import WouldSend
+from dispatchd.verify import Answer, Inbound, storable_headers
 
 if TYPE_CHECKING:
     from dispatchd.config import Config, LinkConfig
@@ -32,7 +31,7 @@ ACTUAL_MAX_CHARS: Final = 100  # of a value that a filter turned away
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """A webhook to explain. `auth` is what a stored event's sender was verified by.
+    """A webhook to explain. `auth` is what a stored event's sender was verified by, with its id.
 
     `query` is what stands behind the URL's question mark, for signatures that cover it.
     """
@@ -44,20 +43,26 @@ class Inquiry:
     stored: bool
     auth: str | None = None
     query: str = ""
+    event_id: str | None = None
     forward_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 def event_asked(route: Route, asked: Inquiry, told: Mapping[str, Any]) -> Event:
     """Return the event that `explain` told of, as a destination would be handed it."""
-    headers: CIMultiDict[str] = CIMultiDict(asked.headers)
     going = [link["destination"] for link in told["links"] if link["goes"]]
-    proofs = asked.forward_headers if asked.stored else route.proofs_to_keep(going, headers)
+    kept = route.proofs_to_keep(going, CIMultiDict(asked.headers))
+    proofs = asked.forward_headers if asked.stored else kept
+    return replace(_event(route, asked, told["event_type"]["value"]), forward_headers=proofs)
+
+
+def _event(route: Route, asked: Inquiry, event_type: str | None) -> Event:
+    headers: CIMultiDict[str] = CIMultiDict(asked.headers)
     return Event(
-        id=str(UUID(int=0)),
+        id=asked.event_id or str(UUID(int=0)),
         endpoint=route.slug,
         endpoint_id=route.endpoint_id,
         received_ms=asked.now_ms,
-        event_type=told["event_type"]["value"],
+        event_type=event_type,
         source_ip=asked.source_ip,
         status=EventStatus.RECEIVED,
         filtered_by=None,
@@ -65,7 +70,6 @@ def event_asked(route: Route, asked: Inquiry, told: Mapping[str, Any]) -> Event:
         headers=storable_headers(headers, route.verifier.secret_headers),
         body=asked.body,
         auth=asked.auth,
-        forward_headers=proofs,
     )
 
 
@@ -101,10 +105,8 @@ async def explain(
         return {**told, "status": _greeted(judgement.handshake), "links": []}
     kind = subject.event_type
     links = {link.to: link for link in config.endpoints[route.slug].destinations}
-    document = document_json(asked.body, content.content_type)
-    kept = storable_headers(headers, route.verifier.secret_headers)
-    names = bindings_json(kind, kept, route.slug)
     status = "received" if decision.filtered_by is None else "filtered"
+    would = WouldSend(config, _event(route, asked, kind), content.content_type, evaluator)
     return {
         **told,
         "event_type": {"value": kind, "from": _place_of_type(route, headers, judgement)},
@@ -124,10 +126,11 @@ async def explain(
                 "destination": verdict.destination,
                 "url": config.destinations[verdict.destination].safe_url,
                 "goes": verdict.turned_away_by is None,
-                "turned_away_by": verdict.turned_away_by,
+                "turned_away_by": turned_away_by(verdict),
                 "event_types": _event_types_said(config, links[verdict.destination], verdict),
                 "filter": _link_filter_said(route, verdict, subject, decision.notes),
-                **await _sent(links[verdict.destination], asked.body, document, names, evaluator),
+                "rule": _rule_said(links[verdict.destination], verdict),
+                **await would.over(links[verdict.destination], verdict.rule),
             }
             for verdict in decision.links
         ],
@@ -199,6 +202,15 @@ def _link_filter_said(
     return _filter_said(link.filter, subject, notes, name, passed=verdict.turned_away_by is None)
 
 
+def _rule_said(link: "LinkConfig", verdict: LinkVerdict) -> str | None:
+    """Say which rule decides; None where there is none to ask, or none was."""
+    if not link.rules or verdict.turned_away_by in ("event_types", "filter"):
+        return None
+    if verdict.rule is None:
+        return "none of its rules matches"
+    return f"{verdict.rule}{', which skips' if verdict.turned_away_by else ''}"
+
+
 def _event_types_said(config: "Config", link: "LinkConfig", verdict: LinkVerdict) -> str | None:
     """Say what the two lists said; None where both take everything."""
     lists = {
@@ -210,23 +222,3 @@ def _event_types_said(config: "Config", link: "LinkConfig", verdict: LinkVerdict
         return None
     said = "turn it away" if verdict.turned_away_by == "event_types" else "let it through"
     return f"{said}: {'; '.join(asked)}"
-
-
-async def _sent(
-    link: "LinkConfig", body: bytes, document: bytes, names: bytes, evaluator: Evaluator
-) -> dict[str, Any]:
-    """Return what would be sent over a link, and what its transform said.
-
-    `document` is its input as JSON, `names` are its variables.
-    """
-    if link.transform is None:
-        return {"transform": None, "body": body}
-    bound = names if wants_bindings(link.transform) else None
-    result = await evaluator.evaluate(link.transform, document, owner=link.to, bindings=bound)
-    if isinstance(result, Value):
-        return {"transform": "applied", "body": result.json}
-    if isinstance(result, Fault):
-        return {"transform": f"not evaluated, to be tried again: {result.reason}", "body": None}
-    if link.on_transform_error == "fail":
-        return {"transform": f"failed: {result.reason}", "body": None}
-    return {"transform": f"failed, original sent: {result.reason}", "body": body}

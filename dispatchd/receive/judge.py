@@ -18,16 +18,16 @@ from dispatchd.receive.answers import Refusal, unavailable
 from dispatchd.receive.routes import Route
 from dispatchd.receive.whither import Decision, choose
 from dispatchd.store.base import Idempotency
-from dispatchd.verify import HASH_HERE_MAX_BYTES, Answer, Genuine, Inbound, Rejected
+from dispatchd.verify import HASH_HERE_MAX_BYTES, Answer, Genuine, Inbound, Pinned, Rejected
 
-RETRY_AFTER_CERTIFICATE_S: Final = 60
+RETRY_AFTER_PINNED_S: Final = 60
 
 
-class CertificateSource(Protocol):
-    """Fetches a provider's certificate so that the verifier finds it."""
+class PinnedFetcher(Protocol):
+    """Fetches what a proof needs from elsewhere, so that the verifier finds it."""
 
-    async def ensure(self, url: str) -> bool:
-        """Fetch the certificate behind a pinned URL, unless it is at hand; whether it is now."""
+    async def ensure(self, pinned: Pinned) -> bool:
+        """Fetch a document, unless it is at hand; whether it is now."""
 
 
 @dataclass(slots=True)
@@ -49,10 +49,8 @@ class Judgement:
 class Judge:
     """Judges webhooks, with what that takes."""
 
-    def __init__(
-        self, certificates: CertificateSource, evaluator: Evaluator, reader: Reader
-    ) -> None:
-        self._certificates = certificates
+    def __init__(self, fetcher: PinnedFetcher, evaluator: Evaluator, reader: Reader) -> None:
+        self._fetcher = fetcher
         self._evaluator = evaluator
         self._reader = reader
 
@@ -75,15 +73,15 @@ class Judge:
                     raise
                 unreadable = refusal  # for who is proven by other means; it proves nobody itself
             sender = sender._replace(document=None if content is None else content.document)
-        url = verifier.certificate_url(sender.headers)
-        if url is not None and not await self._certificates.ensure(url):
+        pinned = verifier.pinned(sender)
+        if pinned is not None and not await self._fetcher.ensure(pinned):
             raise Refusal(
                 503,
-                "certificate_unavailable",
-                "the provider's certificate cannot be had; try again",
-                headers={"Retry-After": str(RETRY_AFTER_CERTIFICATE_S)},
+                f"{pinned.kind.name}_unavailable",
+                f"the provider's {pinned.kind.name.replace('_', ' ')} cannot be had; try again",
+                headers={"Retry-After": str(RETRY_AFTER_PINNED_S)},
             )
-        if url is None and len(sender.body) <= HASH_HERE_MAX_BYTES:
+        if pinned is None and len(sender.body) <= HASH_HERE_MAX_BYTES:
             proof = verifier.verify(sender)
         else:
             proof = await asyncio.to_thread(verifier.verify, sender)

@@ -24,6 +24,7 @@ from dispatchd.receive.client_ip import ClientIp, client_key
 from dispatchd.receive.judge import Judge
 from dispatchd.receive.room import NoRoom, Room, Share
 from dispatchd.receive.routes import Route, Routes
+from dispatchd.receive.whither import Decision
 from dispatchd.store.base import Duplicate, Idempotency, Intake
 from dispatchd.store.health import StoreHealth
 from dispatchd.verify import Answer, Inbound, storable_headers
@@ -46,6 +47,13 @@ class Takers(Protocol):
         """Hand over a committed event with the deliveries that were claimed."""
 
 
+class Visitor(Protocol):
+    """Fetches a pinned URL for what that does there: it confirms a subscription."""
+
+    async def visit(self, url: str) -> bool:
+        """Fetch it, at most once; whether it was answered 200."""
+
+
 class Receiver:
     """Answers the public listener. `routes` may be replaced at any time, as a whole.
 
@@ -63,6 +71,7 @@ class Receiver:
         clock: Clock,
         tell: Tell,
         takers: Takers,
+        visitor: Visitor,
     ) -> None:
         self.routes = routes
         self.draining = False
@@ -73,6 +82,7 @@ class Receiver:
         self._clock = clock
         self._tell = tell
         self._takers = takers
+        self._visitor = visitor
         self._room = Room()
         self._shown: set[str] = set()  # endpoints of which a handshake was shown
 
@@ -144,7 +154,7 @@ class Receiver:
             judgement = await self._judge.judge(route, sender, content, source_ip)
             decision = judgement.decision
             if decision is None:
-                return self._answered(judgement.handshake, told)
+                return await self._shaken(judgement.handshake, told)
             event = Event(
                 id=new_id(),
                 endpoint=route.slug,
@@ -168,7 +178,7 @@ class Receiver:
             told.destinations = decision.destinations
             idempotency = judgement.idempotency
             del content, judgement  # a large document should not wait for the disk with its body
-            return await self._keep(event, decision.destinations, idempotency, route, told)
+            return await self._keep(event, decision, idempotency, route, told)
 
     def _admitted(self, slug: str, source_ip: str | None) -> Route:
         """Find the route, and whether this client may use it, before any body is read."""
@@ -210,20 +220,31 @@ class Receiver:
         except web.RequestPayloadError:
             raise Refusal(400, "bad_request", "the body is malformed", close=True) from None
 
+    async def _shaken(self, answer: Answer | None, told: WebhookAnswered) -> HttpAnswer:
+        """Answer a proven handshake, once what it asks for is done."""
+        if answer is not None and answer.visit:
+            if not await self._visitor.visit(answer.visit):
+                raise unavailable("unconfirmed", "the subscription could not be confirmed")
+            told.notes = [answer.note]
+        return self._answered(answer, told)
+
     async def _keep(
         self,
         event: Event,
-        destinations: Sequence[str],
+        decision: Decision,
         idempotency: Idempotency | None,
         route: Route,
         told: WebhookAnswered,
     ) -> HttpAnswer:
         """Commit the event, then wake its lanes and say 202."""
+        destinations, rules = decision.destinations, decision.rules
         size_bytes = event_bytes(event)
         offered = self._takers.offer(destinations, size_bytes)
         added: Sequence[Delivery] | Duplicate | None = None
         try:
-            added = await self._store.add_event(event, destinations, idempotency, claim=offered)
+            added = await self._store.add_event(
+                event, destinations, idempotency, claim=offered, rules=rules
+            )
         except StoreUnavailable as error:
             self._health.failed(error)
             raise unavailable(error.reason, "the event could not be kept") from None

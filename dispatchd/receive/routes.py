@@ -1,15 +1,17 @@
 """Routes: each endpoint compiled to what its requests are checked against."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dispatchd.limits import Limiter
+from dispatchd.limits import KEYS_MAX, Limiter, Rate
 from dispatchd.match import (
     Filter,
     JsonataFilter,
     Matcher,
     PlainFilter,
+    Rule,
     compile_event_types,
+    rule_filters,
     split_path,
 )
 from dispatchd.reading.reader import Asked
@@ -19,7 +21,7 @@ from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, OwnAnswer, RouteSpec
 from dispatchd.verify import (
-    Certificates,
+    PinnedSource,
     Verifier,
     compile_verifier,
     headers_named,
@@ -29,11 +31,12 @@ from dispatchd.verify import (
 
 @dataclass(frozen=True, slots=True)
 class LinkRoute:
-    """A link: which destination, and whether it wants an event of a given type."""
+    """A link: which destination, whether it wants an event of a given type, and its rules."""
 
     destination: str
     wants: Matcher
     filter: Filter | None
+    rules: Sequence[Rule] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +91,49 @@ def compile_routes(
     specs: Iterable[RouteSpec],
     client_ip: ClientIp,
     max_body_bytes: int,
-    certificates: Certificates | None = None,
+    source: PinnedSource | None = None,
 ) -> Routes:
-    """Compile endpoints. `certificates` is where a provider's certificates come from (paypal)."""
+    """Compile endpoints. `source` has the documents that some proofs need (paypal)."""
     return Routes(
-        by_slug={spec.slug: compile_route(spec, certificates) for spec in specs},
+        by_slug={spec.slug: compile_route(spec, source) for spec in specs},
         client_ip=client_ip,
         max_body_bytes=max_body_bytes,
     )
 
 
-def compile_route(spec: RouteSpec, certificates: Certificates | None = None) -> Route:
-    """Compile one endpoint."""
-    verifier = compile_verifier(spec.auth, certificates)
+def recompile_routes(
+    before: Routes,
+    specs: Iterable[RouteSpec],
+    changed: Container[str],
+    *,
+    client_ip: ClientIp,
+    max_body_bytes: int,
+    source: PinnedSource | None,
+) -> Routes:
+    """Compile the endpoints of a new config; those that are not `changed` are as they were."""
+
+    def route(spec: RouteSpec) -> Route:
+        known = before.by_slug.get(spec.slug)
+        if known is None:
+            return compile_route(spec, source)
+        if spec.slug not in changed:
+            return known
+        return compile_route(spec, source, known.admission)
+
+    return Routes({spec.slug: route(spec) for spec in specs}, client_ip, max_body_bytes)
+
+
+def compile_route(
+    spec: RouteSpec, source: PinnedSource | None = None, before: Admission | None = None
+) -> Route:
+    """Compile one endpoint; what it counts goes on where its door `before` had the same rates."""
+    verifier = compile_verifier(spec.auth, source)
     rule = spec.idempotency
-    links = tuple(LinkRoute(link.destination, _wants(link), link.filter) for link in spec.links)
+    links = tuple(
+        LinkRoute(link.destination, _wants(link), link.filter, link.rules) for link in spec.links
+    )
     filters = [f for f in (spec.filter, *(link.filter for link in links)) if f is not None]
+    filters += [chosen for link in links for chosen in rule_filters(link.rules)]
     return Route(
         slug=spec.slug,
         endpoint_id=spec.endpoint_id,
@@ -117,7 +147,7 @@ def compile_route(spec: RouteSpec, certificates: Certificates | None = None) -> 
         event_type_path=spec.event_type_path,
         idempotency=rule,
         filter=spec.filter,
-        admission=_admission(spec),
+        admission=_admission(spec, before),
         links=links,
         proofs=_proofs(spec.links, verifier),
         methods=spec.methods,
@@ -152,14 +182,20 @@ def _paths(
     return tuple(dict.fromkeys(paths))
 
 
-def _admission(spec: RouteSpec) -> Admission | None:
+def _admission(spec: RouteSpec, before: Admission | None) -> Admission | None:
     if not spec.allow_ips and spec.per_ip is None and spec.whole is None:
         return None
     return Admission(
         spec.allow_ips,
-        None if spec.per_ip is None else Limiter(spec.per_ip),
-        None if spec.whole is None else Limiter(spec.whole, keys_max=1),
+        _limiter(spec.per_ip, None if before is None else before.per_ip, KEYS_MAX),
+        _limiter(spec.whole, None if before is None else before.whole, keys_max=1),
     )
+
+
+def _limiter(rate: Rate | None, before: Limiter | None, keys_max: int) -> Limiter | None:
+    if before is not None and before.rate == rate:
+        return before
+    return None if rate is None else Limiter(rate, keys_max)
 
 
 def _wants(link: LinkSpec) -> Matcher:

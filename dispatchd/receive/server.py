@@ -9,6 +9,7 @@ from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from dispatchd.listen import listening
 from dispatchd.log import Log
 from dispatchd.receive.answers import HttpAnswer, Refusal, raw_answer, refused
 from dispatchd.receive.connections import Connections
@@ -41,9 +42,8 @@ class _Protocol(RequestHandler):
 
     __slots__ = (
         "_answered",
-        "_client",
+        "_counted_as",
         "_ended",
-        "_entered",
         "_head_bytes",
         "_head_timer",
         "_last_body",
@@ -53,9 +53,8 @@ class _Protocol(RequestHandler):
     )
     _server: "_Server"
     _answered: int
-    _client: str | None
+    _counted_as: str | None
     _ended: bool
-    _entered: bool
     _head_bytes: int
     _head_timer: asyncio.TimerHandle | None
     _last_body: StreamReader | None
@@ -72,9 +71,9 @@ class _Protocol(RequestHandler):
         self._slice_is_due = False
         self._unfed = bytearray()
         peer = transport.get_extra_info("peername")
-        self._client = peer[0] if isinstance(peer, tuple) and peer else None
-        self._entered = self._server.counted.enter(self._client)
-        if self._entered:
+        client = peer[0] if isinstance(peer, tuple) and peer else None
+        self._counted_as = self._server.counted.enter(client)
+        if self._counted_as is not None:
             super().connection_made(transport)
             self._server.live.add(self)
             self._wait_for_head()
@@ -88,9 +87,9 @@ class _Protocol(RequestHandler):
         """Make room for another."""
         if self._head_timer is not None:
             self._head_timer.cancel()
-        if self._entered:
-            self._entered = False
-            self._server.counted.leave(self._client)
+        if self._counted_as is not None:
+            self._server.counted.leave(self._counted_as)
+            self._counted_as = None
             super().connection_lost(exc)
             self._server.left(self)
 
@@ -334,10 +333,8 @@ async def _turns() -> None:
 def _stop_accepting(runner: web.ServerRunner) -> None:
     """Keep asyncio from accepting what it could no longer attach; uvloop attaches at once."""
     loop = asyncio.get_running_loop()
-    for site in runner.sites:
-        listening: Any = site._server  # noqa: SLF001 - aiohttp shows its address alone
-        for listener in () if listening is None else listening.sockets:  # it could not bind
-            loop.remove_reader(listener.fileno())
+    for descriptor in listening(runner):
+        loop.remove_reader(descriptor)
 
 
 _TOO_MANY: Final = raw_answer(

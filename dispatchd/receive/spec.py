@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from dispatchd.limits import Rate
-from dispatchd.match import Filter
+from dispatchd.match import Filter, Rule
 from dispatchd.reading.content import Bodies
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.verify import Auth
@@ -14,7 +14,8 @@ from dispatchd.verify import Auth
 class LinkSpec:
     """A link, as plain data: both lists of event types must let an event through.
 
-    `forwarded_in_full` are the sender's headers (in lower case) that its destination names.
+    Of its `rules` the first that matches decides. `forwarded_in_full` are the sender's headers
+    (in lower case) that its destination names.
     """
 
     destination: str
@@ -22,6 +23,7 @@ class LinkSpec:
     destination_event_types: tuple[str, ...]
     filter: Filter | None
     forwarded_in_full: frozenset[str] = frozenset()
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
-"""Where an event goes: the endpoint's filter, then each link's event types and filter."""
+"""Where an event goes: the endpoint's filter, then each link's event types, filter and rules."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Result, Value
+from dispatchd.evaluate.first_match import first_match
 from dispatchd.match import JsonataFilter, PlainFilter, Subject, subject_json, verdict_of
 from dispatchd.receive.routes import LinkRoute, Route
 
-TurnedAwayBy = Literal["event_types", "filter"]
+TurnedAwayBy = Literal["event_types", "filter", "rule"]
 
 FILTERS_WAIT_S: Final = 2.0  # for all filters of an event; a sender waits for this
 ENDPOINT_FILTER: Final = "the endpoint's filter"
@@ -17,10 +18,14 @@ ENDPOINT_FILTER: Final = "the endpoint's filter"
 
 @dataclass(frozen=True, slots=True)
 class LinkVerdict:
-    """What one link said: `turned_away_by` names what refused the event, None when it goes on."""
+    """What one link said: `turned_away_by` names what refused the event, None when it goes on.
+
+    `rule` is the first that matches; one that skips turns the event away.
+    """
 
     destination: str
     turned_away_by: TurnedAwayBy | None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +33,15 @@ class Decision:
     """Where an event goes; `filtered_by` says what kept it from going anywhere.
 
     `notes` are filters that failed, or that we failed to ask, and that therefore let the event
-    through: too much sent can be mended, and what is not sent is lost.
+    through: too much sent can be mended, and what is not sent is lost. `rules` are those that
+    chose what is sent, by destination.
     """
 
     destinations: Sequence[str]
     filtered_by: str | None
     links: Sequence[LinkVerdict]
     notes: Sequence[str]
+    rules: Mapping[str, str] = field(default_factory=dict)
 
 
 async def choose(route: Route, subject: Subject, evaluator: Evaluator) -> Decision:
@@ -50,22 +57,43 @@ async def choose(route: Route, subject: Subject, evaluator: Evaluator) -> Decisi
     elif chosen is not None and not chosen.lets_through(subject):
         return Decision((), "filter", (), notes)
     verdicts = [LinkVerdict(link.destination, _refusal(link, subject)) for link in route.links]
-    places = [
+    asked = [
         place
         for place, link in enumerate(route.links)
         if isinstance(link.filter, JsonataFilter) and verdicts[place].turned_away_by is None
     ]
-    if places:
+    if asked:
         asking = asking or _Asking(route, subject, evaluator)
-        for place, result in zip(places, await asking.ask_links(places), strict=True):
+        for place, result in zip(asked, await asking.ask_links(asked), strict=True):
             destination = verdicts[place].destination
             if not _passes(result, link_filter(destination), notes):
                 verdicts[place] = LinkVerdict(destination, "filter")
-    destinations = [v.destination for v in verdicts if v.turned_away_by is None]
+    ruled = [
+        place
+        for place, link in enumerate(route.links)
+        if link.rules and verdicts[place].turned_away_by is None
+    ]
+    if ruled:
+        asking = asking or _Asking(route, subject, evaluator)
+        for place, verdict in zip(ruled, await asking.ask_rules(ruled, notes), strict=True):
+            verdicts[place] = verdict
+    return _decided(verdicts, notes)
+
+
+def _decided(verdicts: Sequence[LinkVerdict], notes: Sequence[str]) -> Decision:
+    going = [v for v in verdicts if v.turned_away_by is None]
     filtered_by = None
-    if verdicts and not destinations:
-        filtered_by = ", ".join(f"{v.destination}: {v.turned_away_by}" for v in verdicts)
-    return Decision(destinations, filtered_by, verdicts, notes)
+    if verdicts and not going:
+        filtered_by = ", ".join(f"{v.destination}: {turned_away_by(v)}" for v in verdicts)
+    rules = {v.destination: v.rule for v in going if v.rule is not None}
+    return Decision([v.destination for v in going], filtered_by, verdicts, notes, rules)
+
+
+def turned_away_by(verdict: LinkVerdict) -> str | None:
+    """Say what refused an event: `filter`, or `rule bots`."""
+    if verdict.turned_away_by == "rule":
+        return f"rule {verdict.rule}"
+    return verdict.turned_away_by
 
 
 def link_filter(destination: str) -> str:
@@ -87,16 +115,22 @@ class _Asking:
 
     def __init__(self, route: Route, subject: Subject, evaluator: Evaluator) -> None:
         self._route = route
+        self._subject = subject
         self._evaluator = evaluator
-        self._document = subject_json(subject)
+        self._spelled: bytes | None = None
         self._until_s = asyncio.get_running_loop().time() + FILTERS_WAIT_S
 
     async def ask(self, chosen: JsonataFilter, place: str) -> Result:
         """Ask one filter. `place` is where it stands: each has turns of its own."""
         wait_s = max(0.0, self._until_s - asyncio.get_running_loop().time())
         return await self._evaluator.evaluate(
-            chosen.expression, self._document, owner=f"filter of {place}", wait_s=wait_s
+            chosen.expression, self._document(), owner=f"filter of {place}", wait_s=wait_s
         )
+
+    def _document(self) -> bytes:
+        if self._spelled is None:
+            self._spelled = subject_json(self._subject)
+        return self._spelled
 
     async def ask_links(self, places: Sequence[int]) -> Sequence[Result]:
         """Ask the JSONata filters of some links at once; the evaluator never raises."""
@@ -108,6 +142,27 @@ class _Asking:
                 if isinstance(link.filter, JsonataFilter)
             )
         )
+
+    async def ask_rules(self, places: Sequence[int], notes: list[str]) -> Sequence[LinkVerdict]:
+        """Ask the rules of some links, all links at once and each link's in their order."""
+        links = [self._route.links[place] for place in places]
+        matches = await asyncio.gather(
+            *(
+                first_match(link.rules, self._subject, self._ask_rule, link.destination)
+                for link in links
+            )
+        )
+        verdicts = []
+        for link, match in zip(links, matches, strict=True):
+            notes += match.notes
+            rule = match.rule
+            verdict = LinkVerdict(link.destination, None, None if rule is None else rule.name)
+            skips = rule is not None and rule.skip
+            verdicts.append(replace(verdict, turned_away_by="rule") if skips else verdict)
+        return verdicts
+
+    def _ask_rule(self, chosen: JsonataFilter, name: str) -> Awaitable[Result]:
+        return self.ask(chosen, f"{self._route.slug}: {name}")
 
 
 def _passes(result: Result, name: str, notes: list[str]) -> bool:

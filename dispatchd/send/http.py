@@ -168,6 +168,10 @@ class HttpSender:
             kind, message = classify(error, request.timeout_s, status)
             return Failure(kind, message, _since_ms(started_s), status)
 
+    def forget(self) -> None:
+        """Forget the URLs of a config that is no more; connections stay for who has the same."""
+        self._routes.clear()
+
     def _route(self, request: Request) -> _Route:
         if len(self._routes) >= ROUTES_MAX:
             self._routes.clear()

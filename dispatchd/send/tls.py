@@ -26,7 +26,7 @@ class TlsContexts:
             if made is None or made[0] != stamps or _failed(made[1]):
                 # Reading the system's authorities takes tens of milliseconds: off the loop, and
                 # once for all who wait, of whom any may give up.
-                making = asyncio.get_running_loop().run_in_executor(None, _make, via)
+                making = asyncio.get_running_loop().run_in_executor(None, _make_http, via)
                 made = self._made[files] = (stamps, making)
             return made[1].result() if made[1].done() else await asyncio.shield(made[1])
         except OSError as error:  # ssl.SSLError is one
@@ -42,12 +42,18 @@ def _stamp(file: str) -> tuple[int, int, int]:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _make(via: Via) -> ssl.SSLContext:
+def make_context(via: Via) -> ssl.SSLContext:
+    """Read the files of `via`; takes tens of milliseconds. Raises OSError."""
     context = ssl.create_default_context(cafile=via.ca)
     if not via.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if via.cert is not None:
         context.load_cert_chain(via.cert, via.key, password=lambda: b"")  # never ask a terminal
+    return context
+
+
+def _make_http(via: Via) -> ssl.SSLContext:
+    context = make_context(via)
     context.set_alpn_protocols(["http/1.1"])
     return context

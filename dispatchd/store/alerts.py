@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dispatchd.model import AlertKind, ErrorClass, Event
+from dispatchd.alert_kinds import AlertKind
+from dispatchd.model import ErrorClass, Event
 
 
 @dataclass(frozen=True, slots=True)

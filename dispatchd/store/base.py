@@ -6,6 +6,7 @@ are durable. Every method may raise StoreUnavailable (nothing was changed, try l
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dispatchd.model import (
@@ -27,6 +28,7 @@ from dispatchd.store.jobs import Jobs
 if TYPE_CHECKING:
     from asyncio import Future
 
+NO_RULES: Final[Mapping[str, str]] = MappingProxyType({})
 _HOLD_WORDS: Final = {
     HoldKind.PAUSED: "paused",
     HoldKind.BREAKER: "breaker open",
@@ -176,10 +178,12 @@ class Intake(Protocol):
         idempotency: Idempotency | None = None,
         *,
         claim: Collection[str] = (),
+        rules: Mapping[str, str] = NO_RULES,
     ) -> Sequence[Delivery] | Duplicate:
         """Keep `event` and a queued delivery to each destination, durably, in one transaction.
 
-        Those to `claim` are handed out in that same transaction and returned. With
+        Those to `claim` are handed out in that same transaction and returned. `rules` are kept
+        with the deliveries: by destination, which rule chose what is sent. With
         `idempotency`, whether it is a duplicate is decided there too; nothing is claimed then.
         """
 
@@ -211,7 +215,8 @@ class Schedule(Protocol):
     def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> "Future[None]":
         """Keep an attempt and what it means for its delivery, in one transaction; let it go.
 
-        `delivery` is as it was when it was handed out; a replay that came meanwhile wins. Until
+        `delivery` is as it was when it was handed out; a replay that came meanwhile wins. The
+        attempt's rule becomes the delivery's. Until
         the result is durable the claim holds: on StoreUnavailable, try again.
         """
 
@@ -219,12 +224,13 @@ class Schedule(Protocol):
         """Give back a claimed delivery without an attempt: it is due as it was."""
 
     async def open_lanes(
-        self, destinations: Collection[str], now_ms: int | None = None
+        self, destinations: Collection[str], now_ms: int | None = None, *, anew: bool = False
     ) -> Sequence[str]:
         """Declare which destinations exist; return those that owe deliveries but are gone.
 
         Those are held from `now_ms` (Unix ms) on, kind `config`, until they are declared again.
-        Costs nothing per delivery.
+        `anew`: by a daemon that goes on, so what paces its lanes stays. Costs nothing per
+        delivery.
         """
 
     async def lane_states(self) -> Mapping[str, LaneState]:

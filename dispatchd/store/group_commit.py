@@ -2,11 +2,12 @@
 
 There is no timer: a batch forms while the previous one commits, so a lone write waits for
 nothing and a flood shares each fsync. Somebody waits for an event, nobody for a result: events go
-first, and few results with them, so that a lane that drains holds up no sender. One bad write
-fails alone.
+first, and few results with them, so that a lane that drains holds up no sender: few by the time
+the disk needs anyway, as a slow one takes more of them in the same wait. One bad write fails alone.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ class Limits:
     waiting_bytes: int = 64 * 1024 * 1024
     batch: int = 512  # events; and no more results than that
     batch_bytes: int = 16 * 1024 * 1024
-    results: int = 32  # of a batch at least, and as many as there are events
+    results: int = 8  # of a batch at least, and as many as there are events
+    results_per_s: int = 4000  # and of the time the last batch took: they add a fifth or so to it
 
 
 class GroupCommit(Generic[W]):
@@ -43,9 +45,14 @@ class GroupCommit(Generic[W]):
         self,
         commit: "Callable[[Sequence[W]], asyncio.Future[Any]]",
         limits: Limits | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._commit = commit
         self._limits = limits or Limits()
+        self._monotonic = monotonic
+        self._begun_s = 0.0
+        self._took_s = 0.0  # the last batch
         self._events: deque[_Waiting[W]] = deque()
         self._events_bytes = 0
         self._results: deque[_Waiting[W]] = deque()
@@ -99,6 +106,7 @@ class GroupCommit(Generic[W]):
         if not batch:
             self._idle.set()
             return
+        self._begun_s = self._monotonic()
         try:
             committing = self._commit([write for write, _ in batch])
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
@@ -109,6 +117,7 @@ class GroupCommit(Generic[W]):
 
     def _ended(self, batch: "_Batch[W]", committing: "asyncio.Future[Any]") -> None:
         """Tell who waits; where one write was bad, halve the batch until that one stands alone."""
+        self._took_s = self._monotonic() - self._begun_s
         error = committing.exception()  # nobody else has it to cancel it
         if isinstance(error, WriteRejected) and len(batch) > 1:
             middle = len(batch) // 2
@@ -126,7 +135,8 @@ class GroupCommit(Generic[W]):
         batch: _Batch[W] = []
         events_bytes = self._take(batch, self._events, limits.batch, 0)
         self._events_bytes -= events_bytes
-        results = min(max(limits.results, len(batch)), limits.batch)
+        in_time = int(self._took_s * limits.results_per_s)
+        results = min(max(limits.results, in_time, len(batch)), limits.batch)
         self._take(batch, self._results, len(batch) + results, events_bytes)
         return batch
 

@@ -6,22 +6,18 @@ from dataclasses import replace
 from math import ceil
 from typing import Final
 
-from multidict import CIMultiDict
-
 from dispatchd.clock import Clock
 from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Value
 from dispatchd.match import (
     Filter,
     JsonataFilter,
-    Subject,
     compile_filter,
     subject_json,
     verdict_of,
 )
 from dispatchd.model import Event
-from dispatchd.reading.json_text import NotJson, parse_json
+from dispatchd.reading.subject import subject_of
 from dispatchd.store.jobs import Candidate, Job, Jobs, Page
-from dispatchd.verify import document_json
 
 BATCH_MAX: Final = 500  # deliveries: keeps each hold of the write lock to milliseconds
 SPREAD_S: Final = 0.2  # with a rate, a batch is what falls due in this time, and at least one
@@ -92,14 +88,7 @@ class Replaying:
 
     async def _ask(self, chosen: Filter, event: Event, owner: str) -> bool | Fault | None:
         """Ask about one event; None where the filter says neither true nor false."""
-        document = document_json(event.body, event.content_type)
-        try:
-            read = parse_json(document)
-        except NotJson:
-            read = None
-        headers = CIMultiDict(event.headers)
-        as_json = b"null" if read is None else document
-        subject = Subject(event.event_type, headers, read, event.source_ip, as_json)
+        subject = subject_of(event)
         if not isinstance(chosen, JsonataFilter):
             return chosen.lets_through(subject)
         result = await self._evaluator.evaluate(

@@ -29,9 +29,10 @@ from dispatchd.verify.form import (
 )
 from dispatchd.verify.greetings import Greeting, HandshakeSpec, ShowOnce
 from dispatchd.verify.inbound import UNREAD, Answer, ApiKey, Genuine, Headers, Inbound, Rejected
+from dispatchd.verify.jwt_spec import BodyHash, JwtSpec, jwks_url_problem
 from dispatchd.verify.keys import private_key_text, signing_secret_text
-from dispatchd.verify.paypal import Certificates
-from dispatchd.verify.providers import covers_url, must_remember, provider_names
+from dispatchd.verify.pinned import Pinned, PinnedKind, PinnedSource
+from dispatchd.verify.providers import covers_url, is_for_url, must_remember, provider_names
 from dispatchd.verify.scheme import HASH_HERE_MAX_BYTES, Listed, SignatureSpec
 from dispatchd.verify.secret_headers import headers_named, is_secret_header, storable_headers
 from dispatchd.verify.signer import (
@@ -53,16 +54,20 @@ __all__ = [
     "Answer",
     "ApiKey",
     "Auth",
+    "BodyHash",
     "CannotSign",
-    "Certificates",
     "Draft",
     "Genuine",
     "Greeting",
     "HandshakeSpec",
     "Headers",
     "Inbound",
+    "JwtSpec",
     "Listed",
     "OutgoingSpec",
+    "Pinned",
+    "PinnedKind",
+    "PinnedSource",
     "Rejected",
     "ShowOnce",
     "SignatureSpec",
@@ -77,8 +82,10 @@ __all__ = [
     "form_document",
     "hash_api_key",
     "headers_named",
+    "is_for_url",
     "is_form",
     "is_secret_header",
+    "jwks_url_problem",
     "missing_keys",
     "must_remember",
     "outgoing_problems",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from dispatchd.verify.api_key import verify_api_key
+from dispatchd.verify.atlassian import AtlassianCheck
 from dispatchd.verify.greetings import Greeting, HandshakeSpec, handshake_of
 from dispatchd.verify.handshake import Shared, first_of
 from dispatchd.verify.inbound import (
@@ -16,9 +17,17 @@ from dispatchd.verify.inbound import (
     Inbound,
     Rejected,
 )
-from dispatchd.verify.jwt import JwtCheck
+from dispatchd.verify.jwt_check import JwtCheck
+from dispatchd.verify.jwt_spec import (
+    AUTHORIZATION,
+    JwtSpec,
+    jwt_keys_of,
+    jwt_problems,
+    merged,
+)
 from dispatchd.verify.paypal import SIGNATURE as PAYPAL_SIGNATURE
-from dispatchd.verify.paypal import Certificates, PayPalCheck, certificate_url
+from dispatchd.verify.paypal import PayPalCheck
+from dispatchd.verify.pinned import Pinned, PinnedCheck, PinnedSource
 from dispatchd.verify.places import header
 from dispatchd.verify.provider import Provider
 from dispatchd.verify.providers import (
@@ -36,12 +45,12 @@ from dispatchd.verify.scheme import (
 )
 from dispatchd.verify.scheme_check import SchemeCheck
 from dispatchd.verify.secret_headers import is_secret_header
+from dispatchd.verify.sns import SnsCheck, topic_problem
 from dispatchd.verify.template import compile_template, public_url_problem, uses
 from dispatchd.verify.twilio import HEADER as TWILIO_SIGNATURE
 from dispatchd.verify.twilio import TwilioCheck
 
 DEFAULT_TOLERANCE_S: Final = 300.0
-AUTHORIZATION: Final = "Authorization"
 DELIVERY_ID_MAX_CHARS: Final = 255  # longer is a payload, not an id
 
 
@@ -60,7 +69,9 @@ class Auth:
     verify_token: bytes = field(default=b"", repr=False)
     webhook_id: str = ""
     url: str = ""
+    topics: tuple[str, ...] = ()
     signature: SignatureSpec | None = None
+    jwt: JwtSpec | None = None
     api_keys: tuple[ApiKey, ...] = ()
     open_to_all: bool = False
     handshakes: tuple[HandshakeSpec, ...] = ()  # beside its provider's
@@ -81,12 +92,19 @@ def problems(auth: Auth, *, what_is_missing: bool = True) -> tuple[str, ...]:
             return ()
         return (f"provider {auth.provider!r} is unknown; known are {', '.join(provider_names())}",)
     found = _spec_problems(auth) if auth.signature else []
-    if what_is_missing and not auth.signature and not auth.open_to_all:
-        found += missing_keys(auth.provider, [key for key, given in _given(auth).items() if given])
+    if what_is_missing and not (auth.signature or auth.jwt or auth.open_to_all):
+        found += missing_keys(auth.provider, _named(auth))
+    if auth.signature and auth.jwt:
+        found.append("signature and jwt are two proofs; keep one of them")
+    elif not auth.open_to_all and (auth.jwt or provider.needs & _named(auth)):
+        spec = jwt_spec(auth, provider)
+        found += [] if spec is None else jwt_problems(spec, auth.secrets, auth.public_keys)
+    found += _signed_away(auth, provider)
     found += _unused(auth, provider)
     found += _unfit_keys(auth, schemes_of(auth, provider))
     if auth.url and (problem := public_url_problem(auth.url)) is not None:
         found.append(problem)
+    found += filter(None, (topic_problem(topic) for topic in auth.topics))
     if auth.tolerance_s <= 0:
         found.append("tolerance must be more than nothing")
     return tuple(dict.fromkeys(found))
@@ -94,6 +112,8 @@ def problems(auth: Auth, *, what_is_missing: bool = True) -> tuple[str, ...]:
 
 def schemes_of(auth: Auth, provider: Provider) -> tuple[Scheme, ...]:
     """Return the schemes that an endpoint checks by table, strongest first."""
+    if auth.jwt is not None:
+        return ()
     schemes = provider.schemes
     if auth.signature is not None:
         schemes = () if spec_problems(auth.signature) else (scheme_of(auth.signature),)
@@ -103,6 +123,11 @@ def schemes_of(auth: Auth, provider: Provider) -> tuple[Scheme, ...]:
     return schemes
 
 
+def jwt_spec(auth: Auth, provider: Provider) -> JwtSpec | None:
+    """Return what is asked of an endpoint's tokens; None where no token proves its senders."""
+    return None if auth.signature is not None else merged(provider.jwt, auth.jwt, auth.url)
+
+
 def _given(auth: Auth) -> dict[str, bool]:
     return {
         "secret": bool(auth.secrets),
@@ -110,7 +135,13 @@ def _given(auth: Auth) -> dict[str, bool]:
         "verify_token": bool(auth.verify_token),
         "webhook_id": bool(auth.webhook_id),
         "url": bool(auth.url),
+        "topic": bool(auth.topics),
+        "jwt": auth.jwt is not None,
     }
+
+
+def _named(auth: Auth) -> set[str]:
+    return {key for key, given in _given(auth).items() if given}
 
 
 def missing_keys(name: str, given: Collection[str]) -> list[str]:
@@ -143,10 +174,27 @@ def _spec_problems(auth: Auth) -> list[str]:
     return found
 
 
+def _signed_away(auth: Auth, provider: Provider) -> list[str]:
+    """Say where a handshake would sign anybody's token: a JWT has only characters it echoes."""
+    if auth.open_to_all or auth.signature is not None or not auth.secrets:
+        return []
+    by_token = jwt_spec(auth, provider) is not None or "atlassian" in provider.coded
+    known = () if provider.handshake is None else (provider.handshake,)
+    if not by_token or not first_of((*map(handshake_of, auth.handshakes), *known)).signs:
+        return []
+    problem = (
+        "a handshake that signs would sign anybody's token with this secret;"
+        " let a jwks or a public_key prove the tokens, or remove the handshake"
+    )
+    return [problem]
+
+
 def _unused(auth: Auth, provider: Provider) -> list[str]:
-    known = provider.needs | provider.also
+    known = provider.needs | provider.also | {"jwt"}
     if auth.signature is not None:
-        known = frozenset({"public_key" if auth.signature.is_public else "secret"})
+        known = frozenset({"public_key" if auth.signature.is_public else "secret", "jwt"})
+    elif auth.jwt is not None:
+        known |= {"secret", "public_key"}
     elif not provider.needs:
         known |= {"secret"}  # generic: a secret or not, as the endpoint likes
     return [
@@ -183,6 +231,10 @@ class Verifier:
         self._row = provider
         self._checks = tuple(checks)
         self._every = provider.every and auth.signature is None
+        self._pinned = [check for check in checks if isinstance(check, PinnedCheck)]
+        # A handshake may have a URL visited only where the provider's own check has proven it.
+        own = not (auth.open_to_all or auth.signature or auth.jwt)
+        self._visits = own and bool(provider.coded)
         self._signature_headers = signature_headers(auth, provider)
         # Those that no general rule keeps from being stored: of a scheme of one's own.
         self.secret_headers: Final = frozenset(
@@ -230,9 +282,12 @@ class Verifier:
                 )
         return verify_api_key(sender.headers, self._auth.api_keys)
 
-    def certificate_url(self, headers: Headers) -> str | None:
-        """Return the URL whose certificate `verify` will want, already pinned; usually None."""
-        return certificate_url(headers) if "paypal" in self._row.coded else None
+    def pinned(self, sender: Inbound) -> Pinned | None:
+        """Return the document from elsewhere that `verify` will want; usually None."""
+        for check in self._pinned:
+            if (wanted := check.pinned(sender)) is not None:
+                return wanted
+        return None
 
     def handshake(self, sender: Inbound, document: Any) -> Answer | None:
         """Answer a handshake; None when the request is none.
@@ -240,7 +295,8 @@ class Verifier:
         A POST must have been verified before, unless it `greets_unproven`; of other methods ask
         only for `methods`.
         """
-        return self._handshake.answer(sender, document, self._shared)
+        answer = self._handshake.answer(sender, document, self._shared)
+        return None if answer is not None and answer.visit and not self._visits else answer
 
     def named_type(self, headers: Headers) -> str | None:
         """Return the event type from the header that the config names for it, if it does."""
@@ -262,6 +318,10 @@ class Verifier:
 def signature_headers(auth: Auth, provider: Provider) -> tuple[str, ...]:
     """Return the headers in which an endpoint's senders sign."""
     coded = {"twilio": TWILIO_SIGNATURE, "paypal": PAYPAL_SIGNATURE}
+    spec = jwt_spec(auth, provider)
+    if spec is not None:
+        named = spec.header or AUTHORIZATION
+        return () if named.lower() == AUTHORIZATION.lower() else (named,)
     return tuple(
         dict.fromkeys(
             [
@@ -283,8 +343,11 @@ def proof_headers(auth: Auth) -> tuple[str, ...]:
     return signature_headers(auth, provider)
 
 
-def compile_verifier(auth: Auth, certificates: Certificates | None = None) -> Verifier:
-    """Compile an endpoint's verifier; ValueError says what `problems` says."""
+def compile_verifier(auth: Auth, source: PinnedSource | None = None) -> Verifier:
+    """Compile an endpoint's verifier; ValueError says what `problems` says.
+
+    `source` is where the documents come from that some providers' proofs need.
+    """
     found = problems(auth)
     provider = provider_named(auth.provider)
     if found or provider is None:
@@ -298,16 +361,25 @@ def compile_verifier(auth: Auth, certificates: Certificates | None = None) -> Ve
         if numbered:
             forms = auth.forms or provider.forms
             checks.append(SchemeCheck(scheme, numbered, tolerance_s, auth.url, forms=forms))
-    if auth.signature is None and not auth.open_to_all:
-        checks += [_coded_check(coded, auth, certificates) for coded in provider.coded]
+    spec = jwt_spec(auth, provider)
+    if auth.open_to_all:
+        return Verifier(auth, provider, checks)
+    if spec is not None:
+        name = "jwt" if auth.provider == "generic" else auth.provider
+        keys = [] if spec.jwks else jwt_keys_of(spec, auth.secrets, auth.public_keys)
+        checks.append(JwtCheck(name, spec, keys, tolerance_s, source))
+    elif auth.signature is None:
+        checks += [_coded_check(coded, auth, source) for coded in provider.coded]
     return Verifier(auth, provider, checks)
 
 
-def _coded_check(coded: str, auth: Auth, certificates: Certificates | None) -> Check:
+def _coded_check(coded: str, auth: Auth, source: PinnedSource | None) -> Check:
     if coded == "twilio":
         return TwilioCheck(auth.secrets, auth.url)
-    if coded == "jwt":
-        return JwtCheck(auth.provider, auth.secrets, auth.tolerance_s, auth.url)
-    if certificates is None:
-        raise ValueError("provider paypal needs a source of certificates")
-    return PayPalCheck(auth.webhook_id, auth.tolerance_s, certificates)
+    if coded == "atlassian":
+        return AtlassianCheck(auth.provider, auth.secrets, auth.tolerance_s, auth.url)
+    if source is None:
+        raise ValueError(f"provider {auth.provider} needs a source of certificates")
+    if coded == "sns":
+        return SnsCheck(auth.topics, auth.tolerance_s, source)
+    return PayPalCheck(auth.webhook_id, auth.tolerance_s, source)

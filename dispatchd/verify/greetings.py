@@ -96,6 +96,7 @@ def greeting(row: Greeting) -> Handshake:
         tuple(paths),
         frozenset({"GET"}) if by_get else frozenset(),
         row.unproven or row.source == "header",
+        bool(row.sign),
     )
 
 

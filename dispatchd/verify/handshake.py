@@ -36,13 +36,15 @@ class Handshake(NamedTuple):
     """How to answer a handshake; `paths` are the dot paths it follows into the body.
 
     It is asked of every proven POST, of the other `methods` without any proof, and with
-    `unproven` also of a POST that carries none.
+    `unproven` also of a POST that carries none. `signs` says that its answer is an HMAC with the
+    endpoint's secret.
     """
 
     answer: Answering
     paths: tuple[str, ...] = ()
     methods: frozenset[str] = frozenset()
     unproven: bool = False
+    signs: bool = False
 
 
 NO_HANDSHAKE: Final = Handshake(lambda _sender, _document, _shared: None)
@@ -64,6 +66,7 @@ def first_of(handshakes: Sequence[Handshake]) -> Handshake:
         tuple(path for shake in handshakes for path in shake.paths),
         frozenset().union(*(shake.methods for shake in handshakes)),
         any(shake.unproven for shake in handshakes),
+        any(shake.signs for shake in handshakes),
     )
 
 
@@ -153,7 +156,7 @@ def json_answer(status: int, document: Any) -> Answer:
 
 
 slack: Final = Handshake(_slack, ("type", "challenge"))
-zoom: Final = Handshake(_zoom, ("event", "payload.plainToken"))
+zoom: Final = Handshake(_zoom, ("event", "payload.plainToken"), signs=True)
 discord: Final = Handshake(_discord, ("type", "event"))
-x: Final = Handshake(_x, methods=frozenset({"GET"}))
+x: Final = Handshake(_x, methods=frozenset({"GET"}), signs=True)
 meta: Final = Handshake(_meta, methods=frozenset({"GET"}))

@@ -65,7 +65,9 @@ class Rejected:
 class Answer:
     """What a handshake is answered with; always sent with `X-Content-Type-Options: nosniff`.
 
-    `shown` is what the operator has to see of it, once: a token that the sender made up.
+    `shown` is what the operator has to see of it, once: a token that the sender made up. `visit`
+    is a pinned URL that must be fetched before, for what that does there, and `note` is then for
+    the log.
     """
 
     status: int
@@ -73,6 +75,8 @@ class Answer:
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     shown: str = field(default="", repr=False)
+    visit: str = ""
+    note: str = ""
 
 
 class Check(Protocol):

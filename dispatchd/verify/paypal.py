@@ -8,10 +8,12 @@ and the trusted roots are handed in. `cryptography` is imported on first use: it
 import re
 import zlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from dispatchd.verify import decode
+from dispatchd.verify.certified import signed_by, unix_s
 from dispatchd.verify.inbound import Genuine, Headers, Inbound, Rejected, one_header
+from dispatchd.verify.pinned import CERTIFICATE, Pinned, PinnedSource
 from dispatchd.verify.scheme import stale
 
 if TYPE_CHECKING:
@@ -26,27 +28,13 @@ _PINNED_URL: Final = re.compile(
     r"https://api(?:\.sandbox)?\.paypal\.com/v1/notifications/certs/CERT-[0-9A-Za-z-]{1,100}",
     re.ASCII,
 )
-_RFC3339: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})",
-    re.ASCII,
-)
 _SIGNER: Final = ".paypal.com"
 _MAX_CERTIFICATES: Final = 8  # in one bundle
 _MAX_KEYS: Final = 8  # remembered; PayPal signs with one or two at a time
 _RECHECK_S: Final = 3600  # a chain that held is not checked again within the hour
 
 
-class Certificates(Protocol):
-    """Where PayPal's certificates come from; its owner fetches and caches."""
-
-    def get(self, url: str) -> bytes | None:
-        """Return the PEM bundle behind a pinned URL, or None when it is not at hand."""
-
-    def roots(self) -> bytes:
-        """Return what is trusted, as PEM: roots, and intermediates that PayPal leaves out."""
-
-
-def certificate_url(headers: Headers) -> str | None:
+def _certificate_url(headers: Headers) -> str | None:
     """Return the certificate URL of a request if it is one of PayPal's; None otherwise."""
     try:
         url = one_header(headers, _CERT_URL)
@@ -60,11 +48,16 @@ class PayPalCheck:
 
     paths: tuple[str, ...] = ()
 
-    def __init__(self, webhook_id: str, tolerance_s: float, certificates: Certificates) -> None:
+    def __init__(self, webhook_id: str, tolerance_s: float, certificates: PinnedSource) -> None:
         self._webhook_id = webhook_id
         self._tolerance_s = tolerance_s
         self._certificates = certificates
         self._known: dict[tuple[bytes, int], RSAPublicKey] = {}
+
+    def pinned(self, sender: Inbound) -> Pinned | None:
+        """Return the certificate, if its URL is one of PayPal's."""
+        url = _certificate_url(sender.headers)
+        return None if url is None else Pinned(url, CERTIFICATE)
 
     def check(self, sender: Inbound) -> Genuine | Rejected | None:
         """Judge the request; None when it carries no PayPal signature."""
@@ -80,16 +73,16 @@ class PayPalCheck:
         transmission, sent = _need(sender.headers, _ID), _need(sender.headers, _TIME)
         if _need(sender.headers, _ALGORITHM) != "SHA256withRSA":
             raise ValueError(f"{_ALGORITHM} is not SHA256withRSA")
-        url = certificate_url(sender.headers)
+        url = _certificate_url(sender.headers)
         if url is None:
             raise ValueError(f"{_CERT_URL} is not one of PayPal's")
-        age_s = sender.now_s - _unix_s(sent)
+        age_s = sender.now_s - unix_s(_TIME, sent)
         bundle = self._certificates.get(url)
         if bundle is None:
             return Rejected("certificate_unavailable", "PayPal's certificate cannot be had")
         key = self._public_key(bundle, sender.now_s)
         message = f"{transmission}|{sent}|{self._webhook_id}|{zlib.crc32(sender.body)}"
-        if not _signed_by(key, message.encode("ascii"), signature):
+        if not signed_by(key, message.encode("ascii"), signature):
             return Rejected("invalid_signature", f"{SIGNATURE} does not match the request")
         if abs(age_s) > self._tolerance_s:
             return stale(age_s, self._tolerance_s)
@@ -111,12 +104,6 @@ def _need(headers: Headers, name: str) -> str:
     if not value:
         raise ValueError(f"{name} is missing")
     return value
-
-
-def _unix_s(sent: str) -> float:
-    if not _RFC3339.fullmatch(sent):
-        raise ValueError(f"{_TIME} is not a date and time")
-    return datetime.fromisoformat(sent).timestamp()
 
 
 def _trusted_key(bundle: bytes, roots: bytes, now_s: float) -> "RSAPublicKey":
@@ -149,17 +136,3 @@ def _trusted_key(bundle: bytes, roots: bytes, now_s: float) -> "RSAPublicKey":
     except verification.VerificationError:
         raise ValueError("the certificate's chain does not hold") from None
     return key
-
-
-def _signed_by(key: "RSAPublicKey", message: bytes, signature: bytes) -> bool:
-    from cryptography.exceptions import (  # noqa: PLC0415 - likewise
-        InvalidSignature,
-    )
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - likewise
-    from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415 - likewise
-
-    try:
-        key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
-    except InvalidSignature:
-        return False
-    return True

@@ -16,10 +16,13 @@ class Place(NamedTuple):
     """How to find a text in a request; `paths` are the dot paths it follows into the body.
 
     `[]` in a path stands for every element of a list, `{}` for the names of an object's keys.
+    `headers` are those that it reads; `told` names the place for people.
     """
 
     find: Find
     paths: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    told: str = ""
 
 
 def at(document: Any, path: str) -> Any:
@@ -47,12 +50,12 @@ def header(name: str) -> Place:
         values = headers.getall(name, [])
         return text(values[0].strip()) if len(values) == 1 else None
 
-    return Place(find)
+    return Place(find, headers=(name,), told=name)
 
 
 def field(path: str) -> Place:
     """Read a field of the document."""
-    return Place(lambda _, document: text(at(document, path)), (path,))
+    return Place(lambda _, document: text(at(document, path)), (path,), told=f"body.{path}")
 
 
 def joined(separator: str, first: Place, second: Place) -> Place:
@@ -62,7 +65,7 @@ def joined(separator: str, first: Place, second: Place) -> Place:
         head, tail = first.find(headers, document), second.find(headers, document)
         return text(f"{head}{separator}{tail}") if head and tail else head
 
-    return Place(find, first.paths + second.paths)
+    return _of(find, (first, second), " and ")
 
 
 def signed_by(name: str, then: Place, otherwise: Place) -> Place:
@@ -71,7 +74,7 @@ def signed_by(name: str, then: Place, otherwise: Place) -> Place:
     def find(headers: Headers, document: Any) -> str | None:
         return (then if headers.getall(name, []) else otherwise).find(headers, document)
 
-    return Place(find, then.paths + otherwise.paths)
+    return _of(find, (then, otherwise), ", else ")
 
 
 def either(*places: Place) -> Place:
@@ -83,7 +86,16 @@ def either(*places: Place) -> Place:
                 return value
         return None
 
-    return Place(find, tuple(path for place in places for path in place.paths))
+    return _of(find, places, ", else ")
+
+
+def _of(find: Find, places: tuple[Place, ...], word: str) -> Place:
+    return Place(
+        find,
+        tuple(path for place in places for path in place.paths),
+        tuple(name for place in places for name in place.headers),
+        word.join(place.told for place in places),
+    )
 
 
 def _slack_type(_: Headers, document: Any) -> str | None:
@@ -122,7 +134,17 @@ def _x_type(_: Headers, document: Any) -> str | None:
     return text((named or keys or [None])[0])
 
 
-slack_type: Final = Place(_slack_type, ("type", "event.type", "command"))
-meta_type: Final = Place(_meta_type, ("object", "entry.[].changes.[].field"))
-x_type: Final = Place(_x_type, ("{}",))
-telegram_type: Final = Place(_telegram_type, ("{}",))
+slack_type: Final = Place(
+    _slack_type,
+    ("type", "event.type", "command"),
+    told="body.event.type, else body.type, else the slash command",
+)
+meta_type: Final = Place(
+    _meta_type,
+    ("object", "entry.[].changes.[].field"),
+    told="body.object, and the field where all changes have the same",
+)
+x_type: Final = Place(_x_type, ("{}",), told="the name of the body's …_events field")
+telegram_type: Final = Place(
+    _telegram_type, ("{}",), told="the name of the body's field beside update_id"
+)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dispatchd.verify import handshake as shake
+from dispatchd.verify.jwt_spec import JwtSpec
 from dispatchd.verify.places import Place
 from dispatchd.verify.scheme import ANY_USER, Listed, Scheme
 
@@ -18,7 +19,8 @@ class Provider:
     one must be given, `also` those that must all be; `forms` says that it may send forms, so
     that `body: form` is implied; `every` that each signature present must be right, not only
     the strongest; `remembers` that its signature covers its delivery id and not the body, so
-    that each id must be remembered.
+    that each id must be remembered; `jwt` how its tokens prove it, which the endpoint's own `jwt`
+    completes.
     """
 
     schemes: tuple[Scheme, ...] = ()
@@ -31,6 +33,7 @@ class Provider:
     forms: bool = False
     every: bool = False
     remembers: bool = False
+    jwt: JwtSpec | None = None
 
 
 def authorization(name: str, prefix: str = "") -> Scheme:

@@ -41,6 +41,12 @@ def covers_url(name: str) -> bool:
     return provider is not None and "url" in provider.also
 
 
+def is_for_url(name: str) -> bool:
+    """Whether a provider's tokens are for the URL that it posts to, unless it is told otherwise."""
+    provider = provider_named(name)
+    return provider is not None and provider.jwt is not None and provider.jwt.for_url
+
+
 def provider_named(name: str) -> Provider | None:
     """Return the provider of a name or alias."""
     return PROVIDERS.get(ALIASES.get(name, name))

@@ -10,8 +10,9 @@ import orjson
 from multidict import CIMultiDict
 
 from dispatchd.verify import decode, keys
-from dispatchd.verify.endpoint import Auth, schemes_of
+from dispatchd.verify.endpoint import Auth, jwt_spec, schemes_of
 from dispatchd.verify.inbound import Inbound
+from dispatchd.verify.jwt_signing import sign_jwt
 from dispatchd.verify.places import at
 from dispatchd.verify.providers import provider_named
 from dispatchd.verify.scheme import ANY_USER, Scheme, key_bytes, spell
@@ -56,6 +57,9 @@ def sign_request(auth: Auth, draft: Draft, *, now_s: float, token: str) -> Signe
         secret = next(filter(None, (key_bytes(scheme, one) for one in auth.secrets)), None)
         if secret is not None:
             return _Signing(scheme, secret, auth.url, now_s, token).sign(draft)
+    spec = None if provider is None else jwt_spec(auth, provider)
+    if spec is not None and auth.secrets:
+        return SignedRequest(draft.body, sign_jwt(spec, auth.secrets[0], draft.body, now_s))
     if provider is not None and "twilio" in provider.coded and auth.secrets:
         headers, query = sign_twilio(auth.secrets[0], auth.url, draft.body, draft.content_type)
         return SignedRequest(draft.body, headers, query)

@@ -24,7 +24,7 @@ from square.utils.webhooks_helper import verify_signature
 from twilio.request_validator import RequestValidator
 
 from dispatchd import verify
-from dispatchd.verify.jwt import query_string_hash
+from dispatchd.verify.atlassian import query_string_hash
 
 sys.path.append(str(Path(__file__).parents[1] / "vectors"))
 

@@ -12,6 +12,7 @@ from rig_raw import Start, raw_servers
 
 from dispatchd.app import App
 from dispatchd.config import load
+from dispatchd.plan import Plan
 from dispatchd.plan.compiling import compile_plan
 from dispatchd.send import HttpSender
 from dispatchd.store import store_from_url
@@ -50,7 +51,14 @@ async def start_daemon(
     """Start daemons from YAML; `{database}` in it is a database of this test's."""
     running: list[Daemon] = []
 
-    async def start(yaml: str, *, clock: FakeClock | None = None, drain_s: float = 5.0) -> Daemon:
+    async def start(
+        yaml: str,
+        *,
+        clock: FakeClock | None = None,
+        drain_s: float = 5.0,
+        change: Callable[[Plan], Plan] = lambda plan: plan,
+        watch: bool = False,
+    ) -> Daemon:
         database = tmp_path / "dispatchd.db"
         text = textwrap.dedent(yaml)
         if "storage:" not in text:
@@ -60,7 +68,8 @@ async def start_daemon(
         path = tmp_path / "config.yaml"
         path.write_text(text)
         log = RecordingLog()
-        app = App(compile_plan(load(path)), log, clock=clock, drain_s=drain_s)
+        plan = change(compile_plan(load(path), str(path)))
+        app = App(plan, log, clock=clock, drain_s=drain_s, watch=watch)
         await app.start()
         store = store_from_url(f"sqlite:///{database}")
         await store.open()

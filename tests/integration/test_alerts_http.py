@@ -11,6 +11,7 @@ from rig import FakeClock, Sink, StartDaemon, always
 from rig_lanes import owed_by_another
 
 from dispatchd.model import HoldKind
+from dispatchd.spelling import iso
 from dispatchd.store import store_from_url
 from dispatchd.store.base import EventQuery
 
@@ -135,6 +136,22 @@ async def test_an_endpoint_that_falls_silent_is_told_over_a_restart(
     await daemon.pass_until(clock, lambda: ops.received, step_s=60.0)
     (body,) = bodies(ops)
     assert (body["endpoint"], body["kind"]) == ("my-slug", "quiet")
+
+
+async def test_what_an_endpoint_sent_last_before_a_downtime_counts(
+    start_daemon: StartDaemon, sink: Sink, ops: Sink
+) -> None:
+    clock = FakeClock()
+    text = config(sink, ops, "{to: ops, on: [quiet], quiet: {my-slug: 2h}}")
+    daemon = await start_daemon(text, clock=clock)
+    clock.advance(50)  # too little for its time to be kept
+    heard_ms = clock.now_ms()
+    await daemon.accepted(b"{}")
+    await start_daemon.stop(daemon)
+    clock.advance(7200)
+    daemon = await start_daemon(text, clock=clock)
+    await daemon.pass_until(clock, lambda: ops.received)
+    assert bodies(ops)[0]["since"] == iso(heard_ms)
 
 
 async def test_a_backlog_is_told_by_number(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -149,13 +150,13 @@ def test_a_reader_of_the_config_that_dies_is_told_and_none_is_left_behind() -> N
             while True:
                 signal.pause()
 
-        reading._read = dies
+        reading.read_config = dies
         with reading.PlanReader(None) as reader:
             try:
                 reader.plan()
             except DispatchdError as error:
                 print(error)
-        reading._read = hangs
+        reading.read_config = hangs
         with reading.PlanReader(None):
             pass
         try:
@@ -216,18 +217,53 @@ async def test_healthz_while_draining(tmp_path: Path) -> None:
     await app.stop()
 
 
-async def test_a_hang_up_ends_nothing_and_is_said(tmp_path: Path) -> None:
+async def test_a_hang_up_reloads_and_systemd_is_told(tmp_path: Path) -> None:
+    """With MONOTONIC_USEC, as systemd wants it of who reloads; `dispatchd reload` says the rest."""
+    loop = asyncio.get_running_loop()
+    address = str(tmp_path / "notify")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(address)
+    manager.setblocking(False)  # noqa: FBT003 - the socket's own signature
     config = tmp_path / "config.yaml"
     config.write_text(config_text(tmp_path))
-    process = await serving(config, {}, "--log-format", "json")
-    assert process.stderr is not None
-    said: list[str] = []
+    process = await serving(config, {"NOTIFY_SOCKET": address}, "--log-format", "json")
     async with asyncio.timeout(20):
-        async for line in process.stderr:
-            said.append(json.loads(line)["event"])
-            if said[-1] == "started":
-                process.send_signal(signal.SIGHUP)
-            if said[-1] == "reload":
-                process.terminate()
-    assert await process.wait() == 0
-    assert said[-3:] == ["reload", "stopping", "stopped"]
+        assert await loop.sock_recv(manager, 100) == b"READY=1"
+        config.write_text(config.read_text().replace("my-slug", "other"))
+        process.send_signal(signal.SIGHUP)
+        reloading = await loop.sock_recv(manager, 100)
+        assert re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]*", reloading)
+        assert await loop.sock_recv(manager, 100) == b"READY=1"
+    code, out, _ = await reload(config)
+    assert (code, out) == (0, "Nothing has changed: the config says what it said before.\n")
+    config.write_text(config.read_text().replace("secret:", "secrets:"))
+    code, _, err = await reload(config)
+    assert code == 2
+    *problems, last = err.splitlines()
+    assert [problem.split(" ")[0] for problem in problems] == [f"{config}:4:", f"{config}:4:"]
+    assert last == "Nothing has changed: the daemon goes on with the config it had."
+    config.write_text(config.read_text().replace("secrets:", "secret:").replace("other", "more"))
+    code, out, _ = await reload(config, "--json")
+    changes = [(one["change"], one["name"]) for one in json.loads(out)["changes"]]
+    assert (code, changes) == (0, [("added", "more"), ("removed", "other")])
+    process.terminate()
+    _, log = await process.communicate()
+    manager.close()
+    said = [json.loads(line)["event"] for line in log.splitlines()]
+    said = [event for event in said if event != "config"]
+    reloads = ["reloaded", "reloaded", "reload_refused", "reloaded"]
+    assert said == ["started", *reloads, "stopping", "stopped"]
+    assert process.returncode == 0
+    code, _, err = await reload(config)
+    assert code == 1
+    assert "no dispatchd is running" in err
+
+
+async def reload(config: Path, *options: str) -> tuple[int | None, str, str]:
+    """Run `dispatchd reload`; return its exit code and what it prints."""
+    command = [sys.executable, "-m", "dispatchd", "reload", "--config", str(config), *options]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()

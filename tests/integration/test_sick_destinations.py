@@ -130,7 +130,7 @@ async def test_410_holds_a_lane_at_once_and_costs_no_delivery_an_attempt(
     clock = FakeClock()
     daemon = await start_daemon(simple_config(sink, extra), clock=clock)
     event_id = await daemon.accepted(b"1")
-    await daemon.log.wait_for("lane_held", kind="gone", reason="it answered 410")
+    await daemon.log.wait_for("lane_held", kind="gone", reason="it said that it is gone")
     await until_held(daemon, HoldKind.GONE)
     for number in (1, 2):
         await daemon.log.wait_for("attempt", result="retrying", number=number)
@@ -260,6 +260,17 @@ async def test_a_rate_limit_spaces_requests_and_drops_none(
     gaps_s = [later - earlier for earlier, later in pairwise(at_s)]
     assert min(gaps_s) >= 0.498
     assert at_s[0] >= 0.498
+
+
+async def test_what_comes_while_a_rate_limit_is_shut_starts_when_it_opens(
+    start_daemon: StartDaemon, sink: Sink
+) -> None:
+    clock = FakeClock()
+    daemon = await start_daemon(simple_config(sink, ", rate_limit: 2/s"), clock=clock)
+    for count in (1, 2):  # the second one with nothing else under way
+        await daemon.accepted(b"1")
+        clock.advance(0.6)
+        await daemon.log.wait_for("attempt", count, result="success")
 
 
 async def test_what_is_given_up_on_fails_at_once(start_daemon: StartDaemon, sink: Sink) -> None:

@@ -81,6 +81,15 @@ def test_a_broken_config_is_not_restarted_over_and_over() -> None:
     assert "ExecStartPre" not in service
 
 
+def test_a_reload_is_one_that_waits_and_fails() -> None:
+    """A signal would be sent and forgotten: nobody would hear of a problem."""
+    service = settings("dispatchd.service")
+    (start,), (reload,) = service["ExecStart"], service["ExecReload"]
+    assert reload.split(" ")[1] == "reload"
+    assert reload.split(" ")[2:4] == start.split(" ")[2:4]  # the same config
+    assert "AF_UNIX" in service["RestrictAddressFamilies"][0]
+
+
 def test_a_proxy_in_the_group_reaches_the_socket_and_nobody_else() -> None:
     service = settings("dispatchd.service")
     assert "DynamicUser" not in service

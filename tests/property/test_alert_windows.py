@@ -15,8 +15,9 @@ from rig import FakeClock, RecordingLog
 
 from dispatchd.alert.alerting import Alerting
 from dispatchd.alert.watch import AlertWatch
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.facts import WebhookAnswered
-from dispatchd.model import AlertKind, Dead, ErrorClass, HoldKind
+from dispatchd.model import Dead, ErrorClass, HoldKind
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
 
@@ -63,7 +64,8 @@ class World:
             log=RecordingLog(),
             look=lambda _: None,
         )
-        await self.alerting.start(["crm", "ops", "pager", "audit"], ["my-slug"])
+        kept_ms = await self.store.kept_time()
+        await self.alerting.start(["crm", "ops", "pager", "audit"], ["my-slug"], kept_ms)
 
     async def do(self, action: Any) -> None:
         match action:

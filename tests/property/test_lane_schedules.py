@@ -22,9 +22,9 @@ from replays import replayed
 from rig import FakeClock
 
 from dispatchd.config import load
-from dispatchd.deliver.lane import LaneTools
 from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.room import Room
+from dispatchd.deliver.tools import LaneTools
 from dispatchd.facts import Fact, InternalError
 from dispatchd.model import DeliveryStatus, HoldKind, Outcome, Reply, Request, event_bytes
 from dispatchd.plan.compiling import compile_plan

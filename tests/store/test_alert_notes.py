@@ -5,7 +5,8 @@ from dataclasses import replace
 from asking import MAX_BYTES, OpenStore, add, claimed
 from nouns import NOW_MS, an_attempt, an_event
 
-from dispatchd.model import ALERTS, AlertKind, Dead, ErrorClass, HoldKind, RetryAt
+from dispatchd.alert_kinds import ALERTS, AlertKind
+from dispatchd.model import Dead, ErrorClass, HoldKind, RetryAt
 from dispatchd.store import Store
 from dispatchd.store.alerts import AlertNote, LaneTotals, LastFailure, Waiting
 from dispatchd.store.jobs import ReplayQuery

@@ -1,6 +1,6 @@
 """What every backend promises of ordered lanes: the order of receipt, whatever else changes."""
 
-from asking import FAR_MS, MAX_BYTES, add
+from asking import FAR_MS, MAX_BYTES, OpenStore, add
 from nouns import NOW_MS, an_attempt, an_event
 from replays import replayed
 
@@ -96,3 +96,16 @@ async def test_a_lane_may_be_ordered_off_and_on_again(store: Store) -> None:
     assert len((await store.claim("crm", FAR_MS, 1, 0)).ready) == 0
     await store.order_lanes(["crm"])
     assert [(await end(store, Delivered())).event_id for _ in range(2)] == ids
+
+
+async def test_what_another_process_keeps_for_an_ordered_lane_has_its_place(
+    open_store: OpenStore,
+) -> None:
+    daemon = await open_store()
+    await daemon.open_lanes(["crm"], NOW_MS)
+    await daemon.order_lanes(["crm"])
+    command = await open_store()
+    event = an_event()
+    await command.add_event(event, ["crm"])
+    found = await daemon.claim_in_order("crm", NOW_MS, MAX_BYTES)
+    assert [one[1].id for one in found.ready] == [event.id]

@@ -18,7 +18,7 @@ from dispatchd.store.sqlite.rows import statements
 HOT = {
     "claim": ("crm", 1, 10),
     "claim_in_order": ("crm",),
-    "add_ordered_delivery": (b"x", "crm", 1),
+    "add_ordered_delivery": (b"x", "crm", 1, None),
     "give_places": ("crm",),
     "order_lane": (1, "crm"),
     "next_due": ("crm", 1),
@@ -37,6 +37,7 @@ HOT = {
         "due_ms": 1,
         "attempts": 1,
         "uncounted": 0,
+        "rule": None,
         "event_id": b"x",
         "destination": "crm",
     },

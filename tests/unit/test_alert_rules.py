@@ -19,7 +19,7 @@ from dispatchd.alert.rules import (
     taken_up,
     told,
 )
-from dispatchd.model import AlertKind
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.store.alerts import AlertNote, LaneTotals, Waiting
 
 NOTE = AlertNote("ops", AlertKind.DELIVERY_FAILED, "crm")
@@ -159,6 +159,51 @@ def test_failing_alerts_are_told_once_until_something_gets_through():
     assert not note.active
     assert not is_due(note, look(NOW_MS + 9, failed_alerts=5), 2 * EVERY_MS)
     assert is_due(note, look(NOW_MS + 9, failed_alerts=6), 2 * EVERY_MS)
+
+
+def test_alerts_that_fail_again_within_the_window_are_told_at_its_end():
+    note = told(a_note(AlertKind.ALERT_FAILED, mark=1, active=True), "e1", NOW_MS)
+
+    def look(after_ms: int, failed: int, success_after_ms: int) -> Seen:
+        nonlocal note
+        sight = totals(failed_alerts=failed, last_success_ms=NOW_MS + success_after_ms)
+        what = seen(SPEC, note, sight, NOW_MS + after_ms)
+        assert what is not None
+        note = noted(note, what, NOW_MS + after_ms)
+        return what
+
+    look(10, 1, 5)
+    look(20, 2, 5)  # it fails anew,
+    look(30, 2, 25)  # gets through,
+    look(40, 3, 25)  # and fails for as long as one looks
+    assert note.active
+    assert is_due(note, look(EVERY_MS, 3, 25), EVERY_MS)
+
+
+def test_an_alert_that_failed_after_another_got_through_is_not_forgotten():
+    note = told(a_note(AlertKind.ALERT_FAILED, mark=1, active=True), "e1", NOW_MS)
+    for _ in range(2):  # both since the last look: it tells no order, so the next one has it
+        sight = totals(failed_alerts=2, last_success_ms=NOW_MS + 5)
+        what = seen(SPEC, note, sight, NOW_MS + EVERY_MS)
+        assert what is not None
+        note = noted(note, what, NOW_MS + EVERY_MS)
+    assert note.active
+    assert is_due(note, what, EVERY_MS)
+
+
+def test_an_endpoint_heard_before_the_clock_was_set_back_falls_silent_all_the_same():
+    day_ms = 24 * 3_600_000
+    note = a_note(AlertKind.QUIET, "my-slug", mark=NOW_MS + day_ms)
+    hour_ms = SPEC.quiet_ms["my-slug"]
+    for heard in ({}, {"my-slug": NOW_MS + day_ms}):
+        one = note
+        for now_ms in (NOW_MS, NOW_MS + hour_ms // 2):
+            what = seen(SPEC, one, replace(EMPTY, heard=heard), now_ms)
+            assert what is not None
+            one = noted(one, what, now_ms)
+            assert not one.active
+        what = seen(SPEC, one, replace(EMPTY, heard=heard), NOW_MS + hour_ms)
+        assert what == replace(BEGUN, mark=NOW_MS)
 
 
 def test_what_came_before_an_alert_was_asked_for_is_not_told():

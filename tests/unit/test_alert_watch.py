@@ -43,6 +43,13 @@ def test_an_endpoint_is_heard_by_the_events_it_kept(slug, error, heard):
     assert watch.heard == {"my-slug": heard}
 
 
+def test_an_endpoint_is_heard_after_the_clock_was_set_back():
+    watch = AlertWatch([SPEC], FakeClock())
+    for received_ms in (NOW_MS + 86_400_000, NOW_MS):
+        watch.tell(WebhookAnswered("my-slug", 202, event=an_event(received_ms=received_ms)))
+    assert watch.heard == {"my-slug": NOW_MS}
+
+
 @pytest.mark.parametrize(
     ("fact", "wakes"),
     [

@@ -7,8 +7,9 @@ from alerts import SPEC
 from nouns import NOW_MS
 
 from dispatchd.alert.wording import Occasion, alert_body, alert_event, check_body, spell_rate
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.limits import read_rate
-from dispatchd.model import AlertKind, ErrorClass
+from dispatchd.model import ErrorClass
 from dispatchd.store.alerts import AlertNote, LaneTotals, LastFailure, Waiting
 
 

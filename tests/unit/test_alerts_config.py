@@ -3,10 +3,11 @@
 import pytest
 from configs import assert_one_problem, problems
 
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.config import parse
-from dispatchd.config.reach import Reach, reach
+from dispatchd.config.way import Way, way_to
 from dispatchd.limits import Rate
-from dispatchd.model import AlertKind, Listen
+from dispatchd.model import Listen
 from dispatchd.plan.compiling import compile_plan
 
 TWO = """\
@@ -141,6 +142,12 @@ def test_what_an_alert_comes_by_is_left_out_of_what_it_tells():
     [
         ("http://127.0.0.1:8080/hooks/a", True),
         ("http://[::1]:8080/hooks/a?x=1", True),
+        ("http://0.0.0.0:8080/hooks/a", True),  # which the kernel takes for this machine
+        ("http://[::]:8080/hooks/a", True),
+        ("http://[::ffff:127.0.0.1]:8080/hooks/a", True),
+        ("http://localhost.:8080/hooks/a", True),
+        ("http://hooks.localhost:8080/hooks/a", True),
+        ("http://notlocalhost:8080/hooks/a", False),
         ("http://10.0.0.1:8080/hooks/a", False),
         ("http://127.0.0.1:8081/hooks/a", False),
         ("http://127.0.0.1:8080/healthz", False),
@@ -151,22 +158,22 @@ def test_what_an_alert_comes_by_is_left_out_of_what_it_tells():
     ],
 )
 def test_an_endpoint_of_our_own_is_known_by_the_listener_and_the_public_url(url, reached):
-    found = reach(
+    found = way_to(
         "ops",
         {"ops": url},
         {"a": ["crm", "ops"]},
         Listen("127.0.0.1", 8080),
         "https://hooks.example.com/in",
     )
-    both = Reach(frozenset({"ops", "crm"}), frozenset({"a"}))
-    assert found == (both if reached else Reach(frozenset({"ops"}), frozenset()))
+    both = Way(frozenset({"ops", "crm"}), frozenset({"a"}))
+    assert found == (both if reached else Way(frozenset({"ops"}), frozenset()))
 
 
 def test_a_socket_of_our_own_is_known_too():
     listen = Listen(path="/run/d.sock")
     url = "http+unix://%2Frun%2Fd.sock/hooks/a"
-    assert reach("ops", {"ops": url}, {"a": ["crm"]}, listen, None).slugs == {"a"}
-    assert not reach("ops", {"ops": url}, {"a": ["crm"]}, Listen("127.0.0.1", 80), None).slugs
+    assert way_to("ops", {"ops": url}, {"a": ["crm"]}, listen, None).slugs == {"a"}
+    assert not way_to("ops", {"ops": url}, {"a": ["crm"]}, Listen("127.0.0.1", 80), None).slugs
 
 
 def test_who_tells_of_the_destination_that_tells_is_advised():

@@ -11,7 +11,7 @@ from dispatchd.receive.client_ip import (
     client_key,
     in_networks,
 )
-from dispatchd.receive.connections import Connections
+from dispatchd.receive.connections import NOBODY, Connections
 
 TRUSTED = [ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")]
 
@@ -119,31 +119,46 @@ def test_an_ipv6_client_is_its_64(address: str, key: str) -> None:
 
 def test_connections_of_one_64_are_one_client() -> None:
     connections = Connections(9, 2)
-    assert [connections.enter(f"2001:db8::{n}") for n in range(3)] == [True, True, False]
-    assert connections.enter("2001:db8:0:1::1")
-    connections.leave("2001:db8::0")
-    assert connections.enter("2001:db8::7")
+    whose = "2001:db8::/64"
+    assert [connections.enter(f"2001:db8::{n}") for n in range(3)] == [whose, whose, None]
+    assert connections.enter("2001:db8:0:1::1") == "2001:db8:0:1::/64"
+    connections.leave(whose)
+    assert connections.enter("2001:db8::7") == whose
 
 
 def test_connections_are_bounded_in_all_and_by_client() -> None:
     connections = Connections(5, 2, TRUSTED)
-    assert [connections.enter("203.0.113.9") for _ in range(3)] == [True, True, False]
-    assert [connections.enter("127.0.0.1") for _ in range(3)] == [True, True, True]
-    assert not connections.enter("198.51.100.7")
-    assert not connections.enter("127.0.0.1")
-    connections.leave("203.0.113.9")
-    assert connections.enter("203.0.113.9")
-    for client in ("203.0.113.9", "203.0.113.9", "127.0.0.1", "127.0.0.1", "127.0.0.1"):
-        connections.leave(client)
+    whose = "203.0.113.9"
+    assert [connections.enter(whose) for _ in range(3)] == [whose, whose, None]
+    assert [connections.enter("127.0.0.1") for _ in range(3)] == [NOBODY] * 3
+    assert connections.enter("198.51.100.7") is None
+    assert connections.enter("127.0.0.1") is None
+    connections.leave(whose)
+    assert connections.enter(whose) == whose
+    for key in (whose, whose, NOBODY, NOBODY, NOBODY):
+        connections.leave(key)
     assert connections.open == 0
-    assert [connections.enter(None) for _ in range(6)] == [True] * 5 + [False]
+    assert [connections.enter(None) for _ in range(6)] == [NOBODY] * 5 + [None]
+
+
+def test_who_was_let_in_is_counted_as_then_whatever_is_allowed_since() -> None:
+    connections = Connections(5, 1)
+    assert connections.enter("127.0.0.1") == "127.0.0.1"
+    connections.allow(2, 1, TRUSTED)  # of a new config: it is a proxy now
+    assert connections.enter("127.0.0.1") == NOBODY
+    assert connections.enter("203.0.113.9") is None
+    connections.leave("127.0.0.1")
+    connections.leave(NOBODY)
+    connections.allow(5, 1, ())
+    assert connections.enter("127.0.0.1") == "127.0.0.1"
 
 
 def test_an_exempt_proxy_that_leaves_makes_no_room_for_its_neighbours() -> None:
     connections = Connections(9, 2, [ip_network("2001:db8::1")])
-    assert [connections.enter(f"2001:db8::{n}") for n in (1, 2, 3)] == [True] * 3
-    connections.leave("2001:db8::1")
-    assert not connections.enter("2001:db8::4")
+    whose = "2001:db8::/64"
+    assert [connections.enter(f"2001:db8::{n}") for n in (1, 2, 3)] == [NOBODY, whose, whose]
+    connections.leave(NOBODY)
+    assert connections.enter("2001:db8::4") is None
 
 
 def test_a_long_way_is_not_followed() -> None:

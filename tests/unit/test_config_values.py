@@ -221,7 +221,7 @@ def test_every_field_of_the_schema_is_described():
 def test_the_schemas_defaults_are_written_as_in_the_file():
     sections = json_schema()["$defs"]
     assert sections["ServerConfig"]["properties"]["listen"]["default"] == "127.0.0.1:8080"
-    assert sections["DestinationConfig"]["properties"]["timeout"]["default"] == "30s"
+    assert sections["WebhookConfig"]["properties"]["timeout"]["default"] == "30s"
     assert sections["BreakerConfig"]["properties"]["max_probe_every"]["default"] == "10m"
 
 

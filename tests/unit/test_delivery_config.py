@@ -3,13 +3,13 @@
 import pytest
 from configs import destination
 
-from dispatchd.config import ConfigProblems, DestinationConfig, parse
+from dispatchd.config import ConfigProblems, WebhookConfig, parse
 from dispatchd.gates import BreakerPolicy
 from dispatchd.plan.compiling import compile_plan
 from dispatchd.retry import PRESETS, RetryPolicy
 
 
-def read(keys: str = "timeout: 1s") -> DestinationConfig:
+def read(keys: str = "timeout: 1s") -> WebhookConfig:
     return parse(destination(keys), environ={}).destinations["d"]
 
 

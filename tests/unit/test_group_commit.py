@@ -100,7 +100,7 @@ async def test_results_that_wait_keep_no_new_event_out() -> None:
 async def test_events_go_before_results_of_which_a_batch_has_few() -> None:
     """While one lane worked off a million deliveries, each webhook waited for hundreds of them."""
     disk = Disk()
-    group = GroupCommit(disk.begin, Limits(results=2))
+    group = GroupCommit(disk.begin, Limits(results=2), monotonic=lambda: 0.0)
     disk.free.clear()
     results = [group.submit(f"result {n}", 1, is_result=True) for n in range(6)]
     await disk.begun.wait()
@@ -113,6 +113,19 @@ async def test_events_go_before_results_of_which_a_batch_has_few() -> None:
         ["a", "b", "c", "result 2", "result 3", "result 4"],  # as many as there are events
         ["result 5"],
     ]
+
+
+async def test_a_slow_disk_takes_more_results_in_a_batch() -> None:
+    disk = Disk()
+    now_s = 0.0
+    group = GroupCommit(disk.begin, Limits(results=2, results_per_s=400), monotonic=lambda: now_s)
+    disk.free.clear()
+    results = [group.submit(f"result {n}", 1, is_result=True) for n in range(8)]
+    await disk.begun.wait()
+    now_s = 0.010
+    disk.free.set()
+    await asyncio.gather(*results)
+    assert [len(batch) for batch in disk.batches] == [2, 4, 2]
 
 
 async def test_a_batch_is_bounded_but_a_large_write_still_goes() -> None:

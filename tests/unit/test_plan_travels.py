@@ -6,6 +6,8 @@ import sys
 
 import pytest
 from multidict import CIMultiDict
+from platforms import PLATFORMS
+from speakers import APPRISE, MAIL
 
 from dispatchd.config import parse
 from dispatchd.plan.compiling import compile_plan
@@ -33,6 +35,34 @@ def test_a_daemon_starts_whatever_an_endpoint_says(keys: str) -> None:
     verifier = compile_verifier(spec.auth)
     answer = verifier.handshake(Inbound("GET", CIMultiDict(), "challenge=abc", b"", 0.0), None)
     assert (answer is not None and answer.body == b"abc") == ("query: challenge" in keys)
+
+
+TYPES = {name: platform.keys for name, platform in PLATFORMS.items()}
+TYPES |= {"email": MAIL, "apprise": APPRISE, "webhook": "{url: '{base}/in', headers: {A: b}}"}
+RULED = """
+endpoints:
+  gh:
+    provider: github
+    secret: s
+    destinations:
+      - to: d
+        template: t
+        rules: [{filter: {body.a: 1}, skip: true}, {filter: 'body.b', template: t}]
+templates: {t: {default: {title: "{{ body.a }}"}, email: {subject: s, text: "{{ body.b }}"}}}
+"""
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_daemon_starts_whatever_the_type_of_a_destination(name: str) -> None:
+    speaks = RULED if name != "webhook" else "endpoints: {gh: {secret: s, destinations: [d]}}\n"
+    written = f"{speaks}destinations: {{d: {TYPES[name].replace('{base}', 'http://h')}}}\n"
+    plan = compile_plan(parse(written))
+    came = pickle.loads(pickle.dumps(plan)).lanes["d"]
+    assert came.type == plan.lanes["d"].type == name.removesuffix("-bot")
+    assert came.links == plan.lanes["d"].links
+    assert came.redactor.text("Sekrit-Token1 SekritToken1") == plan.lanes["d"].redactor.text(
+        "Sekrit-Token1 SekritToken1"
+    )
 
 
 def test_to_read_a_config_takes_no_http_library() -> None:

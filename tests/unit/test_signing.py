@@ -13,6 +13,7 @@ from dispatchd.verify import (
     Draft,
     Genuine,
     Inbound,
+    JwtSpec,
     Listed,
     Rejected,
     SignatureSpec,
@@ -34,6 +35,8 @@ PUBLIC = {
     "discord": {"public_keys": ("ab" * 32,)},
     "sendgrid": {"public_keys": (P256,)},
     "paypal": {"webhook_id": "8PT597110X687430LKGECATA"},
+    "google-pubsub": {"jwt": JwtSpec(claims={"email": "a@b.example"}), "url": URL},
+    "aws-sns": {"topics": ("arn:aws:sns:us-east-1:123456789012:orders",)},
 }
 EXTRA = {
     "twilio": {"url": URL},

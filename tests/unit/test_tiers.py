@@ -11,7 +11,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CI = (ROOT / ".ci" / "run").read_text()
 # What the packages of the extra `vectors` are imported as.
 SDKS = {
-    "atlassian_jwt", "gidgethub", "jwt", "nacl", "paypalrestsdk", "slack_sdk", "square",
+    "atlassian_jwt", "gidgethub", "joserfc", "jwt", "nacl", "paypalrestsdk", "slack_sdk", "square",
     "standardwebhooks",
     "svix", "stripe", "twilio",
 }  # fmt: skip

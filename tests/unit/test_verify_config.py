@@ -175,7 +175,7 @@ def test_cryptography_is_imported_only_for_public_keys():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_a_url_of_the_certificate_is_asked_for_only_by_paypal():
+def test_a_certificate_is_asked_for_only_by_paypal_and_only_of_paypal():
     headers = CIMultiDict(
         {"PAYPAL-CERT-URL": "https://api.paypal.com/v1/notifications/certs/CERT-1"}
     )
@@ -189,10 +189,11 @@ def test_a_url_of_the_certificate_is_asked_for_only_by_paypal():
 
     paypal = verify.compile_verifier(Auth("paypal", webhook_id="1"), Nothing())
     github = verify.compile_verifier(Auth("github", SECRET))
-    assert paypal.certificate_url(headers) == headers["PAYPAL-CERT-URL"]
-    assert github.certificate_url(headers) is None
+    sender = verify.Inbound("POST", headers, "", b"", 0.0)
+    assert paypal.pinned(sender).url == headers["PAYPAL-CERT-URL"]
+    assert github.pinned(sender) is None
     headers["PAYPAL-CERT-URL"] = "https://evil.example/v1/notifications/certs/CERT-1"
-    assert paypal.certificate_url(headers) is None
+    assert paypal.pinned(sender) is None
 
 
 def test_an_alias_is_its_provider():

@@ -16,8 +16,8 @@ HERE = Path(__file__).parent
 PROVIDERS = tuple(sorted(path.stem for path in HERE.glob("*.json")))
 
 
-class Certificates:
-    """The certificates that a vector file brings along."""
+class Documents:
+    """The certificates and key sets that a vector file brings along."""
 
     def __init__(self, by_url: dict[str, str], roots: str) -> None:
         self._by_url = by_url
@@ -57,10 +57,17 @@ def expand(value: object) -> bytes:
     return base64.b64decode(value["base64"])
 
 
+def jwt_spec(fields: dict) -> verify.JwtSpec:
+    return verify.JwtSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+
+
 def auth_of(document: dict, case: dict) -> verify.Auth:
     fields = document["auth"] | case.get("auth", {})
     name, key = "vectors", document["api_key"]
+    spec = fields.pop("jwt", None)
     return verify.Auth(
+        jwt=None if spec is None else jwt_spec(spec),
+        topics=tuple(fields.pop("topics", [])),
         provider=document["provider"],
         secrets=tuple(secret.encode() for secret in fields.pop("secrets", [])),
         public_keys=tuple(fields.pop("public_keys", [])),
@@ -86,5 +93,5 @@ def sender_of(document: dict, case: dict) -> verify.Inbound:
 
 
 def verifier_of(document: dict, case: dict) -> verify.Verifier:
-    certificates = Certificates(document.get("certificates", {}), document.get("roots", ""))
-    return verify.compile_verifier(auth_of(document, case), certificates)
+    documents = Documents(document.get("certificates", {}), document.get("roots", ""))
+    return verify.compile_verifier(auth_of(document, case), documents)

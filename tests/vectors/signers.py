@@ -3,7 +3,9 @@
 import base64
 import datetime as dt
 import hashlib
+import json
 import zlib
+from pathlib import Path
 
 import atlassian_jwt
 import jwt
@@ -134,6 +136,15 @@ def jira_jwt(secret: str, claims: dict, algorithm: str = "HS256", headers: dict 
     return jwt.encode(claims, secret, algorithm=algorithm, headers=headers)
 
 
+def token(claims: dict, key: object, algorithm: str, headers: dict | None = None) -> str:
+    return jwt.encode(claims, key, algorithm, headers)
+
+
+def rsa_jwk(name: str) -> dict:
+    """Return the public half of one of our keys as a JWK."""
+    return json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(private_key(name).public_key()))
+
+
 def qsh(method: str, path_and_query: str) -> str:
     return atlassian_jwt.url_utils.hash_url(method, path_and_query)
 
@@ -215,3 +226,35 @@ def paypal(key, webhook_id: str, body: str, at_s: int, url: str) -> list:
         ["PAYPAL-CERT-URL", url],
         ["PAYPAL-AUTH-ALGO", "SHA256withRSA"],
     ]
+
+
+def private_key(name: str) -> rsa.RSAPrivateKey:
+    """Return one of the RSA keys beside this file, which sign nothing but vectors."""
+    data = (Path(__file__).parent / f"{name}.pem").read_bytes()
+    key = serialization.load_pem_private_key(data, None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
+
+
+def public_pem(name: str) -> str:
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return private_key(name).public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+
+
+def sns_certificate(name: str, years: tuple[int, int] = (2026, 2029)) -> str:
+    """Return a certificate as SNS shows it: a leaf alone; the same at each run."""
+    key = private_key(name)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject)
+    builder = builder.public_key(key.public_key()).serial_number(1)
+    builder = builder.not_valid_before(dt.datetime(years[0], 1, 1, tzinfo=dt.UTC))
+    builder = builder.not_valid_after(dt.datetime(years[1], 1, 1, tzinfo=dt.UTC))
+    return pem(builder.sign(key, hashes.SHA256()))
+
+
+def sns(name: str, fields: dict) -> str:
+    """Sign a message: its fields in alphabetical order, without those about the signature."""
+    about = {"Signature", "SignatureVersion", "SigningCertURL", "UnsubscribeURL"}
+    text = "".join(f"{k}\n{fields[k]}\n" for k in sorted(fields.keys() - about))
+    chosen = hashes.SHA256() if fields.get("SignatureVersion") == "2" else hashes.SHA1()
+    return b64(private_key(name).sign(text.encode(), padding.PKCS1v15(), chosen))

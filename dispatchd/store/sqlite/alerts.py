@@ -5,7 +5,8 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from dispatchd.model import AlertKind, ErrorClass, Event, event_bytes
+from dispatchd.alert_kinds import AlertKind
+from dispatchd.model import ErrorClass, Event, event_bytes
 from dispatchd.store.alerts import AlertNote, LaneTotals, LastFailure, Waiting
 from dispatchd.store.sqlite.connection import run_steps
 from dispatchd.store.sqlite.lanes import why_held

@@ -37,7 +37,7 @@ class Database:
             self._writer = await connect(self._path, self._busy_timeout_ms)
             await self._writer.run(lambda writer: migrate(writer, self._path))
             self._reader = await connect(self._path, self._busy_timeout_ms)
-            self._ahead_ms = await self._reader.run(self._ready_to_read)
+            self._ahead_ms, self._ordered = await self._reader.run(self._ready_to_read)
             self._files = files.OpenFiles(self._path)
         except (StoreUnavailable, WriteRejected) as error:
             await self.close()
@@ -46,9 +46,12 @@ class Database:
             await self.close()
             raise
 
-    def _ready_to_read(self, reader: sqlite3.Connection) -> int:
+    def _ready_to_read(self, reader: sqlite3.Connection) -> tuple[int, frozenset[str]]:
+        """Return how far the schedule is ahead, and the lanes that the daemon keeps in order."""
         reader.execute("PRAGMA query_only = ON")
-        return int(reader.execute(self._sql["clock"]).fetchall()[0][1])
+        ordered = reader.execute("SELECT destination FROM lanes WHERE ordered").fetchall()
+        ahead_ms = int(reader.execute(self._sql["clock"]).fetchall()[0][1])
+        return ahead_ms, frozenset(row[0] for row in ordered)
 
     async def close(self) -> None:
         """Let go of the database."""

@@ -1,9 +1,9 @@
 """What ingest asks of SQLite."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from dispatchd.model import Delivery, DeliveryStatus, Event, event_bytes
-from dispatchd.store.base import Duplicate, Idempotency
+from dispatchd.store.base import NO_RULES, Duplicate, Idempotency
 from dispatchd.store.sqlite.rows import event_to_row, from_key, to_key
 from dispatchd.store.sqlite.writes import Write, Writes
 
@@ -18,12 +18,13 @@ class Intake(Writes):
         idempotency: Idempotency | None = None,
         *,
         claim: Collection[str] = (),
+        rules: Mapping[str, str] = NO_RULES,
     ) -> Sequence[Delivery] | Duplicate:
         """Keep `event` and a queued delivery to each destination, durably, in one transaction."""
         key = to_key(event.id)
         due_ms = event.received_ms
         row = event_to_row(event, key)
-        deliveries, in_order = self._owed(key, due_ms, destinations)
+        deliveries, in_order = self._owed(key, due_ms, destinations, rules)
         write = Write(
             event=row,
             deliveries=deliveries,
@@ -38,6 +39,6 @@ class Intake(Writes):
         if write.duplicate_of is not None:
             return Duplicate(from_key(write.duplicate_of))
         return [
-            Delivery(event.id, destination, DeliveryStatus.QUEUED, 0, 0, 0, due_ms)
-            for destination in claim
+            Delivery(event.id, to, DeliveryStatus.QUEUED, 0, 0, 0, due_ms, rule=rules.get(to))
+            for to in claim
         ]

@@ -18,7 +18,7 @@ class LaneStates(Database):
     """Holds lanes and opens them: a row for each reason, none for a delivery."""
 
     async def open_lanes(
-        self, destinations: Collection[str], now_ms: int | None = None
+        self, destinations: Collection[str], now_ms: int | None = None, *, anew: bool = False
     ) -> Sequence[str]:
         """Declare which destinations exist; return those that owe deliveries but are gone."""
 
@@ -30,7 +30,7 @@ class LaneStates(Database):
                 [
                     (self._sql["add_lane"], names),
                     (self._sql["count_held"], [(name,) for name in gone]),
-                    (self._sql["pace_none"], [()]),
+                    (self._sql["pace_none"], [] if anew else [()]),
                     (
                         self._sql["hold_lane_first"],
                         [(name, HoldKind.CONFIG, "", now_ms, None) for name in gone],

@@ -6,16 +6,17 @@ INSERT INTO events (id, endpoint, endpoint_id, received_ms, event_type, source_i
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: add_delivery
-INSERT INTO deliveries (event_id, destination, status, due_ms) VALUES (?, ?, 'queued', ?);
+INSERT INTO deliveries (event_id, destination, status, due_ms, rule)
+VALUES (?, ?, 'queued', ?, ?);
 
 -- name: add_ordered_delivery
-INSERT INTO deliveries (event_id, destination, status, due_ms, place)
-SELECT ?1, ?2, 'queued', ?3, seq FROM events WHERE id = ?1;
+INSERT INTO deliveries (event_id, destination, status, due_ms, rule, place)
+SELECT ?1, ?2, 'queued', ?3, ?4, seq FROM events WHERE id = ?1;
 
 -- name: add_attempt
 INSERT INTO attempts (event_id, destination, number, started_ms, latency_ms, status_code, error,
-                      message, response_headers, response_head, transform)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                      message, response_headers, response_head, transform, template)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- A replay that came while the attempt was in flight wins: only the count moves on. An attempt
 -- that failed for a fault of our own is counted with those that do not matter any more.
@@ -24,7 +25,8 @@ UPDATE deliveries SET
     status = iif(replays = :replays, :status, status),
     due_ms = iif(replays = :replays, :due_ms, due_ms),
     attempts_before = iif(replays = :replays, attempts_before + :uncounted, :attempts),
-    attempts = :attempts
+    attempts = :attempts,
+    rule = iif(replays = :replays, :rule, rule)
 WHERE event_id = :event_id AND destination = :destination;
 
 -- name: claim
@@ -32,7 +34,7 @@ SELECT d.event_id, d.destination, d.status, d.attempts, d.attempts_before, d.rep
        length(e.body) + length(e.headers) + iif(d.as_sent, coalesce((
            SELECT length(s.body) FROM sent s
            WHERE s.event_id = d.event_id AND s.destination = d.destination), 0), 0),
-       d.as_sent
+       d.as_sent, d.rule
 FROM deliveries d JOIN events e ON e.id = d.event_id
 WHERE d.destination = ? AND d.status IN ('queued', 'retrying') AND d.due_ms <= ?
 ORDER BY d.due_ms, d.event_id LIMIT ?;
@@ -42,7 +44,7 @@ SELECT d.event_id, d.destination, d.status, d.attempts, d.attempts_before, d.rep
        length(e.body) + length(e.headers) + iif(d.as_sent, coalesce((
            SELECT length(s.body) FROM sent s
            WHERE s.event_id = d.event_id AND s.destination = d.destination), 0), 0),
-       d.as_sent
+       d.as_sent, d.rule
 FROM deliveries d JOIN events e ON e.id = d.event_id
 WHERE d.destination = ? AND d.place IS NOT NULL AND d.status IN ('queued', 'retrying')
 ORDER BY d.place LIMIT 1;
@@ -173,12 +175,12 @@ SELECT wall_ms, ahead_ms FROM clock WHERE id = 1;
 UPDATE clock SET wall_ms = ?, ahead_ms = ahead_ms + ? WHERE id = 1;
 
 -- name: story_deliveries
-SELECT event_id, destination, status, attempts, attempts_before, replays, due_ms
+SELECT event_id, destination, status, attempts, attempts_before, replays, due_ms, rule
 FROM deliveries WHERE event_id = ? ORDER BY destination;
 
 -- name: story_attempts
 SELECT event_id, destination, number, started_ms, latency_ms, status_code, error, message,
-       response_headers, response_head, transform
+       response_headers, response_head, transform, template
 FROM attempts WHERE event_id = ? ORDER BY destination, number;
 
 -- Replays are counted so that the result of an attempt already in flight cannot undo one, and so
@@ -264,15 +266,16 @@ WHERE id = ? AND state IN ('queued', 'running');
 DELETE FROM jobs WHERE ended_ms < ?;
 
 -- name: keep_sent
-INSERT INTO sent (event_id, destination, body) VALUES (?, ?, ?)
-ON CONFLICT (event_id, destination) DO UPDATE SET body = excluded.body
-WHERE body IS NOT excluded.body;
+INSERT INTO sent (event_id, destination, body, variant) VALUES (?, ?, ?, ?)
+ON CONFLICT (event_id, destination) DO UPDATE SET
+    body = excluded.body, variant = excluded.variant
+WHERE body IS NOT excluded.body OR variant IS NOT excluded.variant;
 
 -- name: drop_sent
 DELETE FROM sent WHERE event_id = ? AND destination = ?;
 
 -- name: sent
-SELECT body FROM sent WHERE event_id = ? AND destination = ?;
+SELECT body, variant FROM sent WHERE event_id = ? AND destination = ?;
 
 -- name: prune_sent
 DELETE FROM sent WHERE event_id = ?;

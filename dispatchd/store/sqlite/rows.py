@@ -90,7 +90,7 @@ def event_from_row(row: Any) -> Event:
 def delivery_from_row(row: Any, ahead_ms: int) -> Delivery:
     """Read a delivery as the statements `claim` and `story_deliveries` give it.
 
-    `ahead_ms` is how far the schedule is ahead of the wall clock.
+    `ahead_ms` is how far the schedule is ahead of the wall clock. The rule comes last.
     """
     key, destination, status, attempts, before, replays, due_ms = row[:7]
     return Delivery(
@@ -101,6 +101,7 @@ def delivery_from_row(row: Any, ahead_ms: int) -> Delivery:
         before,
         replays,
         due_ms - ahead_ms,
+        rule=row[-1],
     )
 
 
@@ -118,6 +119,7 @@ def attempt_to_row(attempt: Attempt, key: bytes) -> tuple[Any, ...]:
         headers_to_json(attempt.response_headers),
         attempt.response_head,
         attempt.transform,
+        attempt.template,
     )
 
 
@@ -135,6 +137,7 @@ def attempt_from_row(row: Any) -> Attempt:
         response_headers=headers_from_json(row[8]),
         response_head=row[9],
         transform=row[10],
+        template=row[11],
     )
 
 

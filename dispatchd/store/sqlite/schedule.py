@@ -102,7 +102,7 @@ class Schedule(Writes):
         """Find what the last attempt sent: the event's own body, unless another was kept."""
         key = (to_key(delivery.event_id), delivery.destination)
         kept = reader.execute(self._sql["sent"], key).fetchall()
-        return replace(delivery, as_sent=Sent(kept[0][0])) if kept else delivery
+        return replace(delivery, as_sent=Sent(*kept[0])) if kept else delivery
 
     def _events(self, reader: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Event]:
         found: dict[str, Event] = {}
@@ -128,6 +128,7 @@ class Schedule(Writes):
                 "due_ms": due_ms + self._ahead_ms,
                 "attempts": attempt.number,
                 "uncounted": uncounted,
+                "rule": attempt.rule,
                 "event_id": key,
                 "destination": delivery.destination,
             },
@@ -136,7 +137,7 @@ class Schedule(Writes):
         )
         size_bytes = len(attempt.response_head) + 512
         if attempt.sent is not None:
-            write.sent = (key, delivery.destination, attempt.sent)
+            write.sent = (key, delivery.destination, attempt.sent, attempt.sent_variant)
             size_bytes += len(attempt.sent)
         elif delivery.attempts and attempt.error not in NOTHING_SENT:
             write.not_sent = (key, delivery.destination)

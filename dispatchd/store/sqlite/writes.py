@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from dispatchd.store.base import NO_RULES
 from dispatchd.store.claims import Claims
 from dispatchd.store.group_commit import GroupCommit, Limits
 from dispatchd.store.sqlite.connection import Step, run_steps
@@ -25,7 +26,7 @@ class Write:
     in_order: tuple[tuple[Any, ...], ...] = ()  # those to ordered lanes
     attempt: tuple[Any, ...] | None = None
     settle: dict[str, Any] | None = None
-    sent: tuple[bytes, str, bytes] | None = None
+    sent: tuple[bytes, str, bytes, str | None] | None = None
     not_sent: tuple[bytes, str] | None = None  # whose earlier `sent` does not count any more
     succeeded: tuple[int, str] | None = None  # when, and which lane
     failed: tuple[int, str, str] | None = None  # when, why, and which lane
@@ -56,10 +57,17 @@ class Writes(Database):
         await super().close()
 
     def _owed(
-        self, key: bytes, due_ms: int, destinations: Sequence[str]
+        self,
+        key: bytes,
+        due_ms: int,
+        destinations: Sequence[str],
+        rules: Mapping[str, str] = NO_RULES,
     ) -> tuple[tuple[tuple[Any, ...], ...], tuple[tuple[Any, ...], ...]]:
         """Return the rows of new deliveries, and apart those to ordered lanes."""
-        rows = tuple((key, destination, due_ms + self._ahead_ms) for destination in destinations)
+        rows = tuple(
+            (key, destination, due_ms + self._ahead_ms, rules.get(destination))
+            for destination in destinations
+        )
         if not self._ordered:
             return rows, ()
         return (

@@ -7,6 +7,7 @@ configured decides.
 from typing import Final
 
 from dispatchd.verify import greetings
+from dispatchd.verify.jwt_spec import BodyHash, JwtSpec
 from dispatchd.verify.places import field, header, joined, signed_by
 from dispatchd.verify.provider import HUB_256, Provider, standard, tokens
 from dispatchd.verify.scheme import Scheme
@@ -55,7 +56,7 @@ ROWS: Final[dict[str, Provider]] = {
     ),
     "jira": Provider(
         schemes=(Scheme("jira", header="X-Hub-Signature", prefix="sha256="),),
-        coded=("jwt",),
+        coded=("atlassian",),
         event_type=field("webhookEvent"),
         delivery_id=header("X-Atlassian-Webhook-Identifier"),
     ),
@@ -79,6 +80,15 @@ ROWS: Final[dict[str, Provider]] = {
         schemes=(Scheme("vercel", header="x-vercel-signature", algorithm="sha1"),),
         event_type=field("type"),
         delivery_id=field("id"),
+    ),
+    "netlify": Provider(
+        jwt=JwtSpec(
+            header="X-Webhook-Signature",
+            issuers=("netlify",),
+            algorithms=("HS256",),
+            body_hash=BodyHash("sha256"),
+        ),
+        event_type=header("X-Netlify-Event"),
     ),
     "docker-hub": Provider(schemes=tokens("docker-hub")),
     "trello": Provider(

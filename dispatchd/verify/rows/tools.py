@@ -1,4 +1,4 @@
-"""Monitoring, forms, identity, and whoever follows Standard Webhooks.
+"""Monitoring, clouds, identity, and whoever follows Standard Webhooks.
 
 Schemes are listed strongest first: the first one whose signature is present and whose key is
 configured decides.
@@ -6,8 +6,9 @@ configured decides.
 
 from typing import Final
 
-from dispatchd.verify import greetings
+from dispatchd.verify import greetings, sns
 from dispatchd.verify import handshake as shake
+from dispatchd.verify.jwt_spec import BodyHash, JwtSpec
 from dispatchd.verify.places import either, field, header, joined, signed_by
 from dispatchd.verify.provider import Provider, authorization, standard, tokens
 from dispatchd.verify.scheme import Listed, Scheme
@@ -58,6 +59,38 @@ ROWS: Final[dict[str, Provider]] = {
         event_type=either(field("0.eventType"), field("type")),
         delivery_id=either(field("0.id"), field("id")),
         handshake=shake.first_of((greetings.event_grid, greetings.cloudevents)),
+    ),
+    "google-pubsub": Provider(  # push subscriptions with authentication
+        jwt=JwtSpec(
+            jwks="https://www.googleapis.com/oauth2/v3/certs",
+            issuers=("https://accounts.google.com", "accounts.google.com"),
+            algorithms=("RS256",),
+            claims={"email_verified": True},
+            # Anybody's subscription can ask for this audience; only the account is the sender's.
+            must_name=("email",),
+            for_url=True,
+        ),
+        needs=frozenset({"jwt"}),
+        event_type=either(
+            field("message.attributes.eventType"), field("message.attributes.ce-type")
+        ),
+        delivery_id=either(field("message.messageId"), header("X-Goog-PubSub-Message-Id")),
+    ),
+    "aws-sns": Provider(
+        coded=("sns",),
+        needs=frozenset({"topic"}),
+        event_type=sns.sns_type,
+        delivery_id=field("MessageId"),
+        handshake=sns.confirmation,
+    ),
+    "fusionauth": Provider(
+        jwt=JwtSpec(
+            header="X-FusionAuth-Signature-JWT",
+            body_hash=BodyHash("request_body_sha256", "base64"),
+        ),
+        needs=frozenset({"secret", "public_key", "jwt"}),
+        event_type=field("event.type"),
+        delivery_id=field("event.id"),
     ),
     "plex": Provider(schemes=tokens("plex"), forms=True),
     "uptime-kuma": Provider(schemes=tokens("uptime-kuma"), event_type=field("heartbeat.status")),

@@ -78,7 +78,7 @@ class World:
     def dispatchd(self, *args: object) -> Ran:
         """Run the command line as its entry point does; a traceback fails the test."""
         argv = ["dispatchd", *map(str, args)]
-        if "--config" not in argv and args[0] not in ("catch", "init", "key"):
+        if "--config" not in argv and args[0] not in ("catch", "import", "init", "key", "try"):
             argv += ["--config", str(self.config)]
         self._monkeypatch.setattr(sys, "argv", argv)
         self._capture.readouterr()

@@ -3,7 +3,7 @@
 import json
 import time
 
-from dispatchd.model import AlertKind
+from dispatchd.alert_kinds import AlertKind
 from dispatchd.store.alerts import AlertNote
 
 

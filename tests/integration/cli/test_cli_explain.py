@@ -360,3 +360,30 @@ def test_the_names_of_the_headers_and_no_value(explaining):
     for out in (ran.out, text):
         assert "hidden-token" not in out
         assert signed(BODY).partition("=")[2] not in out
+
+
+MESSAGES = """
+endpoints:
+  my-slug: {auth: none, event_type_path: action, destinations: [chat]}
+destinations:
+  chat: {type: slack, url: 'http://127.0.0.1:9/services/T0/B0/hidden-token'}
+"""
+
+
+def test_what_would_be_said(explaining):
+    explaining.config.write_text(MESSAGES)
+    body = b'{"title":"It is \\u001b[31mdone","status":"failed","action":"opened"}'
+    (link,) = dry_run(explaining, body, "--json").json()["links"]
+    assert link["message"] == {
+        "title": "It is \x1b[31mdone",
+        "description": "",
+        "url": None,
+        "fields": [{"name": "Status", "value": "failed"}],
+        "kind": "failure",
+        "footer": "my-slug · opened",
+    }
+    assert "body" not in link
+    shown = dry_run(explaining, body).out
+    assert "  would say It is \\x1b[31mdone (failure)\n  Status: failed\n" in shown
+    assert "would send" not in shown
+    assert "hidden-token" not in shown

@@ -53,6 +53,7 @@ def test_json_tells_it_to_scripts(world):
         "error": "connection_refused",
         "message": "refused",
         "transform": None,
+        "template": None,
         "response_headers": [["Content-Type", "text/plain"]],
         "response": "",
     }

@@ -1,4 +1,4 @@
-"""Providers' certificates, fetched from a server that takes its time."""
+"""Pinned documents, fetched from a server that takes its time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,7 +7,8 @@ import pytest
 from rig_raw import Serve, raw_servers
 from rig_tls import Files, make_files, tls_server
 
-from dispatchd.certificates import FetchedCertificates
+from dispatchd.pinned import PinnedDocuments
+from dispatchd.verify.pinned import CERTIFICATE, Pinned
 
 PEM = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
@@ -44,8 +45,8 @@ async def test_a_bundle_that_comes_in_parts_is_kept_whole(
             await asyncio.sleep(0)
 
     url = await start(serve)
-    certificates = FetchedCertificates(cafile=files.ca)
-    await certificates.ensure(url)
+    certificates = PinnedDocuments(cafile=files.ca)
+    await certificates.ensure(Pinned(url, CERTIFICATE))
     assert certificates.get(url) == 100 * PEM
 
 
@@ -62,8 +63,8 @@ async def test_a_bundle_too_large_or_cut_is_none(
         await writer.drain()
 
     url = await start(serve)
-    certificates = FetchedCertificates(cafile=files.ca)
-    await certificates.ensure(url)
+    certificates = PinnedDocuments(cafile=files.ca)
+    await certificates.ensure(Pinned(url, CERTIFICATE))
     assert certificates.get(url) is None
 
 
@@ -76,6 +77,6 @@ async def test_roots_that_are_missing_are_no_surprise(
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + PEM)
 
     url = await start(serve)
-    certificates = FetchedCertificates(cafile="/nonexistent/ca.pem")
-    await certificates.ensure(url)
+    certificates = PinnedDocuments(cafile="/nonexistent/ca.pem")
+    await certificates.ensure(Pinned(url, CERTIFICATE))
     assert certificates.get(url) is None

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs, quote, urlsplit
 
-from dispatchd.verify import decode, keys
+from dispatchd.verify import keys
 from dispatchd.verify.api_key import API_KEY_PREFIX
 from dispatchd.verify.inbound import Genuine, Inbound, Rejected, one_header
-from dispatchd.verify.scheme import stale
+from dispatchd.verify.jwt_token import read_claims, read_token, time_refusal
 
 HEADER: Final = "Authorization"
 _MAX_QUERY_FIELDS: Final = 200
 
 
-class JwtCheck:
+class AtlassianCheck:
     """Atlassian's tokens, compiled with their shared or client secrets."""
 
     paths: tuple[str, ...] = ()
@@ -49,38 +49,24 @@ class JwtCheck:
             return Rejected("invalid_signature", str(error))
 
     def _check(self, sender: Inbound, token: str, *, bound: bool) -> Genuine | Rejected:
-        head, _, rest = token.partition(".")
-        claims_text, dot, signature_text = rest.partition(".")
-        if not dot:
-            raise ValueError("the token is malformed")
-        signature = decode.base64url_bytes(signature_text)
-        header = decode.json_document(decode.base64url_bytes(head))
+        read = read_token(token)
         # Only HS256: `none` proves nothing, and RS256 would make a public key a secret.
-        if not isinstance(header, dict) or header.get("alg") != "HS256" or "crit" in header:
+        if read.algorithm != "HS256":
             raise ValueError("the token is not signed with HS256")
-        found = keys.matching(self._keys, f"{head}.{claims_text}".encode("ascii"), [signature])
+        found = keys.matching(self._keys, read.message, [read.signature])
         if found is None:
             return Rejected("invalid_signature", "the token is not signed with a known secret")
-        claims = decode.json_document(decode.base64url_bytes(claims_text))
-        if not isinstance(claims, dict) or not isinstance(claims.get("iss"), str):
+        claims = read_claims(read)
+        if not isinstance(claims.get("iss"), str):
             raise ValueError("the token has no issuer")  # noqa: TRY004 - a sender's mistake
-        refusal = self._time_refusal(claims, sender.now_s)
+        if "exp" not in claims:
+            raise ValueError("the token never expires")
+        refusal = time_refusal(claims, sender.now_s, self._tolerance_s)
         if refusal is not None:
             return refusal
         if bound or "qsh" in claims:
             self._require_qsh(claims.get("qsh"), sender)
         return Genuine(f"{self._name}[{found}]")
-
-    def _time_refusal(self, claims: dict[str, Any], now_s: float) -> Rejected | None:
-        if "exp" not in claims:
-            raise ValueError("the token never expires")
-        for name in ("exp", "nbf", "iat"):
-            if name not in claims:
-                continue
-            age_s = now_s - decode.timestamp(claims[name])
-            if (age_s if name == "exp" else -age_s) > self._tolerance_s:
-                return stale(age_s, self._tolerance_s)
-        return None
 
     def _require_qsh(self, claimed: Any, sender: Inbound) -> None:
         if self._path is None:

@@ -13,20 +13,20 @@ HOOKS: Final = "/hooks/"
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Way:
     """The destinations that a message comes by, and the slugs it is received at on its way."""
 
     destinations: frozenset[str]
     slugs: frozenset[str]
 
 
-def reach(
+def way_to(
     to: str,
     urls: Mapping[str, str],
     links: Mapping[str, Sequence[str]],
     listen: Listen | None,
     public_url: str | None,
-) -> Reach:
+) -> Way:
     """Follow a message to the destination `to`.
 
     Where a destination's URL is one of our own endpoints, the message goes on to what that is
@@ -44,7 +44,7 @@ def reach(
         if slug in links:
             slugs.add(slug)
             ahead += links[slug]
-    return Reach(frozenset(destinations), frozenset(slugs))
+    return Way(frozenset(destinations), frozenset(slugs))
 
 
 def _own_slug(url: str, listen: Listen | None, public_url: str | None) -> str:
@@ -77,7 +77,10 @@ def _ours(origin: Origin, listen: Listen | None) -> bool:
 
 
 def _loopback(host: str) -> bool:
+    """Whether a connection to `host` stays here; to no address at all (0.0.0.0) it does too."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return f".{host.removesuffix('.')}".endswith(".localhost")  # RFC 6761 section 6.3
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified

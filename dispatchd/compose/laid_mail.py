@@ -1,0 +1,28 @@
+"""What a template says in an e-mail's own terms, `subject`, `text` and `html`. Pure."""
+
+import re
+from collections.abc import Mapping
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import SMTP
+from hashlib import sha256
+from html import unescape
+from typing import Final
+
+_TAG: Final = re.compile(r"<[^>]*>")
+
+
+def laid_mail(content: bytes, tree: Mapping[str, str]) -> bytes:
+    """Return a mail with its headers, whose subject and parts the tree says."""
+    mail = BytesParser(EmailMessage, policy=SMTP).parsebytes(content)
+    if "subject" in tree:
+        mail.replace_header("Subject", " ".join(tree["subject"].split())[:200])
+    html = tree.get("html", "")
+    text = tree.get("text") or unescape(_TAG.sub("", html))
+    boundary = f"=_{sha256(text.encode()).hexdigest()[:32]}"  # else it would be random
+    mail.clear_content()
+    mail.set_content(text, cte="quoted-printable")
+    if html:
+        mail.make_alternative(boundary=boundary)
+        mail.add_alternative(html, subtype="html", cte="quoted-printable")
+    return mail.as_bytes()

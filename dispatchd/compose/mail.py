@@ -1,0 +1,131 @@
+"""Type `email`: a message by SMTP, as text and as HTML.
+
+By RFC 5322 and RFC 2046: multipart/alternative, lines of at most 998 bytes by quoted-printable.
+`Auto-Submitted` (RFC 3834) keeps vacation replies away, and the Message-ID is the delivery's, so
+that one that comes twice can be known. Success is a 2xx answer of SMTP to the message; 4xx and
+5xx are failures, both tried again: mail servers often say 5xx for what passes (RFC 5321 4.2.1).
+
+Inert: no line break reaches a header, all is escaped in the HTML, which names nothing to load.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from hashlib import sha256
+from html import escape
+from typing import Final
+
+from dispatchd.compose.speaker import Speaker
+from dispatchd.compose.text import (
+    body_of,
+    colour_of,
+    fields_of,
+    fit,
+    lines,
+    link_of,
+    one_line,
+    title_of,
+)
+from dispatchd.message import Message
+from dispatchd.model import (
+    Delivered,
+    ErrorClass,
+    Failed,
+    Failure,
+    Judged,
+    Mail,
+    MailServer,
+    Outcome,
+    Whose,
+)
+
+SUBJECT_MAX: Final = 200
+TEXT_MAX: Final = 20_000
+FIELDS_MAX: Final = 50
+_SUCCESS: Final = range(200, 300)
+_CELL: Final = "padding:2px 12px 2px 0;vertical-align:top"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MailSpeaker(Speaker):
+    """Sends from `sender` to `recipients`, both addresses, perhaps with names."""
+
+    server: MailServer
+    sender: str
+    recipients: tuple[str, ...]
+    timeout_s: float
+
+    def say(self, message: Message, key: str, now_ms: int) -> Mail:
+        """Compose the mail."""
+        domain = address_of(self.sender).domain
+        mail = EmailMessage(policy=SMTP)
+        mail["From"] = self.sender
+        mail["To"] = ", ".join(self.recipients)
+        mail["Subject"] = fit(title_of(message), SUBJECT_MAX)
+        mail["Date"] = format_datetime(datetime.fromtimestamp(now_ms / 1000, UTC))
+        mail["Message-ID"] = f"<{key}@{domain}>"
+        mail["Auto-Submitted"] = "auto-generated"
+        text, html = text_of(message), html_of(message)
+        # Else it would be random; quoted-printable text never holds "=_".
+        boundary = f"=_{sha256(text.encode()).hexdigest()[:32]}"
+        mail.set_content(text, cte="quoted-printable")
+        mail.make_alternative(boundary=boundary)
+        mail.add_alternative(html, subtype="html", cte="quoted-printable")
+        return Mail(
+            self.server,
+            address_of(self.sender).addr_spec,
+            tuple(address_of(recipient).addr_spec for recipient in self.recipients),
+            mail.as_bytes(),
+            self.timeout_s,
+        )
+
+    def judge(self, outcome: Outcome, now_ms: int) -> Judged:
+        """Judge by SMTP's status."""
+        if isinstance(outcome, Failure):
+            ours = outcome.error is ErrorClass.INTERNAL
+            return Failed(outcome.error, Whose.OURS if ours else Whose.THEIRS)
+        return Delivered() if outcome.status in _SUCCESS else Failed(ErrorClass.REJECTED)
+
+
+def address_of(text: str) -> Address:
+    """Read `ops@example.com` or `Ops <ops@example.com>`. Raises ValueError for anything else."""
+    named, bracket, rest = text.rpartition("<")
+    spec = rest.removesuffix(">") if bracket and rest.endswith(">") else text
+    local, at, domain = spec.rpartition("@")
+    if not at or not local or not domain or not spec.isascii() or not spec.isprintable():
+        raise ValueError("is no address")
+    if any(c in spec for c in ' <>,;:()[]"\\'):
+        raise ValueError("is no address")
+    return Address(display_name=named.strip().strip('"') if bracket else "", addr_spec=spec)
+
+
+def text_of(message: Message) -> str:
+    """Return the text part."""
+    parts = (title_of(message), body_of(message, TEXT_MAX), link_of(message))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def html_of(message: Message) -> str:
+    """Return the HTML part."""
+    title = fit(title_of(message), 1000, escape)
+    if (link := link_of(message)) is not None:
+        title = f'<a href="{escape(link)}">{title}</a>'
+    described = fit(lines(message.description), TEXT_MAX, escape).replace("\n", "<br>\n")
+    rows = "\n".join(
+        f'<tr><th align="left" style="{_CELL}">{fit(field.name, 200, escape)}</th>'
+        f'<td style="{_CELL}">{fit(field.value, 2000, escape)}</td></tr>'
+        for field in fields_of(message, FIELDS_MAX)
+    )
+    footer = fit(one_line(message.footer), 500, escape)
+    return (
+        '<!doctype html>\n<html><body style="font-family:sans-serif">\n'
+        f'<div style="border-left:4px solid {colour_of(message)};padding-left:12px">\n'
+        f"<h2>{title}</h2>\n"
+        + (f"<p>{described}</p>\n" if described else "")
+        + (f"<table>\n{rows}\n</table>\n" if rows else "")
+        + (f'<p style="color:#57606a"><small>{footer}</small></p>\n' if footer else "")
+        + "</div>\n</body></html>\n"
+    )

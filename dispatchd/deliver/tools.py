@@ -1,0 +1,34 @@
+"""What every lane is given to work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dispatchd.clock import Clock
+from dispatchd.deliver.room import Room
+from dispatchd.evaluate.evaluator import Evaluator
+from dispatchd.facts import Tell
+from dispatchd.model import Carried, Outcome
+from dispatchd.store.base import Schedule
+from dispatchd.store.health import StoreHealth
+
+
+class Sends(Protocol):
+    """Makes one exchange. Never raises."""
+
+    async def send(self, carried: Carried) -> Outcome:
+        """Send what was composed; return what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTools:
+    """What every lane shares. `roll` gives uniform random numbers in [0, 1)."""
+
+    store: Schedule
+    health: StoreHealth
+    sender: Sends
+    evaluator: Evaluator
+    clock: Clock
+    tell: Tell
+    roll: Callable[[], float]
+    room: Room

@@ -1,0 +1,83 @@
+"""One mail by SMTP (RFC 5321): a connection for each, TLS as the config says and never less."""
+
+import asyncio
+import socket
+import time
+from typing import Final
+
+import aiosmtplib
+
+from dispatchd.model import ErrorClass, Failure, Mail, Outcome, Reply
+from dispatchd.send.classify import classify
+from dispatchd.send.tls import make_context
+
+HEAD_MAX_BYTES: Final = 2048
+OK: Final = 250
+
+
+async def send(mail: Mail) -> Outcome:
+    """Send a mail; the status is SMTP's. Never raises.
+
+    It is sent when the server took it for one of the recipients; the answer names the others.
+    """
+    started_s = time.perf_counter()
+    try:
+        async with asyncio.timeout(mail.timeout_s):
+            status, text = await _exchanged(mail)
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        first = error.recipients[0]
+        status, text = (
+            first.code,
+            "; ".join(f"{r.recipient}: {r.message}" for r in error.recipients),
+        )
+    except aiosmtplib.SMTPResponseException as error:
+        status, text = error.code, error.message
+    except Exception as error:  # noqa: BLE001 - classified: a fault out there is a value here
+        kind, message = _classified(error, mail.timeout_s)
+        return Failure(kind, message, _since_ms(started_s))
+    head = text.encode("utf-8", "replace")[:HEAD_MAX_BYTES]
+    return Reply(status, (), head, _since_ms(started_s))
+
+
+async def _exchanged(mail: Mail) -> tuple[int, str]:
+    server = mail.server
+    context = None
+    if server.security != "none":
+        context = await asyncio.to_thread(make_context, server.via)
+    client = aiosmtplib.SMTP(
+        hostname=server.host,
+        port=server.port,
+        use_tls=server.security == "tls",
+        # None would take TLS where it is offered, and do without where somebody hides the offer.
+        start_tls=server.security == "starttls",
+        tls_context=context,
+        local_hostname=socket.gethostname() or "localhost",  # else it would ask DNS
+        timeout=mail.timeout_s,
+        username=server.user,
+        password=server.password,
+    )
+    async with client:
+        refused, text = await client.sendmail(mail.sender, mail.recipients, mail.content)
+    others = "".join(f"; not to {to}: {why.code} {why.message}" for to, why in refused.items())
+    return OK, f"{text}{others}"
+
+
+def _classified(error: Exception, timeout_s: float) -> tuple[ErrorClass, str]:
+    """Name a fault; what the library wrapped is what tells."""
+    if isinstance(error, (TimeoutError, aiosmtplib.SMTPTimeoutError)):
+        return ErrorClass.TIMEOUT, f"no complete answer within {timeout_s:g} s"
+    cause = error
+    while isinstance(cause, aiosmtplib.SMTPException) and isinstance(cause.__cause__, Exception):
+        cause = cause.__cause__
+    if isinstance(cause, socket.gaierror):
+        return ErrorClass.DNS, f"cannot resolve the server's name: {cause.strerror}"
+    if isinstance(cause, aiosmtplib.SMTPServerDisconnected):
+        return ErrorClass.RESET, "the server closed the connection"
+    if isinstance(cause, aiosmtplib.SMTPException):
+        # Its words are the library's own: no STARTTLS or no AUTH on offer, for instance.
+        return ErrorClass.PROTOCOL, f"SMTP failed: {cause}"
+    return classify(cause, timeout_s, None)
+
+
+def _since_ms(started_s: float) -> float:
+    return round((time.perf_counter() - started_s) * 1000, 3)
