@@ -13,11 +13,14 @@ if kept is not None:
 for name in [name for name in os.environ if name.startswith("_PYI_")]:
     del os.environ[name]
 
-# dispatchd.children starts `<executable> -m <module>`: an interpreter's option, which this must do.
+# dispatchd starts processes of its own as `<executable> -m MODULE`, or where they need none of the
+# rest as `<executable> -I -S FILE`: an interpreter's options, which this must understand.
 if sys.argv[1:2] == ["-m"]:
     module = sys.argv[2]
     sys.argv[:] = [sys.argv[0], *sys.argv[3:]]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+elif sys.argv[1:3] == ["-I", "-S"]:
+    runpy.run_path(sys.argv[3], run_name="__main__")
 else:
     from dispatchd.cli import main
 
