@@ -62,13 +62,13 @@ class MailSpeaker(Speaker):
 
     def say(self, message: Message, key: str, now_ms: int) -> Mail:
         """Compose the mail."""
-        domain = address_of(self.sender).domain
+        sender, recipients = address_of(self.sender), tuple(map(address_of, self.recipients))
         mail = EmailMessage(policy=SMTP)
-        mail["From"] = self.sender
-        mail["To"] = ", ".join(self.recipients)
+        mail["From"] = sender
+        mail["To"] = recipients
         mail["Subject"] = fit(title_of(message), SUBJECT_MAX, for_header)
         mail["Date"] = format_datetime(datetime.fromtimestamp(now_ms / 1000, UTC))
-        mail["Message-ID"] = f"<{key}@{domain}>"
+        mail["Message-ID"] = f"<{key}@{sender.domain}>"
         mail["Auto-Submitted"] = "auto-generated"
         text, html = text_of(message), html_of(message)
         # Else it would be random; quoted-printable text never holds "=_".
@@ -78,8 +78,8 @@ class MailSpeaker(Speaker):
         mail.add_alternative(html, subtype="html", cte="quoted-printable")
         return Mail(
             self.server,
-            address_of(self.sender).addr_spec,
-            tuple(address_of(recipient).addr_spec for recipient in self.recipients),
+            sender.addr_spec,
+            tuple(recipient.addr_spec for recipient in recipients),
             mail.as_bytes(),
             self.timeout_s,
         )

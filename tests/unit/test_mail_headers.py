@@ -1,6 +1,7 @@
 """A mail's headers: nothing that a sender writes becomes one, however it is encoded."""
 
 from base64 import b64encode
+from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
 
@@ -73,3 +74,27 @@ def test_a_title_comes_through_as_it_is(title: str) -> None:
     shown = "".join(told(content).replace("\u200b", "").split())  # folding is free with blanks
     wanted = "".join(title.split()) or "Event"
     assert shown == wanted or wanted.startswith(shown.removesuffix("…"))
+
+
+NAMES = (
+    "Ops <ops@example.com>",
+    "Ops, Team <ops@example.com>",
+    '"Ops, Team" <ops@example.com>',
+    "Ops (night; day) <ops@example.com>",
+    "Öps <ops@example.com>",
+    "ops@example.com",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_beside_an_address_makes_no_other_address(name: str) -> None:
+    speaker = replace(SPEAKER, sender=name, recipients=(name, "b@example.com"))
+    mail = speaker.say(Message("x"), "key", 0)
+    assert isinstance(mail, Mail)
+    read = message_from_bytes(mail.content, policy=default)
+    assert [a.addr_spec for a in read["From"].addresses] == ["ops@example.com"]
+    assert [a.addr_spec for a in read["To"].addresses] == ["ops@example.com", "b@example.com"]
+    shown = name.partition("<")[0].strip().strip('"') if "<" in name else ""
+    assert read["From"].addresses[0].display_name == shown
+    laid = message_from_bytes(laid_mail(mail.content, {"text": "y", "html": "z"}), policy=default)
+    assert (laid["From"], laid["To"]) == (read["From"], read["To"])
