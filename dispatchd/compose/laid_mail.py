@@ -9,6 +9,8 @@ from hashlib import sha256
 from html import unescape
 from typing import Final
 
+from dispatchd.compose.mail import SUBJECT_MAX, for_header
+
 _TAG: Final = re.compile(r"<[^>]*>")
 
 
@@ -16,7 +18,8 @@ def laid_mail(content: bytes, tree: Mapping[str, str]) -> bytes:
     """Return a mail with its headers, whose subject and parts the tree says."""
     mail = BytesParser(EmailMessage, policy=SMTP).parsebytes(content)
     if "subject" in tree:
-        mail.replace_header("Subject", " ".join(tree["subject"].split())[:200])
+        subject = " ".join(tree["subject"].split())[:SUBJECT_MAX]
+        mail.replace_header("Subject", for_header(subject))
     html = tree.get("html", "")
     text = tree.get("text") or unescape(_TAG.sub("", html))
     boundary = f"=_{sha256(text.encode()).hexdigest()[:32]}"  # else it would be random

@@ -5,7 +5,8 @@ By RFC 5322 and RFC 2046: multipart/alternative, lines of at most 998 bytes by q
 that one that comes twice can be known. Success is a 2xx answer of SMTP to the message; 4xx and
 5xx are failures, both tried again: mail servers often say 5xx for what passes (RFC 5321 4.2.1).
 
-Inert: no line break reaches a header, all is escaped in the HTML, which names nothing to load.
+Inert: no line break reaches a header, be it written as an encoded word (RFC 2047), which a sender
+might have us decode; all is escaped in the HTML, which names nothing to load.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Final
 
 from dispatchd.compose.speaker import Speaker
 from dispatchd.compose.text import (
+    ZERO_WIDTH,
     body_of,
     colour_of,
     fields_of,
@@ -60,13 +62,13 @@ class MailSpeaker(Speaker):
 
     def say(self, message: Message, key: str, now_ms: int) -> Mail:
         """Compose the mail."""
-        domain = address_of(self.sender).domain
+        sender, recipients = address_of(self.sender), tuple(map(address_of, self.recipients))
         mail = EmailMessage(policy=SMTP)
-        mail["From"] = self.sender
-        mail["To"] = ", ".join(self.recipients)
-        mail["Subject"] = fit(title_of(message), SUBJECT_MAX)
+        mail["From"] = sender
+        mail["To"] = recipients
+        mail["Subject"] = fit(title_of(message), SUBJECT_MAX, for_header)
         mail["Date"] = format_datetime(datetime.fromtimestamp(now_ms / 1000, UTC))
-        mail["Message-ID"] = f"<{key}@{domain}>"
+        mail["Message-ID"] = f"<{key}@{sender.domain}>"
         mail["Auto-Submitted"] = "auto-generated"
         text, html = text_of(message), html_of(message)
         # Else it would be random; quoted-printable text never holds "=_".
@@ -76,8 +78,8 @@ class MailSpeaker(Speaker):
         mail.add_alternative(html, subtype="html", cte="quoted-printable")
         return Mail(
             self.server,
-            address_of(self.sender).addr_spec,
-            tuple(address_of(recipient).addr_spec for recipient in self.recipients),
+            sender.addr_spec,
+            tuple(recipient.addr_spec for recipient in recipients),
             mail.as_bytes(),
             self.timeout_s,
         )
@@ -88,6 +90,11 @@ class MailSpeaker(Speaker):
             ours = outcome.error is ErrorClass.INTERNAL
             return Failed(outcome.error, Whose.OURS if ours else Whose.THEIRS)
         return Delivered() if outcome.status in _SUCCESS else Failed(ErrorClass.REJECTED)
+
+
+def for_header(text: str) -> str:
+    """Part what begins an encoded word: `email` decodes those, even to line breaks."""
+    return text.replace("=?", f"={ZERO_WIDTH}?")
 
 
 def address_of(text: str) -> Address:

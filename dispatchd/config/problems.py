@@ -12,6 +12,7 @@ from dispatchd.errors import DispatchdError
 Path = tuple[str | int, ...]  # where in the document: ("endpoints", "my-slug", "secret", 0)
 
 SHOWN_MAX_CHARS: Final = 80
+KNOWN_MAX: Final = 20  # all types and all keys of one, but not hundreds of endpoints
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_*-][A-Za-z0-9_*.-]*", re.ASCII)
 
 
@@ -64,7 +65,7 @@ def quoted(text: str) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Suggest the known name that comes nearest to `name`, else what there is."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=1)
+    near = get_close_matches(name, names, n=1) or get_close_matches(name.lower(), names, n=1)
     if near:
         return f"did you mean {quoted(near[0])}?"
-    return "known: " + ", ".join(map(quoted, names[:12])) if names else None
+    return "known: " + ", ".join(map(quoted, names[:KNOWN_MAX])) if names else None

@@ -1,9 +1,12 @@
 """No secret is in what is told of a config, be it wrong or good."""
 
+from base64 import b64encode
+
 import pytest
 from configs import SECRET, endpoint, problems
 
 from dispatchd.config import ConfigProblems, parse
+from dispatchd.redact import Redactor
 
 
 @pytest.mark.parametrize(
@@ -72,3 +75,14 @@ def test_a_good_config_prints_stars():
     assert not [line for line in told if SECRET in line]
     assert "**********" in repr(config)
     assert config.destinations["d"].safe_url == "http://h"
+
+
+def test_a_login_that_a_mail_server_echoes_is_blacked_out():
+    config = parse(
+        "endpoints: {}\ndestinations:\n  d: {type: email, host: mail.example.com, from: a@b.cd,"
+        f" to: a@b.cd, user: ops, password: {SECRET}}}\n"
+    )
+    redactor = Redactor(config.destinations["d"].secrets())
+    for login in (f"\0ops\0{SECRET}", SECRET):
+        echoed = b64encode(login.encode())
+        assert echoed.rstrip(b"=")[:-4] not in redactor.head(b"503 what is AUTH " + echoed)

@@ -20,6 +20,16 @@ def destination(keys: str) -> str:
     return "destinations: {d: " + keys.replace("{base}", "http://h") + "}\n"
 
 
+def test_who_is_told_the_types_is_told_all_of_them() -> None:
+    (problem,) = problems(destination("{type: 5}"))
+    assert all(f'"{name}"' in problem for name in TYPES)
+
+
+def test_capitals_do_not_hide_which_type_is_meant() -> None:
+    (problem,) = problems(destination("{type: TELEGRAM}"))
+    assert problem.endswith('did you mean "telegram"?')
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_each_type_compiles(name: str) -> None:
     config = parse(destination(ALL[name]))
