@@ -31,3 +31,10 @@ def test_event_grid_has_a_delivery_id_where_there_is_one_event(document, expecte
     assert delivery_id(document) == expected
     wanted = Wanted(path.split(".") for path in GRID.paths)
     assert delivery_id(prune(document, wanted)) == expected  # as a large one is read
+
+
+@pytest.mark.parametrize(
+    "document", [[{"eventType": "t"}], [{"type": "t"}, {"type": "u"}], {"type": "t"}]
+)
+def test_event_grids_events_have_a_type_in_either_schema(document):
+    assert GRID.event_type(CIMultiDict(), document) == "t"

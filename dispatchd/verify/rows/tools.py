@@ -56,7 +56,7 @@ ROWS: Final[dict[str, Provider]] = {
     ),
     "azure-event-grid": Provider(
         schemes=tokens("azure-event-grid"),
-        event_type=either(field("0.eventType"), field("type")),
+        event_type=either(field("0.eventType"), field("0.type"), field("type")),
         delivery_id=either(of_only_one("id"), field("id")),
         handshake=shake.first_of((greetings.event_grid, greetings.cloudevents)),
     ),
