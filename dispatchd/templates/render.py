@@ -9,7 +9,7 @@ from jinja2 import Template, TemplateError, TemplateSyntaxError, meta
 from jinja2.exceptions import SecurityError
 
 from dispatchd.templates.markup import syntax_of
-from dispatchd.templates.sandbox import sandbox
+from dispatchd.templates.sandbox import nothing_for_null, sandbox
 from dispatchd.templates.tree import Leaf, Path, mapped
 
 NAMES: Final = (
@@ -53,6 +53,7 @@ def _compiled(syntax: str, text: str) -> Template:
 def render_tree(variant: str, tree: Any, names: Mapping[str, Any]) -> Rendering:
     """Render each text of a tree in its syntax. Raises CannotRender."""
     missing: dict[str, None] = {}
+    names = {name: nothing_for_null(value, name) for name, value in names.items()}
 
     def rendered(leaf: Leaf) -> str:
         syntax = syntax_of(variant, tree, leaf.path)
