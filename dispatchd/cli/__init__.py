@@ -20,7 +20,7 @@ COMMANDS: Final = {
     "init": "Write a starter config with generated secrets.",
     "try": "Print a config for a provider, and how to set it up.",
     "import": "Turn another program's config into one of dispatchd's.",
-    "key": "Make API keys.",
+    "key": "Make API keys, and secrets to sign deliveries with.",
     "events": "List received events.",
     "show": "Tell one event's whole story.",
     "explain": "Explain why an event did, or did not, arrive.",

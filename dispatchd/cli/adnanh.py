@@ -145,7 +145,8 @@ def _converted(slug: str, hook: dict[str, Any]) -> _Hook:
     made = _Hook(slug)
     made.endpoint += [f"  {text(slug)}:", *_notes(_unequal(hook), 4)]
     if slug != hook.get("id"):
-        made.endpoint += _notes([f"its id was {hook.get('id')!r}"], 4)
+        was = f"its id was {hook['id']!r}" if hook.get("id") is not None else "it has no id"
+        made.endpoint += _notes([was], 4)
     rules, expression = read_rules(hook.get("trigger-rule"))
     made.endpoint += _proof(made, rules)
     made.endpoint += _reading(hook)

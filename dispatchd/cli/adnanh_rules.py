@@ -173,7 +173,7 @@ def _match(rules: Rules, match: dict[str, Any]) -> str:
     kind, source, name = _asked(match)
     if kind not in ("value", "regex"):
         rules.asks_for_proof = True
-        return _none(rules, f"a {kind or 'match'} within or or not has no equal")
+        return _none(rules, f"{kind or 'a match'} within or or not has no equal")
     if source in ("header", "url", "query") and _TOKEN.search(name):
         rules.asks_for_proof = True
         return _none(

@@ -287,6 +287,13 @@ def test_what_has_no_equal_is_a_comment(keys: dict[str, Any]) -> None:
     assert "# NOTE " in text
 
 
+def test_a_hook_without_an_id_is_said_to_have_none() -> None:
+    without = {key: value for key, value in hook().items() if key != "id"}
+    _, text = config_of(without)
+    assert "# NOTE it has no id" in text
+    assert "None" not in text
+
+
 def test_hooks_of_one_name_are_kept_apart() -> None:
     config, _ = config_of(hook(), hook())
     assert list(config.endpoints) == ["redeploy", "redeploy-2"]

@@ -50,7 +50,7 @@ REFUSED = {
     "default: x": "c.yaml:3: templates.t.default: must be a mapping of title,",
     "slack: x": "c.yaml:3: templates.t.slack: must be a mapping, in the terms of slack",
     "slack: {blocks: [{text: {text: '{{ body.x | uper }}'}}]}": (
-        "c.yaml:3: templates.t.slack.blocks[0].text.text: is not a valid template: No filter"
+        "c.yaml:3: templates.t.slack.blocks[0].text.text: is not a valid template: it knows no"
     ),
     "slack: {username: x}": (
         "c.yaml:3: templates.t.slack: slack would not take it: it has none of text, blocks,"

@@ -155,3 +155,11 @@ def test_the_latest_of_none(world):
 def test_body_and_json_exclude_each_other(world):
     event = world.add()
     assert world.dispatchd("show", event.id, "--body", "--json").code == 2
+
+
+def test_a_last_line_that_ended_is_no_empty_line_more(world):
+    event = world.add("crm", body=b'{"a":1}\n')
+    world.attempt(event, "crm", Delivered(), response_head=b"thanks\n")
+    for command in ("show", "explain"):
+        lines = world.dispatchd(command, event.id).out.split("\n")
+        assert not [line for line in lines if line and not line.strip()]
