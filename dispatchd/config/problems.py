@@ -12,7 +12,7 @@ from dispatchd.errors import DispatchdError
 Path = tuple[str | int, ...]  # where in the document: ("endpoints", "my-slug", "secret", 0)
 
 SHOWN_MAX_CHARS: Final = 80
-NAMES_MAX: Final = 12  # of what there is, in a suggestion
+NAMES_MAX: Final = 16  # of what there is, in a suggestion: all types, most sections
 ALIKE: Final = 0.8  # of `difflib`: one or two letters of a section's name
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_*-][A-Za-z0-9_*.-]*", re.ASCII)
 

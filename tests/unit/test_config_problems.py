@@ -238,10 +238,10 @@ def test_problems_are_none_in_a_config_of_defaults():
 
 
 def test_a_list_of_known_names_that_was_cut_says_so():
-    """It named twelve keys as if there were no more, and the missing `url` was not among them."""
-    names = [chr(ord("a") + n) * 3 for n in range(14)]
-    assert str(nearest("9", names)).endswith('"lll" and 2 more')
-    assert str(nearest("9", names[:12])).endswith('"lll"')
+    """It named some keys as if there were no more, and the missing `url` was not among them."""
+    names = [chr(ord("a") + n) * 3 for n in range(18)]
+    assert str(nearest("9", names)).endswith('"ppp" and 2 more')
+    assert str(nearest("9", names[:16])).endswith('"ppp"')
 
 
 def test_a_section_misspelt_is_the_one_problem():
