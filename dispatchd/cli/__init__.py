@@ -1,5 +1,7 @@
 """The `dispatchd` command. Each command is a module of its own, imported when it is used."""
 
+import errno
+import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -37,6 +39,7 @@ COMMANDS: Final = {
     "prune": "Delete old events that owe nothing.",
     "backup": "Copy the database while it is in use.",
 }
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a file that output goes to
 _MODULES: Final = {"import": "importing"}  # where a command's name can be no module's
 
 
@@ -99,3 +102,9 @@ def main() -> None:
         # What another machine said may be part of it.
         click.echo(f"dispatchd: {printable(str(error), lines=True)}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the last flush would fail again
+        click.echo(f"dispatchd: cannot write: {error.strerror}", err=True)
+        sys.exit(1)

@@ -204,3 +204,14 @@ def test_a_config_without_templates_needs_no_jinja2():
         "sys.exit('jinja2' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_kind_or_colour_that_can_be_none_is_refused_where_it_is_no_template():
+    """It was taken, and every message went out as `info`."""
+    text = template("default: {title: x, kind: red, colour: blue}")
+    assert problems(text) == [
+        'c.yaml:3: templates.t.default.colour: must be "#rrggbb", in quotes',
+        "c.yaml:3: templates.t.default.kind: must be info, success, warning or failure",
+    ]
+    parse(template("default: {title: x, kind: Warning, colour: ' #00ff7F '}"))
+    parse(template("default: {title: x, kind: '{{ body.k }}', colour: '{{ body.c }}'}"))
