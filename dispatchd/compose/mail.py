@@ -5,10 +5,11 @@ By RFC 5322 and RFC 2046: multipart/alternative, lines of at most 998 bytes by q
 that one that comes twice can be known. Success is a 2xx answer of SMTP to the message; 4xx and
 5xx are failures, both tried again: mail servers often say 5xx for what passes (RFC 5321 4.2.1).
 
-Inert: no line break reaches a header, be it written as an encoded word (RFC 2047), which a sender
-might have us decode; all is escaped in the HTML, which names nothing to load.
+Inert: no line break reaches a header, and what looks like an encoded word (RFC 2047) is encoded
+itself; all is escaped in the HTML, which names nothing to load.
 """
 
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -21,7 +22,6 @@ from typing import Final
 
 from dispatchd.compose.speaker import Speaker
 from dispatchd.compose.text import (
-    ZERO_WIDTH,
     body_of,
     colour_of,
     fields_of,
@@ -45,6 +45,8 @@ from dispatchd.model import (
 )
 
 SUBJECT_MAX: Final = 200
+PLAIN_MAX: Final = 66  # a line has 76 characters where it has encoded words, 78 elsewhere
+WORD_MAX_BYTES: Final = 39  # of which 64 characters are made
 TEXT_MAX: Final = 20_000
 FIELDS_MAX: Final = 50
 _SUCCESS: Final = range(200, 300)
@@ -66,7 +68,7 @@ class MailSpeaker(Speaker):
         mail = EmailMessage(policy=SMTP)
         mail["From"] = sender
         mail["To"] = recipients
-        mail["Subject"] = fit(title_of(message), SUBJECT_MAX, for_header)
+        mail["Subject"] = "-"
         mail["Date"] = format_datetime(datetime.fromtimestamp(now_ms / 1000, UTC))
         mail["Message-ID"] = f"<{key}@{sender.domain}>"
         mail["Auto-Submitted"] = "auto-generated"
@@ -80,7 +82,7 @@ class MailSpeaker(Speaker):
             self.server,
             sender.addr_spec,
             tuple(recipient.addr_spec for recipient in recipients),
-            mail.as_bytes(),
+            with_subject(mail.as_bytes(), fit(title_of(message), SUBJECT_MAX)),
             self.timeout_s,
         )
 
@@ -92,9 +94,24 @@ class MailSpeaker(Speaker):
         return Delivered() if outcome.status in _SUCCESS else Failed(ErrorClass.REJECTED)
 
 
-def for_header(text: str) -> str:
-    """Part what begins an encoded word: `email` decodes those, even to line breaks."""
-    return text.replace("=?", f"={ZERO_WIDTH}?")
+def with_subject(content: bytes, subject: str) -> bytes:
+    """Return a mail whose subject is `-` with another, of one line.
+
+    `email` itself would decode what looks like an encoded word, even to line breaks, and write
+    what it read; and it folds some words in two.
+    """
+    plain = subject.isascii() and subject.isprintable() and "=?" not in subject
+    if plain and len(subject) <= PLAIN_MAX:
+        return content.replace(b"\r\nSubject: -\r\n", b"\r\nSubject: %b\r\n" % subject.encode(), 1)
+    words, word = [], b""
+    for character in subject:
+        coded = character.encode("utf-8", "replace")
+        if len(word) + len(coded) > WORD_MAX_BYTES:
+            words.append(word)
+            word = b""
+        word += coded
+    spelled = b"\r\n ".join(b"=?utf-8?b?%b?=" % b64encode(word) for word in [*words, word])
+    return content.replace(b"\r\nSubject: -\r\n", b"\r\nSubject: %b\r\n" % spelled, 1)
 
 
 def address_of(text: str) -> Address:

@@ -54,13 +54,13 @@ def told(content: bytes) -> str:
 
 @pytest.mark.parametrize("title", ENCODED)
 def test_a_title_that_is_an_encoded_word_stays_text(title: str) -> None:
-    assert told(said(title)).replace("\u200b", "") == title
+    assert told(said(title)) == title
 
 
 @pytest.mark.parametrize("title", ENCODED)
 def test_a_templates_subject_that_holds_an_encoded_word_stays_text(title: str) -> None:
     content = laid_mail(said("-"), {"subject": title, "text": "x", "html": "x"})
-    assert told(content).replace("\u200b", "") == title
+    assert told(content) == title
 
 
 PIECES = ("=", "?", "=?utf-8?q?", "=0A", "?=", "é", " ", "word", "x" * 70, "😀", ",;:<>()\"'@", "_")
@@ -71,9 +71,8 @@ def test_a_title_comes_through_as_it_is(title: str) -> None:
     content = said(title)
     lines = content.partition(b"\r\n\r\n")[0].split(b"\r\n")
     assert all(line.strip() and len(line) <= 998 and b"\n" not in line for line in lines)
-    shown = "".join(told(content).replace("\u200b", "").split())  # folding is free with blanks
-    wanted = "".join(title.split()) or "Event"
-    assert shown == wanted or wanted.startswith(shown.removesuffix("…"))
+    shown, wanted = told(content), " ".join(title.split()) or "Event"
+    assert shown == wanted or (shown[-1] == "…" and wanted.startswith(shown[:-1]))
 
 
 NAMES = (
