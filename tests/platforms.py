@@ -75,7 +75,7 @@ def _slack_block(block: Any) -> list[str]:
     return found + [wrong for text in block.get("fields", []) for wrong in _slack_text(text, 2000)]
 
 
-_SLACK = {"text", "attachments", "unfurl_links", "unfurl_media", "thread_ts", "channel"}
+_SLACK = {"attachments", "unfurl_links", "unfurl_media", "thread_ts", "channel"}
 
 
 def slack(it: Arrived) -> list[str]:
@@ -84,10 +84,11 @@ def slack(it: Arrived) -> list[str]:
     found = ["unknown keys"] if set(document) - _SLACK else []
     if document["unfurl_links"] is not False or document["unfurl_media"] is not False:
         found.append("previews")
-    found += bounded(document["text"], 1, 4000, "text")
-    if "<" in document["text"]:
-        found.append("markup in the fallback")
     (attachment,) = document["attachments"]
+    # A message's own text is shown above its attachments: it stands in for blocks of its own alone.
+    found += bounded(attachment["fallback"], 1, 4000, "fallback")
+    if "<" in attachment["fallback"]:
+        found.append("markup in the fallback")
     if not re.fullmatch(r"#[0-9a-f]{6}", attachment["color"]):
         found.append("no colour")
     if not 1 <= len(attachment["blocks"]) <= 50:

@@ -1,5 +1,7 @@
 """The `dispatchd` command. Each command is a module of its own, imported when it is used."""
 
+import errno
+import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -20,7 +22,7 @@ COMMANDS: Final = {
     "init": "Write a starter config with generated secrets.",
     "try": "Print a config for a provider, and how to set it up.",
     "import": "Turn another program's config into one of dispatchd's.",
-    "key": "Make API keys.",
+    "key": "Make API keys, and secrets to sign deliveries with.",
     "events": "List received events.",
     "refused": "List refused requests, and why they were.",
     "show": "Tell one event's whole story.",
@@ -38,6 +40,7 @@ COMMANDS: Final = {
     "prune": "Delete old events that owe nothing.",
     "backup": "Copy the database while it is in use.",
 }
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a file that output goes to
 _MODULES: Final = {"import": "importing"}  # where a command's name can be no module's
 
 
@@ -100,3 +103,9 @@ def main() -> None:
         # What another machine said may be part of it.
         click.echo(f"dispatchd: {printable(str(error), lines=True)}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the last flush would fail again
+        click.echo(f"dispatchd: cannot write: {error.strerror}", err=True)
+        sys.exit(1)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dispatchd.cli.adnanh_rules import Rules, Signed, read_rules
+from dispatchd.cli.adnanh_rules import Rules, Signed, read_rules, without_root
 from dispatchd.errors import DispatchdError
 from dispatchd.strangers import printable
 
@@ -18,6 +18,7 @@ _VARIABLE: Final = re.compile(r"[^A-Za-z0-9_]+")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SECRET: Final = re.compile(r"token|secret|passw|pwd|key|credential|auth", re.IGNORECASE)
 _UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+TOO_DEEP: Final = "it nests too deeply, or within itself"
 SUCCESSES: Final = range(200, 300)
 # What has no equal, and what to do instead.
 _NO_EQUAL: Final = {
@@ -91,7 +92,11 @@ def read_hooks(text: str) -> list[dict[str, Any]]:
                 "it is neither JSON nor YAML; a file for webhook's -template must be rendered first"
             ) from None
     except RecursionError:
-        raise NotHooks("it nests too deeply") from None
+        raise NotHooks(TOO_DEEP) from None
+    try:
+        json.dumps(hooks, default=str, skipkeys=True)
+    except (ValueError, RecursionError):  # an alias of YAML's may stand within itself
+        raise NotHooks(TOO_DEEP) from None
     hooks = [hooks] if isinstance(hooks, dict) else hooks
     if not isinstance(hooks, list) or not all(isinstance(hook, dict) for hook in hooks):
         raise NotHooks("it holds no list of hooks")
@@ -99,7 +104,14 @@ def read_hooks(text: str) -> list[dict[str, Any]]:
 
 
 def converted(hooks: list[dict[str, Any]]) -> Converted:
-    """Convert hooks to a config."""
+    """Convert hooks to a config. Raises NotHooks."""
+    try:
+        return _all_converted(hooks)
+    except RecursionError:
+        raise NotHooks(TOO_DEEP) from None
+
+
+def _all_converted(hooks: list[dict[str, Any]]) -> Converted:
     done: dict[str, _Hook] = {}
     for hook in hooks:
         slug = _slug(hook, done)
@@ -133,7 +145,8 @@ def _converted(slug: str, hook: dict[str, Any]) -> _Hook:
     made = _Hook(slug)
     made.endpoint += [f"  {text(slug)}:", *_notes(_unequal(hook), 4)]
     if slug != hook.get("id"):
-        made.endpoint += _notes([f"its id was {hook.get('id')!r}"], 4)
+        was = f"its id was {hook['id']!r}" if hook.get("id") is not None else "it has no id"
+        made.endpoint += _notes([was], 4)
     rules, expression = read_rules(hook.get("trigger-rule"))
     made.endpoint += _proof(made, rules)
     made.endpoint += _reading(hook)
@@ -162,7 +175,7 @@ def _unequal(hook: dict[str, Any]) -> Iterator[str]:
 def _proof(made: _Hook, rules: Rules) -> Iterator[str]:
     """Yield how the sender is proven."""
     if rules.networks:
-        yield f"    allow_ips: [{', '.join(map(text, rules.networks))}]"
+        yield f"    allow_ips: [{', '.join(text(str(network)) for network in rules.networks)}]"
     signed = rules.signed[0] if rules.signed else None
     if signed is None:
         if rules.asks_for_proof:
@@ -171,10 +184,9 @@ def _proof(made: _Hook, rules: Rules) -> Iterator[str]:
         else:
             yield "    auth: none  # whoever can reach it can run it, as before"
         return
-    others = [other for other in rules.signed[1:] if not _same(signed, other)]
-    if others:
+    if len(rules.signed) > 1:
         yield from _notes(["it asked for several signatures, of which the first is checked"], 4)
-    number = len(rules.signed) - len(others)
+    number = signed.secrets
     if number == 1:
         yield f"    secret: {made.variable('SECRET', 'the secret')}"
     else:
@@ -183,32 +195,22 @@ def _proof(made: _Hook, rules: Rules) -> Iterator[str]:
     yield from _scheme(signed)
 
 
-def _same(one: Signed, other: Signed) -> bool:
-    return (one.header.lower(), one.algorithm, one.plain) == (
-        other.header.lower(),
-        other.algorithm,
-        other.plain,
-    )
-
-
 def _scheme(signed: Signed) -> Iterator[str]:
     header = signed.header.lower()
     if signed.plain:
         yield "    provider: gitlab"
-    elif signed.scalr:
-        yield (
-            '    signature: {header: X-Signature, algorithm: sha1, template: "{body}{header.Date}"}'
-        )
-    elif (header, signed.algorithm) != ("x-hub-signature-256", "sha256"):
+    elif (header, signed.algorithm) != ("x-hub-signature-256", "sha256") or signed.also:
         prefix = f"{signed.algorithm}=" if header.startswith("x-hub-signature") else ""
-        if not prefix:
+        if not prefix and not signed.scalr:
             yield from _notes(
                 [f"where the sender writes {signed.algorithm}= before it, say so in prefix"], 4
             )
-        yield (
-            f"    signature: {{header: {text(signed.header)}, algorithm: {signed.algorithm},"
-            f" prefix: {text(prefix)}}}"
-        )
+        parts = [f"header: {text(signed.header)}", f"algorithm: {signed.algorithm}"]
+        parts += [] if signed.scalr else [f"prefix: {text(prefix)}"]
+        if signed.also:
+            also = "".join(f"{{header.{name}}}" for name in signed.also)
+            parts.append(f"template: {text('{body}' + also)}")
+        yield f"    signature: {{{', '.join(parts)}}}"
 
 
 def _reading(hook: dict[str, Any]) -> Iterator[str]:
@@ -216,6 +218,9 @@ def _reading(hook: dict[str, Any]) -> Iterator[str]:
     given = str(hook.get("incoming-payload-content-type") or "")
     if "form" in given:
         yield "    body: form"
+    elif "xml" in given:
+        yield from _notes(["XML is taken as it is and not read: its values are empty"], 4)
+        yield "    body: any"
     elif not given and "payload" not in json.dumps(
         [hook.get(key) for key in sorted(_READ)], default=str
     ):
@@ -288,11 +293,11 @@ def _value(item: Any) -> tuple[str, str]:
     note = "base64decode has no equal" if item.get("base64decode") else ""
     if source == "string":
         marks = any(mark in name for mark in ("{{", "{%", "{#"))
-        return (f"{{{{ {json.dumps(name)} }}}}" if marks else name), note
+        return (f"{{{{ {_spelled(name)} }}}}" if marks else name), note
     if source == "payload":
-        return f"{{{{ body{_path(name)} }}}}", note
+        return f"{{{{ body{_path(without_root(name))} }}}}", note
     if source == "header":
-        return f"{{{{ headers[{json.dumps(name.lower())}] }}}}", note
+        return f"{{{{ headers[{_spelled(name.lower())}] }}}}", note
     if source in ("entire-payload", "raw-request-body"):
         return "{{ body | tojson }}", note or "the body as it came is on stdin, too"
     if source == "entire-headers":
@@ -304,13 +309,18 @@ def _value(item: Any) -> tuple[str, str]:
     return "", f"{source} {name}: has no equal".replace("  ", " ")
 
 
+def _spelled(value: str) -> str:
+    """Spell a text for a template, which knows no pairs of surrogates."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _path(name: str) -> str:
     return "".join(
         f".{step}"
         if _IDENTIFIER.fullmatch(step)
         else f"[{step}]"
         if step.isascii() and step.isdigit()
-        else f"[{json.dumps(step)}]"
+        else f"[{_spelled(step)}]"
         for step in name.split(".")
     )
 

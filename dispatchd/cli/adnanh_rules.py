@@ -5,9 +5,9 @@ Sources: its docs/Hook-Rules.md and docs/Referencing-Request-Values.md. What has
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from ipaddress import ip_network
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
 from dispatchd.match import expression_problem
@@ -15,8 +15,11 @@ from dispatchd.match import expression_problem
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _INDEX: Final = re.compile(r"[0-9]+", re.ASCII)
 _SIGNED: Final = re.compile(r"payload-(?:hmac|hash)-(sha1|sha256|sha512)")
+_ROOT: Final = re.compile(r"root\.[0-9]+(?:\.|$)", re.ASCII)
 _FLAGS: Final = re.compile(r"\(\?([im]+)\)")
 _TOKEN: Final = re.compile(r"token|secret|passw|auth|key|signature", re.IGNORECASE)
+# What RE2 means by these is nothing, or something else, to JSONata, whose regexes are JavaScript's.
+_GOS_OWN: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:[AzZQEpPCa]|x\{)|\[:")
 _SLASH: Final = re.compile(r"(?<!\\)((?:\\\\)*)/")
 _ESCAPED: Final = r"\1\/"
 TRUE: Final = "true"
@@ -25,13 +28,17 @@ FALSE: Final = "false"
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature that a rule asks for: `header` holds it; `secret` is what it is made with."""
+    """A signature that a rule asks for: `header` holds it, made with one of so many `secrets`.
+
+    `also` are the headers that it is over, behind the body.
+    """
 
     algorithm: str
     header: str
-    secret: str
     scalr: bool = False
     plain: bool = False
+    also: tuple[str, ...] = ()
+    secrets: int = 1
 
 
 @dataclass(slots=True)
@@ -39,7 +46,7 @@ class Rules:
     """What becomes of a hook's rules. `notes` are what has no equal, in sentences."""
 
     signed: list[Signed] = field(default_factory=list)
-    networks: list[str] = field(default_factory=list)
+    networks: list[IPv4Network | IPv6Network] | None = None  # None: any
     notes: list[str] = field(default_factory=list)
     asks_for_proof: bool = False  # in some way, whether or not it has an equal
 
@@ -47,38 +54,59 @@ class Rules:
 def read_rules(rule: Any) -> tuple[Rules, str]:
     """Read a trigger rule; return what proves the sender, and a JSONata filter (`true`: all)."""
     rules = Rules()
-    wanted = [_required(rules, part) for part in _conjuncts(rule)]
-    return rules, _joined([part for part in wanted if part != TRUE], "and", TRUE)
+    of_several = isinstance(rule, dict) and isinstance(rule.get("and"), list)
+    parts = list(_conjuncts(rule))
+    wanted = [_required(rules, part, _within_all if of_several else _expression) for part in parts]
+    expression = _joined([part for part in wanted if part != TRUE], "and", TRUE)
+    if "$contains(" in expression:
+        rules.notes.append(
+            "a filter that fails lets its event through, as where a regex takes too long:"
+            " prove the sender"
+        )
+    return rules, expression
 
 
 def _conjuncts(rule: Any) -> Iterator[Any]:
     """Yield the parts of a rule that must all hold."""
     if isinstance(rule, dict) and isinstance(rule.get("and"), list):
         for part in rule["and"]:
-            yield from _conjuncts(part)
-    elif rule:
+            yield from _conjuncts({} if part is None else part)
+    elif rule is not None:
         yield rule
 
 
-def _required(rules: Rules, rule: Any) -> str:
+def _required(rules: Rules, rule: Any, otherwise: Callable[[Rules, Any], str]) -> str:
     """Read a part that must hold: what it proves needs no filter."""
-    match = rule.get("match") if isinstance(rule, dict) else None
-    if not isinstance(match, dict):
-        return _expression(rules, rule)
-    kind, source, name = _asked(match)
-    if kind == "ip-whitelist":
+    rule = rule if isinstance(rule, dict) else {"not a rule": rule}
+    match = rule.get("match")
+    if isinstance(match, dict) and match.get("type") == "ip-whitelist" and "or" not in rule:
         return _network(rules, match)
-    if kind == "scalr-signature":
-        rules.signed.append(Signed("sha1", "X-Signature", str(match.get("secret", "")), scalr=True))
+    choices = rule["or"] if isinstance(rule.get("or"), list) else [rule]
+    signed = [_signed(choice) for choice in choices]
+    first = signed[0] if signed else None
+    if first is None or any(other != first for other in signed):
+        return otherwise(rules, rule)
+    rules.signed.append(replace(first, secrets=len(signed)))
+    if first.scalr:
         rules.notes.append("the age of a Scalr signature, in its Date header, is not looked at")
-        return TRUE
+    return TRUE
+
+
+def _signed(rule: Any) -> Signed | None:
+    """Return the signature that a rule asks for, and nothing else; None where it does not."""
+    match = rule.get("match") if isinstance(rule, dict) else None
+    if not isinstance(match, dict) or any(rule.get(key) is not None for key in ("and", "or")):
+        return None
+    kind, source, name = _asked(match)
+    if kind == "scalr-signature":
+        return Signed("sha1", "X-Signature", scalr=True, also=("Date",))
     if (signed := _SIGNED.fullmatch(kind)) is not None and source == "header":
-        rules.signed.append(Signed(signed[1], name, str(match.get("secret", ""))))
-        return TRUE
+        also = match["parameter"].get("headers-to-add-to-signature-payload")
+        headers = tuple(map(str, also)) if isinstance(also, list) else ()
+        return Signed(signed[1], name, also=headers)
     if kind == "value" and source == "header" and name.lower() == "x-gitlab-token":
-        rules.signed.append(Signed("", name, str(match.get("value", "")), plain=True))
-        return TRUE
-    return _expression(rules, rule)
+        return Signed("", name, plain=True)
+    return None
 
 
 def _asked(match: dict[str, Any]) -> tuple[str, str, str]:
@@ -93,12 +121,19 @@ def _asked(match: dict[str, Any]) -> tuple[str, str, str]:
 
 def _network(rules: Rules, match: dict[str, Any]) -> str:
     try:
-        rules.networks += [
-            str(ip_network(text, strict=False)) for text in str(match.get("ip-range", "")).split()
+        networks = [
+            ip_network(text, strict=False) for text in str(match.get("ip-range", "")).split()
         ]
     except ValueError:
         rules.notes.append("an ip-range is no network, so nothing runs; put it in allow_ips")
         return FALSE
+    if rules.networks is not None:  # both must hold: what they have in common
+        pairs = [(a, b) for a in rules.networks for b in networks if a.overlaps(b)]
+        networks = [max(pair, key=lambda network: network.prefixlen) for pair in pairs]
+    if not networks:
+        rules.notes.append("ip-range leaves no network, so nothing runs; put it in allow_ips")
+        return FALSE
+    rules.networks = networks
     return TRUE
 
 
@@ -106,9 +141,10 @@ def _expression(rules: Rules, rule: Any) -> str:
     """Return a rule as JSONata that yields true or false."""
     if not isinstance(rule, dict):
         return _none(rules, "a part of trigger-rule is no rule")
-    for word, alone in (("and", TRUE), ("or", FALSE)):
-        if isinstance(rule.get(word), list):
-            return _joined([_expression(rules, part) for part in rule[word]], word, alone)
+    if isinstance(rule.get("and"), list):
+        return _joined([_within_all(rules, part) for part in rule["and"]], "and", TRUE)
+    if isinstance(rule.get("or"), list):
+        return _joined([_expression(rules, part) for part in rule["or"]], "or", FALSE)
     if "not" in rule:
         inner = Rules()
         expression = _expression(inner, rule["not"])
@@ -123,11 +159,21 @@ def _expression(rules: Rules, rule: Any) -> str:
     return _match(rules, match)
 
 
+def _within_all(rules: Rules, rule: Any) -> str:
+    """Return a rule of which others depend: there, a value that is missing is never right."""
+    expression = _expression(rules, rule)
+    turned = rule.get("not") if isinstance(rule, dict) else None
+    match = turned.get("match") if isinstance(turned, dict) else None
+    if not isinstance(match, dict) or not expression.startswith("$not("):
+        return expression
+    return f"($exists({_place(*_asked(match)[1:])}) and {expression})"
+
+
 def _match(rules: Rules, match: dict[str, Any]) -> str:
     kind, source, name = _asked(match)
     if kind not in ("value", "regex"):
         rules.asks_for_proof = True
-        return _none(rules, f"a {kind or 'match'} within or or not has no equal")
+        return _none(rules, f"{kind or 'a match'} within or or not has no equal")
     if source in ("header", "url", "query") and _TOKEN.search(name):
         rules.asks_for_proof = True
         return _none(
@@ -143,7 +189,7 @@ def _match(rules: Rules, match: dict[str, Any]) -> str:
     if regex == "":
         return f"$exists({place})"
     found = f"($exists({place}) and $contains($string({place}), {regex}))"
-    if regex is None or expression_problem(found) is not None:
+    if regex is None or expression_problem(found) is not None or not _compiles(regex):
         return _none(rules, f"a regex on the {source} parameter {name} is not one of JSONata's")
     return found
 
@@ -156,6 +202,7 @@ def _none(rules: Rules, note: str) -> str:
 def _place(source: str, name: str) -> str | None:
     """Return where JSONata finds a value; None where it cannot."""
     if source == "payload":
+        name = without_root(name)
         return "body" + "".join(
             f"[{step}]" if _INDEX.fullmatch(step) else f".{_step(step)}" for step in name.split(".")
         )
@@ -164,6 +211,11 @@ def _place(source: str, name: str) -> str | None:
     if source == "request" and name.lower() == "remote-addr":
         return "source_ip"
     return None
+
+
+def without_root(name: str) -> str:
+    """Return a path into the body: webhook calls one that is a list `root`."""
+    return name.removeprefix("root.") if _ROOT.match(name) else name
 
 
 def _step(name: str) -> str:
@@ -177,9 +229,20 @@ def _regex(written: str) -> str | None:
         flags, written = found[1], written[found.end() :]
     if written in ("", ".*"):
         return ""
-    if "(?" in written.replace("(?:", "") or "\n" in written:
+    if "(?" in written.replace("(?:", "") or "\n" in written or _GOS_OWN.search(written):
         return None
     return f"/{_SLASH.sub(_ESCAPED, written)}/{flags}"
+
+
+def _compiles(regex: str) -> bool:
+    """Whether JSONata takes a regex, which it looks at when it is used."""
+    from jlens import Expression, JlensError  # noqa: PLC0415 - not for --help
+
+    try:
+        Expression(f'$contains("", {regex})').evaluate({})
+    except JlensError:
+        return False
+    return True
 
 
 def quoted(text: str) -> str:

@@ -28,7 +28,7 @@ def endpoint_lines(told: dict[str, Any]) -> Iterator[str]:
         yield "Problem     the endpoint is not active: senders get 404"
     methods = " or ".join(told["methods"])
     yield f"Takes       {methods} {told['url'] or '/hooks/' + told['endpoint']} on {told['listen']}"
-    yield f"Inbound      {told['provider']}"
+    yield f"Provider    {told['provider']}"
     yield f"Proof       {told['proof']}"
     yield f"Bodies      {told['body']}"
     path = f", else the body's {told['event_type_path']}" if told["event_type_path"] else ""

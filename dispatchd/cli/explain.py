@@ -273,7 +273,7 @@ def _sent_lines(link: dict[str, Any]) -> Iterator[str]:
         told = "\n".join(message_lines(link["message"]))
         yield "  would say " + printable(told, lines=True).replace("\n", "\n  ")
     elif link["body"] is not None:
-        shown = body_text(link["body"][:SENT_MAX_BYTES])
+        shown = body_text(link["body"][:SENT_MAX_BYTES]).removesuffix("\n")
         if len(link["body"]) > SENT_MAX_BYTES:
             shown += f"… ({len(link['body'])} bytes in all)"
         yield "  would send " + shown.replace("\n", "\n  ")

@@ -83,7 +83,7 @@ def command(
         source_ip=None,
         status=EventStatus.RECEIVED,
         filtered_by=None,
-        content_type=JSON,
+        content_type=next((v for name, v in headers if name.lower() == "content-type"), JSON),
         headers=headers,
         body=file.read(),
     )
@@ -104,12 +104,13 @@ async def _rendered(variant: str, tree: Any, event: Event) -> dict[str, Any]:
     from dispatchd.evaluate.evaluator import Evaluator, Value  # noqa: PLC0415 - likewise
     from dispatchd.evaluate.frames import TEMPLATE, template_source  # noqa: PLC0415 - likewise
     from dispatchd.match import template_names  # noqa: PLC0415 - likewise
+    from dispatchd.verify import document_json  # noqa: PLC0415 - likewise
 
     evaluator = Evaluator()
     try:
         result = await evaluator.evaluate(
             template_source(variant, tree),
-            event.body,
+            document_json(event.body, event.content_type),
             owner=NOBODY,
             bindings=template_names(event, NOBODY),
             kind=TEMPLATE,

@@ -145,4 +145,5 @@ def _preview(data: bytes, most_bytes: int, rest: str) -> str:
 
 
 def _indented(text: str, indent: str) -> Iterator[str]:
+    text = text.removesuffix("\n")
     return (indent + line for line in text.split("\n")) if text else iter(())

@@ -9,14 +9,17 @@ from hashlib import sha256
 from html import unescape
 from typing import Final
 
+from dispatchd.compose.mail import SUBJECT_MAX, with_subject
+
 _TAG: Final = re.compile(r"<[^>]*>")
 
 
 def laid_mail(content: bytes, tree: Mapping[str, str]) -> bytes:
     """Return a mail with its headers, whose subject and parts the tree says."""
     mail = BytesParser(EmailMessage, policy=SMTP).parsebytes(content)
-    if "subject" in tree:
-        mail.replace_header("Subject", " ".join(tree["subject"].split())[:200])
+    subject = " ".join(tree["subject"].split())[:SUBJECT_MAX] if "subject" in tree else None
+    if subject is not None:
+        mail.replace_header("Subject", "-")
     html = tree.get("html", "")
     text = tree.get("text") or unescape(_TAG.sub("", html))
     boundary = f"=_{sha256(text.encode()).hexdigest()[:32]}"  # else it would be random
@@ -25,4 +28,5 @@ def laid_mail(content: bytes, tree: Mapping[str, str]) -> bytes:
     if html:
         mail.make_alternative(boundary=boundary)
         mail.add_alternative(html, subtype="html", cte="quoted-printable")
-    return mail.as_bytes()
+    laid = mail.as_bytes()
+    return laid if subject is None else with_subject(laid, subject)

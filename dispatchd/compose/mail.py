@@ -5,9 +5,11 @@ By RFC 5322 and RFC 2046: multipart/alternative, lines of at most 998 bytes by q
 that one that comes twice can be known. Success is a 2xx answer of SMTP to the message; 4xx and
 5xx are failures, both tried again: mail servers often say 5xx for what passes (RFC 5321 4.2.1).
 
-Inert: no line break reaches a header, all is escaped in the HTML, which names nothing to load.
+Inert: no line break reaches a header, and what looks like an encoded word (RFC 2047) is encoded
+itself; all is escaped in the HTML, which names nothing to load.
 """
 
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -43,6 +45,8 @@ from dispatchd.model import (
 )
 
 SUBJECT_MAX: Final = 200
+PLAIN_MAX: Final = 66  # a line has 76 characters where it has encoded words, 78 elsewhere
+WORD_MAX_BYTES: Final = 39  # of which 64 characters are made
 TEXT_MAX: Final = 20_000
 FIELDS_MAX: Final = 50
 _SUCCESS: Final = range(200, 300)
@@ -60,13 +64,13 @@ class MailSpeaker(Speaker):
 
     def say(self, message: Message, key: str, now_ms: int) -> Mail:
         """Compose the mail."""
-        domain = address_of(self.sender).domain
+        sender, recipients = address_of(self.sender), tuple(map(address_of, self.recipients))
         mail = EmailMessage(policy=SMTP)
-        mail["From"] = self.sender
-        mail["To"] = ", ".join(self.recipients)
-        mail["Subject"] = fit(title_of(message), SUBJECT_MAX)
+        mail["From"] = sender
+        mail["To"] = recipients
+        mail["Subject"] = "-"
         mail["Date"] = format_datetime(datetime.fromtimestamp(now_ms / 1000, UTC))
-        mail["Message-ID"] = f"<{key}@{domain}>"
+        mail["Message-ID"] = f"<{key}@{sender.domain}>"
         mail["Auto-Submitted"] = "auto-generated"
         text, html = text_of(message), html_of(message)
         # Else it would be random; quoted-printable text never holds "=_".
@@ -76,9 +80,9 @@ class MailSpeaker(Speaker):
         mail.add_alternative(html, subtype="html", cte="quoted-printable")
         return Mail(
             self.server,
-            address_of(self.sender).addr_spec,
-            tuple(address_of(recipient).addr_spec for recipient in self.recipients),
-            mail.as_bytes(),
+            sender.addr_spec,
+            tuple(recipient.addr_spec for recipient in recipients),
+            with_subject(mail.as_bytes(), fit(title_of(message), SUBJECT_MAX)),
             self.timeout_s,
         )
 
@@ -88,6 +92,26 @@ class MailSpeaker(Speaker):
             ours = outcome.error is ErrorClass.INTERNAL
             return Failed(outcome.error, Whose.OURS if ours else Whose.THEIRS)
         return Delivered() if outcome.status in _SUCCESS else Failed(ErrorClass.REJECTED)
+
+
+def with_subject(content: bytes, subject: str) -> bytes:
+    """Return a mail whose subject is `-` with another, of one line.
+
+    `email` itself would decode what looks like an encoded word, even to line breaks, and write
+    what it read; and it folds some words in two.
+    """
+    plain = subject.isascii() and subject.isprintable() and "=?" not in subject
+    if plain and len(subject) <= PLAIN_MAX:
+        return content.replace(b"\r\nSubject: -\r\n", b"\r\nSubject: %b\r\n" % subject.encode(), 1)
+    words, word = [], b""
+    for character in subject:
+        coded = character.encode("utf-8", "replace")
+        if len(word) + len(coded) > WORD_MAX_BYTES:
+            words.append(word)
+            word = b""
+        word += coded
+    spelled = b"\r\n ".join(b"=?utf-8?b?%b?=" % b64encode(word) for word in [*words, word])
+    return content.replace(b"\r\nSubject: -\r\n", b"\r\nSubject: %b\r\n" % spelled, 1)
 
 
 def address_of(text: str) -> Address:

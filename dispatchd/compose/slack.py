@@ -1,7 +1,8 @@
 """Type `slack`: an incoming webhook, or `chat.postMessage` with a bot token and a channel.
 
 Limits, from Slack's documentation (reference/block-kit/blocks): a section's text 3000, ten fields
-of 2000 each, 50 blocks; the text of a message 4000 (reference/methods/chat.postMessage). Rate:
+of 2000 each, 50 blocks. A coloured bar is an attachment's, with a `fallback` for notifications
+(legacy/legacy-messaging/legacy-secondary-message-attachments). Rate:
 one message a second for a webhook and for a channel (apis/web-api/rate-limits): 429 with
 `Retry-After`. `chat.postMessage` says no with `ok: false` in a 200. A webhook that is gone says
 so by name (messaging/sending-messages-using-incoming-webhooks, "Handling errors").
@@ -104,7 +105,10 @@ class SlackBotSpeaker(Speaker):
 
 
 def payload(message: Message, thread: str | None) -> dict[str, Any]:
-    """Return a message as blocks with a coloured bar, and as text for notifications."""
+    """Return a message as blocks with a coloured bar, and as a fallback for notifications.
+
+    A message's own `text` would be shown above the bar: the title would stand there twice.
+    """
     title = title_of(message)
     link = link_of(message, LINK_MAX)
     blocks: list[dict[str, Any]] = [_section(_mrkdwn(fit(title, TEXT_MAX, _Headed(link))))]
@@ -121,9 +125,13 @@ def payload(message: Message, thread: str | None) -> dict[str, Any]:
     if footer:
         plain = {"type": "plain_text", "text": footer, "emoji": False}
         blocks.append({"type": "context", "elements": [plain]})
+    barred = {
+        "color": colour_of(message),
+        "fallback": fit(title, FALLBACK_MAX, escape),
+        "blocks": blocks,
+    }
     shown = {
-        "text": fit(title, FALLBACK_MAX, escape),
-        "attachments": [{"color": colour_of(message), "blocks": blocks}],
+        "attachments": [barred],
         "unfurl_links": False,
         "unfurl_media": False,
     }

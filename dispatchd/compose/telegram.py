@@ -63,7 +63,9 @@ class TelegramSpeaker(Speaker):
         """Judge by `ok` in the body; `parameters` say how long to wait."""
         judged = judge_http(outcome, now_ms)
         if isinstance(judged, Delivered) and isinstance(outcome, Reply):
-            return judged if _OK.match(outcome.head) else refused(judged)
+            if _OK.match(outcome.head):
+                return judged
+            judged = refused(judged)
         parameters = answered(outcome).get("parameters")
         wait = parameters.get("retry_after") if isinstance(parameters, dict) else None
         return told_to_wait(judged, wait)

@@ -57,6 +57,12 @@ PLACES: Final[Mapping[str, Place]] = {
 }
 # Where one of these stands at the top, it is text; but for a card, whose body is a list.
 _TEXTS: Final = ("content", "text", "html", "message", "title", "body", "formatted_body", "subject")
+# What says in which markup a text is: that which it is escaped for, as it stands in the config.
+_MARKUPS: Final[Mapping[str, tuple[str, tuple[Any, ...], str]]] = {
+    "telegram": ("parse_mode", ("HTML",), "HTML"),
+    "ntfy": ("markdown", (True, False), "true or false"),
+    "pushover": ("html", (1, 0, True, False, "1", "0"), "1 or 0"),
+}
 
 
 def terms_problem(terms: Terms) -> str | None:
@@ -81,9 +87,12 @@ def shape_problem(terms: Terms) -> str | None:
             return f"{key} is the destination's to say"
     if not any(tree.get(key) for key in place.words):
         return f"it has none of {', '.join(place.words)}"
-    for key in _TEXTS:
-        if not isinstance(tree.get(key, ""), str) and terms.type != "msteams":
-            return f"{key} must be text"
+    key, values, told = _MARKUPS.get(terms.type, ("", (), ""))
+    if key in tree and not any(tree[key] == v and type(tree[key]) is type(v) for v in values):
+        return f"{key} must be {told}"
+    for text in _TEXTS:
+        if text != key and not isinstance(tree.get(text, ""), str) and terms.type != "msteams":
+            return f"{text} must be text"
     return None
 
 

@@ -47,6 +47,11 @@ def advice(config: "Config") -> list[str]:
         for name, d in config.destinations.items()
         if (why := d.unready()) is not None
     ]
+    found += [
+        f"destinations.{name}: run is never a template, so {{{{ stands as it is; put it in args"
+        for name, d in config.destinations.items()
+        if any("{{" in word for word in d.words_as_written())
+    ]
     links = [link for e in config.endpoints.values() for link in e.destinations]
     linked = {link.to for link in links}
     linked |= {alert.to for alert in config.alerts}

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from dispatchd.config.alerts import ABOUT_DESTINATIONS, KINDS
 from dispatchd.config.document import Document
-from dispatchd.config.problems import Path, nearest, quoted, spell_path
+from dispatchd.config.problems import Path, is_misspelt, nearest, quoted, spell_path
 from dispatchd.config.values import read_listen
 from dispatchd.config.way import Way, way_to
 from dispatchd.model import Listen
@@ -26,7 +26,8 @@ def check_alerts(document: Document) -> None:
         if not isinstance(to, str) or not to:
             continue  # the model says so
         if to not in destinations:
-            _unknown(document, ("alerts", index, "to"), "destination", to, destinations)
+            if not is_misspelt("destinations", config):
+                _unknown(document, ("alerts", index, "to"), "destination", to, destinations)
             continue
         _told_once(document, index, alert, told)
         _way_of_its_own(document, ("alerts", index), alert, config)
@@ -62,6 +63,8 @@ def _way_of_its_own(
         )
     for slug in _mapping(alert, "quiet"):
         if slug not in endpoints:
+            if is_misspelt("endpoints", config):
+                continue
             _unknown(document, (*path, "quiet", slug), "endpoint", slug, endpoints)
         elif slug in way.slugs:
             document.add(

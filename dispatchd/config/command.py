@@ -164,6 +164,10 @@ class CommandConfig(LaneConfig):
             later_ms=self.later_ms,
         )
 
+    def words_as_written(self) -> tuple[str, ...]:
+        """Return the program and the arguments that no sender can change."""
+        return tuple(word.get_secret_value() for word in self.run)
+
     def unready(self) -> str | None:
         """Say why it could not be run now, for whoever looks; deliveries wait until it can."""
         if self.cwd is not None and not Path(self.cwd).is_dir():

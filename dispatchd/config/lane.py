@@ -92,6 +92,10 @@ class LaneConfig(Part):
         """Say what on this machine keeps it from working now; None where nothing does."""
         return None
 
+    def words_as_written(self) -> tuple[str, ...]:
+        """Return texts that stand as they are, where a template might be looked for."""
+        return ()
+
     def secrets(self) -> Iterator[str]:
         """Yield what must not come back in an answer that is kept."""
         raise NotImplementedError

@@ -96,8 +96,10 @@ class EmailConfig(LaneConfig):
         return f"{scheme}://{self.host}:{self._port()}"
 
     def secrets(self) -> Iterator[str]:
-        """Yield the password."""
+        """Yield the password, and with the user as SMTP's AUTH PLAIN has both (RFC 4616)."""
         yield from secrets_of(self.password)
+        if self.password is not None:
+            yield f"\0{self.user}\0{self.password.get_secret_value()}"
 
     def _port(self) -> int:
         return PORTS[self.security] if self.port is None else self.port

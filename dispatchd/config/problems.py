@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
@@ -12,6 +12,8 @@ from dispatchd.errors import DispatchdError
 Path = tuple[str | int, ...]  # where in the document: ("endpoints", "my-slug", "secret", 0)
 
 SHOWN_MAX_CHARS: Final = 80
+NAMES_MAX: Final = 20  # of what there is: all types and all keys of one, not all endpoints
+ALIKE: Final = 0.8  # of `difflib`: one or two letters of a section's name
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_*-][A-Za-z0-9_*.-]*", re.ASCII)
 
 
@@ -64,7 +66,19 @@ def quoted(text: str) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Suggest the known name that comes nearest to `name`, else what there is."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=1)
-    if near:
-        return f"did you mean {quoted(near[0])}?"
-    return "known: " + ", ".join(map(quoted, names[:12])) if names else None
+    if (hint := near(name, names)) is not None:
+        return hint
+    rest = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+    return "known: " + ", ".join(map(quoted, names[:NAMES_MAX])) + rest if names else None
+
+
+def near(name: str, known: Iterable[str]) -> str | None:
+    """Suggest the known name that comes nearest to `name`; None where none is near."""
+    names = list(known)
+    found = get_close_matches(name, names, n=1) or get_close_matches(name.lower(), names, n=1)
+    return f"did you mean {quoted(found[0])}?" if found else None
+
+
+def is_misspelt(section: str, config: Mapping[str, object]) -> bool:
+    """Say whether a section is missing and one much like it is there: its names are in that."""
+    return section not in config and bool(get_close_matches(section, list(config), cutoff=ALIKE))

@@ -13,7 +13,7 @@ from dispatchd.config.alert_rules import check_alerts
 from dispatchd.config.document import Document
 from dispatchd.config.jwt import needs_audience
 from dispatchd.config.model import endpoint_id
-from dispatchd.config.problems import Path, nearest, quoted, spell_path
+from dispatchd.config.problems import Path, is_misspelt, nearest, quoted, spell_path
 from dispatchd.config.proof import check_proof
 from dispatchd.config.sender import needs_public_url
 from dispatchd.config.template_rules import check_templates
@@ -175,6 +175,8 @@ def _links(
         if not target:
             continue
         if target not in destinations:
+            if is_misspelt("destinations", document.value):
+                continue
             if place in document.shown:
                 hint = nearest(target, destinations)
                 document.add(place, f"unknown destination {quoted(target)}", hint)

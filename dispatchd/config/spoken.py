@@ -34,7 +34,7 @@ def _is_word(value: str) -> str:
 def _is_token(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.isascii() or not text.isprintable() or any(c in text for c in " /?#"):
-        raise ValueError("is no token: it has a space, a slash or the like in it")
+        raise ValueError("has a space, a slash or the like in it")
     return value
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from dispatchd.config.document import Document
-from dispatchd.config.problems import Path, nearest, quoted
+from dispatchd.config.problems import Path, is_misspelt, nearest, quoted
 from dispatchd.message import Terms
 from dispatchd.templates.markup import TYPES
 from dispatchd.templates.normal import NORMAL, normal_problems
@@ -107,7 +107,7 @@ def _used(path: Path, link: dict[str, Any]) -> Iterator[tuple[Path, str]]:
 def _use(
     document: Document, place: Path, name: str, templates: dict[str, Any], kind: str | None
 ) -> None:
-    if name not in templates:
+    if name not in templates and not is_misspelt("templates", document.value):
         shown = place in document.shown
         document.add(
             place,

@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from dispatchd.config.destination import TYPES, UNKNOWN, kind_of, model_of
 from dispatchd.config.document import Document
-from dispatchd.config.problems import Path, nearest, quoted
+from dispatchd.config.problems import Path, near, nearest, quoted
 from dispatchd.config.values import Unquotable
 
 _MAPPING: Final = "must be a mapping of keys to values"
@@ -95,9 +95,11 @@ def _words(detail: ErrorDetails, shown: str | None, annotation: Any) -> tuple[st
         message = words.format(detail["ctx"][bound])
     else:
         message = _WORDS.get(kind, "is not what can stand here")
-    suggestion = (
-        "put it in quotes" if kind == "string_type" and isinstance(value, _SCALARS) else None
-    )
+    suggestion = None
+    if kind == "string_type" and isinstance(value, _SCALARS):
+        suggestion = "put it in quotes"
+    elif kind == "literal_error" and shown and isinstance(value, str):
+        suggestion = near(value, map(str, get_args(annotation)))
     return (f"{message}, not {shown}" if shown else message), suggestion
 
 

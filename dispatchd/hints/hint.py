@@ -38,3 +38,11 @@ class Hint:
 def secret(where: str) -> tuple[Key, ...]:
     """Return the keys of a sender that needs a secret alone."""
     return (Key("secret", where),)
+
+
+def counts_only(statuses: str, name: str) -> str:
+    """Return the note on a sender to whom a 202 is a failure, by its own documentation."""
+    return (
+        f"{name} takes only {statuses} for received, and sends again otherwise: add"
+        " `answer: {status: 200}` to the endpoint."
+    )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dispatchd.hints.hint import OWN, Hint, Key, secret
+from dispatchd.hints.hint import OWN, Hint, Key, counts_only, secret
 
 HINTS: Final[dict[str, Hint]] = {
     "mailgun": Hint(
@@ -10,7 +10,10 @@ HINTS: Final[dict[str, Hint]] = {
         setup="Sending → Webhooks → the domain → Add webhook, one event type each.",
         keys=secret("the HTTP webhook signing key, with the account's API keys or on that page."),
         own_test="the webhook's Test",
-        notes=("The token in each signature is remembered, so that none serves twice.",),
+        notes=(
+            "The token in each signature is remembered, so that none serves twice.",
+            counts_only("a 200", "Mailgun"),
+        ),
     ),
     "postmark": Hint(
         title="Postmark",
@@ -21,6 +24,7 @@ HINTS: Final[dict[str, Hint]] = {
         ),
         own_test="the webhook's Send test",
         body='{"RecordType":"Delivery"}',
+        notes=(counts_only("a 200", "Postmark"),),
     ),
     "sendgrid": Hint(
         title="SendGrid",
@@ -72,6 +76,9 @@ HINTS: Final[dict[str, Hint]] = {
         own_test="change a file of an account that the app is linked to",
         handshake="Adding the URL sends a GET with a challenge, which is echoed. Start dispatchd"
         " first.",
-        notes=("Dropbox tells whose files changed, not which, and names no event type.",),
+        notes=(
+            "Dropbox tells whose files changed, not which, and names no event type.",
+            counts_only("a 200", "Dropbox"),
+        ),
     ),
 }

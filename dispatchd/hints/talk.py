@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dispatchd.hints.hint import OWN, Hint, Key, secret
+from dispatchd.hints.hint import OWN, Hint, Key, counts_only, secret
 
 _META_CHALLENGE: Final = (
     "Verify and save sends a GET with the verify token; its challenge is echoed."
@@ -54,6 +54,7 @@ HINTS: Final[dict[str, Hint]] = {
         body='{"event":"meeting.started"}',
         handshake="Validate sends endpoint.url_validation, and Zoom repeats it every 72 hours; it"
         " is answered with its HMAC.",
+        notes=(counts_only("a 200 or a 204", "Zoom"),),
     ),
     "meta": Hint(
         title="Meta",

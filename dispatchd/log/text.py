@@ -46,13 +46,25 @@ def render(
     text = printable(told)
     if level in _STYLES:
         text = styled(text, _STYLES[level], colour=colour)
-    clock = datetime.fromtimestamp(now_ms // 1000, UTC).strftime("%H:%M:%S")
-    time = styled(f"{clock}.{now_ms % 1000:03d}", "dim", colour=colour)
+    time = styled(f"{_utc(now_ms):%H:%M:%S}.{now_ms % 1000:03d}", "dim", colour=colour)
     return f"{time} {text}".encode()
 
 
 def _plainly(event: str, fields: Mapping[str, Any], now_ms: int) -> str:  # noqa: ARG001 - one shape
-    return event.replace("_", " ") + _rest(fields)
+    told = event.replace("_", " ")
+    if message := fields.get("message"):
+        told += f": {message}"
+    rest: dict[str, Any] = {}
+    for key, value in fields.items():
+        if key == "since_ms" and value is not None:
+            rest["since"] = f"{_utc(value):%Y-%m-%dT%H:%M:%SZ}"
+        elif key != "message" and value != "":  # what nobody gave a reason for
+            rest[key] = value
+    return told + _rest(rest)
+
+
+def _utc(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms // 1000, UTC)
 
 
 def _event(_: str, fields: Mapping[str, Any], now_ms: int) -> str:  # noqa: ARG001 - one shape

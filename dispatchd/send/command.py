@@ -54,7 +54,7 @@ class Commands:
             finally:
                 os.close(write_end)
             in_time = await self._ran(process, command)
-            with suppress(TimeoutError):
+            with suppress(TimeoutError, asyncio.CancelledError):  # likewise: its outcome is known
                 async with asyncio.timeout(OUTPUT_WAIT_S):
                     await output.ended.wait()
         finally:
@@ -82,19 +82,23 @@ class Commands:
 
     async def _ran(self, process: subprocess.Popen[bytes], command: Command) -> bool:
         """Wait for a program and end what is left of its group; return whether it was in time."""
-        in_time, grace_s = True, command.grace_s
+        in_time, grace_s, wait_s = True, command.grace_s, None
         try:
             async with asyncio.timeout(command.timeout_s):
                 await _ended(process)
         except TimeoutError:
             in_time = False
         except BaseException:
-            grace_s = min(grace_s, CUT_GRACE_S)
+            grace_s, wait_s = min(grace_s, CUT_GRACE_S), CUT_GRACE_S
             raise
         finally:
             try:
-                await _end_group(process, grace_s)
-                await _ended(process)
+                # When it has ended what came of it is known: who cuts this cuts its grace alone.
+                with suppress(asyncio.CancelledError):
+                    await _end_group(process, grace_s)
+                with suppress(TimeoutError):  # one that is another user's by now, as by sudo
+                    async with asyncio.timeout(wait_s):
+                        await _ended(process)
             finally:
                 self._groups.discard(process.pid)
                 self._tell(f"-{process.pid}\n")

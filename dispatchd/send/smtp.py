@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from contextlib import suppress
 from typing import Final
 
 import aiosmtplib
@@ -13,6 +14,7 @@ from dispatchd.send.tls import make_context
 
 HEAD_MAX_BYTES: Final = 2048
 OK: Final = 250
+GOODBYE_S: Final = 2.0  # for the answer to QUIT, which not every server gives
 
 
 async def send(mail: Mail) -> Outcome:
@@ -23,28 +25,23 @@ async def send(mail: Mail) -> Outcome:
     started_s = time.perf_counter()
     try:
         async with asyncio.timeout(mail.timeout_s):
-            status, text = await _exchanged(mail)
-    except aiosmtplib.SMTPRecipientsRefused as error:
-        first = error.recipients[0]
-        status, text = (
-            first.code,
-            "; ".join(f"{r.recipient}: {r.message}" for r in error.recipients),
-        )
-    except aiosmtplib.SMTPResponseException as error:
-        status, text = error.code, error.message
+            client = await _client(mail)
+            status, text = await _answered(client, mail)
     except Exception as error:  # noqa: BLE001 - classified: a fault out there is a value here
         kind, message = _classified(error, mail.timeout_s)
         return Failure(kind, message, _since_ms(started_s))
     head = text.encode("utf-8", "replace")[:HEAD_MAX_BYTES]
-    return Reply(status, (), head, _since_ms(started_s))
+    reply = Reply(status, (), head, _since_ms(started_s))
+    await _part(client)
+    return reply
 
 
-async def _exchanged(mail: Mail) -> tuple[int, str]:
+async def _client(mail: Mail) -> aiosmtplib.SMTP:
     server = mail.server
     context = None
     if server.security != "none":
         context = await asyncio.to_thread(make_context, server.via)
-    client = aiosmtplib.SMTP(
+    return aiosmtplib.SMTP(
         hostname=server.host,
         port=server.port,
         use_tls=server.security == "tls",
@@ -56,10 +53,30 @@ async def _exchanged(mail: Mail) -> tuple[int, str]:
         username=server.user,
         password=server.password,
     )
-    async with client:
+
+
+async def _answered(client: aiosmtplib.SMTP, mail: Mail) -> tuple[int, str]:
+    """Return what the server said to a mail; anything else is raised, and the end."""
+    try:
+        await client.connect()
         refused, text = await client.sendmail(mail.sender, mail.recipients, mail.content)
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        each = "; ".join(f"{r.recipient}: {r.message}" for r in error.recipients)
+        return error.recipients[0].code, each
+    except aiosmtplib.SMTPResponseException as error:
+        return error.code, error.message
+    except BaseException:
+        client.close()
+        raise
     others = "".join(f"; not to {to}: {why.code} {why.message}" for to, why in refused.items())
     return OK, f"{text}{others}"
+
+
+async def _part(client: aiosmtplib.SMTP) -> None:
+    """Say goodbye. What came of the mail is known: nothing that happens now may lose it."""
+    with suppress(Exception, asyncio.CancelledError):
+        await client.quit(timeout=GOODBYE_S)
+    client.close()
 
 
 def _classified(error: Exception, timeout_s: float) -> tuple[ErrorClass, str]:

@@ -1,11 +1,12 @@
 """What templates can do with a value, beside what jinja2 brings and is harmless. Pure."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
 from jinja2 import Undefined
+from jinja2.runtime import LoopContext
 
 # Of jinja2's: not those that make markup of their own (urlize, xmlattr), or chance (random).
 KEPT_FILTERS: Final = (
@@ -54,6 +55,7 @@ KEPT_FILTERS: Final = (
 )
 _MS_FROM: Final = 1e11  # a time of more is in milliseconds: in seconds it would be the year 5138
 _ZONE_MAX_MIN: Final = 14 * 60
+_LISTS: Final = (Iterator, KeysView, ValuesView, ItemsView, range)
 
 
 def default(value: Any, other: Any = "", boolean: bool = False) -> Any:
@@ -75,6 +77,8 @@ def date(value: Any, form: str = "%Y-%m-%d %H:%M", offset_min: int = 0) -> str:
 
 
 def _time(value: Any) -> datetime | None:
+    if isinstance(value, (Undefined, bool)):
+        return None
     try:
         if isinstance(value, str) and not value.strip().lstrip("-").replace(".", "", 1).isdigit():
             at = datetime.fromisoformat(value.strip())
@@ -88,11 +92,25 @@ def _time(value: Any) -> datetime | None:
 
 
 def tojson(value: Any, indent: int | None = None) -> str:
-    """Spell a value as JSON."""
+    """Spell a value as JSON, and what can be listed as a list; what is neither is empty."""
     try:
-        return json.dumps(value, ensure_ascii=False, indent=None if indent is None else int(indent))
-    except TypeError:
+        return json.dumps(
+            value,
+            ensure_ascii=False,
+            indent=None if indent is None else int(indent),
+            default=_listed,
+        )
+    except TypeError:  # a method, a macro: nothing that could be meant
         return ""
+
+
+def _listed(value: Any) -> Any:
+    """List what filters such as `reverse` make of a list. Raises TypeError."""
+    if isinstance(value, Undefined):
+        return None
+    if isinstance(value, _LISTS) and not isinstance(value, LoopContext):
+        return list(value)
+    raise TypeError
 
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {

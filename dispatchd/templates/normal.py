@@ -64,8 +64,20 @@ def normal_problems(tree: Any) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
             yield from _field_problems(value)
         elif not isinstance(value, str):
             yield (key,), "must be text", ()
+        elif "{" not in value and (wrong := _word_problem(key, value.strip())) is not None:
+            yield (key,), wrong, ()
     if not any(tree.get(key) for key in ("title", "description", "fields")):
         yield (), "says nothing: it has no title, description or fields", ()
+
+
+def _word_problem(key: str, word: str) -> str | None:
+    """Say what is wrong with a word that no template makes; None where nothing is."""
+    if key == "kind" and word and word.lower() not in list(Kind):
+        *others, last = list(Kind)
+        return f"must be {', '.join(others)} or {last}"
+    if key == "colour" and word and not _COLOUR.fullmatch(word):
+        return 'must be "#rrggbb", in quotes'
+    return None
 
 
 def _field_problems(value: Any) -> Iterator[tuple[Path, str, tuple[str, ...]]]:

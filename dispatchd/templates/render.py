@@ -1,5 +1,6 @@
 """One tree, compiled and rendered; and what is wrong with one as it is written."""
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
@@ -9,7 +10,7 @@ from jinja2 import Template, TemplateError, TemplateSyntaxError, meta
 from jinja2.exceptions import SecurityError
 
 from dispatchd.templates.markup import syntax_of
-from dispatchd.templates.sandbox import sandbox
+from dispatchd.templates.sandbox import nothing_for_null, sandbox
 from dispatchd.templates.tree import Leaf, Path, mapped
 
 NAMES: Final = (
@@ -21,6 +22,7 @@ NAMES: Final = (
     "received_at",
     "destination",
 )
+_UNKNOWN: Final = re.compile(r"No (filter|test) named '([\w.]+)'")  # as jinja2 says it
 # By what was raised, never in its own words: those quote the payload.
 _WORDS: Final[Mapping[type[Exception], str]] = {
     SecurityError: "it asks for what no template may have",
@@ -53,6 +55,7 @@ def _compiled(syntax: str, text: str) -> Template:
 def render_tree(variant: str, tree: Any, names: Mapping[str, Any]) -> Rendering:
     """Render each text of a tree in its syntax. Raises CannotRender."""
     missing: dict[str, None] = {}
+    names = {name: nothing_for_null(value, name) for name, value in names.items()}
 
     def rendered(leaf: Leaf) -> str:
         syntax = syntax_of(variant, tree, leaf.path)
@@ -98,7 +101,12 @@ def text_problems(text: str, names: tuple[str, ...] = NAMES) -> Iterator[tuple[s
         env.compile(tree)
     except TemplateSyntaxError as error:
         line = f" (in its line {error.lineno})" if "\n" in text.strip("\n") else ""
-        yield f"{error.message}{line}", None
+        if (unknown := _UNKNOWN.match(error.message or "")) is None:
+            yield f"{error.message}{line}", None
+            return
+        kind, name = unknown.groups()
+        near = get_close_matches(name, env.filters if kind == "filter" else env.tests, n=1)
+        yield f'it knows no {kind} "{name}"{line}', f'did you mean "{near[0]}"?' if near else None
         return
     except RecursionError:
         yield "it nests too deeply", None

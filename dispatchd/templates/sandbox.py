@@ -6,18 +6,17 @@ place of its Markup, so that what has been escaped once (a macro, a block) is no
 Inert has no methods of its own: whatever is made of it, cut or replaced, is plain text again.
 """
 
-import json
 from collections.abc import Callable, Iterable, MutableMapping
 from functools import cache
 from types import CodeType
 from typing import Any, Final, Self
 
-from jinja2 import ChainableUndefined, Template, TemplateSyntaxError, nodes, pass_context
+from jinja2 import ChainableUndefined, Template, TemplateSyntaxError, Undefined, nodes, pass_context
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from dispatchd.templates.filters import FILTERS, KEPT_FILTERS
+from dispatchd.templates.filters import FILTERS, KEPT_FILTERS, tojson
 from dispatchd.templates.markup import SYNTAXES, Syntax
 
 # What reaches for other templates, or for what is escaped already.
@@ -84,8 +83,23 @@ class Nothing(ChainableUndefined):
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _itself  # type: ignore[assignment]
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = _itself  # type: ignore[assignment]
     __mod__ = __rmod__ = __pow__ = __rpow__ = __pos__ = __neg__ = _itself  # type: ignore[assignment]
+    __abs__ = __round__ = _itself
     __lt__ = __le__ = __gt__ = __ge__ = _no  # type: ignore[assignment]
     __int__ = _zero  # type: ignore[assignment]
+
+    def __format__(self, _: str) -> str:
+        return ""
+
+
+class Null(Nothing):
+    """What is there and null: as empty as what is not there, but it is not missing."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return other is None or isinstance(other, Null)
+
+    __hash__ = Nothing.__hash__
 
 
 class _Macro(Macro):
@@ -136,6 +150,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters["join"] = self._join_filter
         kept = {name: self.globals[name] for name in ("range", "namespace", "cycler", "joiner")}
         self.globals = {**kept, "link": self._link}
+        self.tests["none"] = lambda value: value is None or isinstance(value, Null)
+        self.tests["defined"] = _is_defined
+        self.tests["undefined"] = lambda value: not _is_defined(value)
 
     def inert(self, value: Any) -> Inert:
         """Spell a value and escape it, unless that has been done."""
@@ -167,33 +184,41 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Spell a value as JSON would, text as it is, and nothing as nothing."""
         if isinstance(value, str):
             return value
+        if isinstance(value, Null):
+            return ""
         if isinstance(value, Nothing):
             value.refuse()
             self.missing[value._undefined_name or ""] = None  # noqa: SLF001 - its subclass is ours
             return ""
         if value is None:
             return ""
-        try:
-            return json.dumps(value, ensure_ascii=False)
-        except TypeError:  # a method, a macro: nothing that could be meant
-            return ""
+        text = tojson(value)
+        # A filter's list of what is not there is no more than that.
+        return "" if text == "[]" and not isinstance(value, list) else text
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Find a member: of an object its key before any method, so that `body.items` is that."""
         if isinstance(obj, dict):
             return self.getitem(obj, attribute)
-        return super().getattr(obj, attribute)
+        return nothing_for_null(super().getattr(obj, attribute), attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Find a member by key or index."""
         if not isinstance(obj, dict):
-            return super().getitem(obj, argument)
+            return nothing_for_null(super().getitem(obj, argument), argument)
         try:
-            return obj[argument]
+            return nothing_for_null(obj[argument], argument)
         except (KeyError, TypeError):
             if isinstance(argument, str) and argument in _METHODS:
                 return getattr(obj, argument)
         return self.undefined(name=str(argument))
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """Wrap `format` of a text: what it makes of Inert text is plain, as of any other."""
+        wrapped = super().wrap_str_format(value)
+        if wrapped is None or not isinstance(value.__self__, Inert):
+            return wrapped
+        return lambda *values, **named: str(wrapped(*values, **named))
 
     def parsed(self, text: str) -> nodes.Template:
         """Parse a text. Raises TemplateSyntaxError, also for what is refused here."""
@@ -205,6 +230,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
             if node.filter is not None:
                 raise TemplateSyntaxError("a block has no filters: filter its values", node.lineno)
         return tree
+
+
+def nothing_for_null(value: Any, name: Any) -> Any:
+    """Return a value as templates see it: null fails as little as what is not there."""
+    return Null(name=str(name)) if value is None else value
+
+
+def _is_defined(value: Any) -> bool:
+    return not isinstance(value, Undefined) or isinstance(value, Null)
 
 
 @cache

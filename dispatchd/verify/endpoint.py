@@ -175,18 +175,25 @@ def _spec_problems(auth: Auth) -> list[str]:
 
 
 def _signed_away(auth: Auth, provider: Provider) -> list[str]:
-    """Say where a handshake would sign anybody's token: a JWT has only characters it echoes."""
-    if auth.open_to_all or auth.signature is not None or not auth.secrets:
+    """Say where a handshake would sign anybody's token or event: what has only what it echoes."""
+    known = () if provider.handshake is None else (provider.handshake,)
+    signs = first_of((*map(handshake_of, auth.handshakes), *known)).signs
+    if auth.open_to_all or not auth.secrets or not signs:
         return []
     by_token = jwt_spec(auth, provider) is not None or "atlassian" in provider.coded
-    known = () if provider.handshake is None else (provider.handshake,)
-    if not by_token or not first_of((*map(handshake_of, auth.handshakes), *known)).signs:
-        return []
-    problem = (
-        "a handshake that signs would sign anybody's token with this secret;"
-        " let a jwks or a public_key prove the tokens, or remove the handshake"
-    )
-    return [problem]
+    what, how = "token", "let a jwks or a public_key prove the tokens"
+    if not by_token:
+        if not any(map(_without_body, schemes_of(auth, provider))):
+            return []
+        what, how = "event", "let the signature cover the body"
+    problem = f"a handshake that signs would sign anybody's {what} with this secret; {how},"
+    return [f"{problem} or remove the handshake"]
+
+
+def _without_body(scheme: Scheme) -> bool:
+    """Whether a scheme compares such HMACs as a handshake gives away, of no JSON object."""
+    by_secret = scheme.algorithm == "sha256" and scheme.encoding != "plain"
+    return by_secret and not uses(compile_template(scheme.template), "body")
 
 
 def _unused(auth: Auth, provider: Provider) -> list[str]:
@@ -206,6 +213,8 @@ def _unused(auth: Auth, provider: Provider) -> list[str]:
 
 def _unfit_keys(auth: Auth, schemes: Sequence[Scheme]) -> list[str]:
     found = ["a secret is empty" for secret in auth.secrets if not secret]
+    if any(b"-----BEGIN PUBLIC KEY" in secret for secret in auth.secrets):
+        found.append("a secret is a public key, which anybody may know; write it as public_key")
     for scheme in schemes:
         try:
             scheme_keys(scheme, auth.secrets, auth.public_keys)

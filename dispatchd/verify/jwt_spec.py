@@ -107,7 +107,7 @@ def _algorithm_problems(spec: JwtSpec, *, secrets: bool, public: bool) -> list[s
             found.append("jwt.algorithms holds none, which proves nothing; remove it")
         elif name not in jwt_keys.ALGORITHMS:
             known = ", ".join(jwt_keys.ALGORITHMS)
-            found.append(f"jwt.algorithms holds an unknown algorithm; known are {known}")
+            found.append(f'jwt.algorithms holds an unknown algorithm "{name}"; known are {known}')
         elif name in jwt_keys.HMAC and public and not secrets:
             found.append(f"{name} needs a secret, and a public key is none; remove it")
         elif name in jwt_keys.PUBLIC and secrets and not public:

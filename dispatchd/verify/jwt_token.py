@@ -31,7 +31,7 @@ def read_token(text: str) -> Token:
     if not dot or len(text) > TOKEN_MAX_CHARS:
         raise ValueError("the token is malformed")
     signed = decode.base64url_bytes(signature)
-    header = decode.json_document(decode.base64url_bytes(head))
+    header = _read(head)
     if not isinstance(header, dict) or not isinstance(header.get("alg"), str):
         raise ValueError("the token does not say how it is signed")  # noqa: TRY004 - a sender's
     if "crit" in header:  # it says that it means something that we do not know
@@ -42,9 +42,17 @@ def read_token(text: str) -> Token:
     return Token(header["alg"], kid, f"{head}.{claims}".encode("ascii"), signed, claims)
 
 
+def _read(part: str) -> Any:
+    encoded = decode.base64url_bytes(part)
+    try:
+        return decode.json_document(encoded)
+    except ValueError:
+        raise ValueError("the token is not JSON") from None
+
+
 def read_claims(token: Token) -> dict[str, Any]:
     """Return what a proven token claims. Raises ValueError."""
-    claims = decode.json_document(decode.base64url_bytes(token.claims))
+    claims = _read(token.claims)
     if not isinstance(claims, dict):
         raise ValueError("the token claims nothing")  # noqa: TRY004 - a sender's mistake
     return claims

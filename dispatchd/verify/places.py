@@ -58,6 +58,18 @@ def field(path: str) -> Place:
     return Place(lambda _, document: text(at(document, path)), (path,), told=f"body.{path}")
 
 
+def of_only_one(name: str) -> Place:
+    """Read a field of the one element of a list; of several, each may come again without the rest.
+
+    What is called by its first element would then be taken for a redelivery, and the rest lost.
+    """
+
+    def find(_: Headers, document: Any) -> str | None:
+        return None if at(document, "1") is not None else text(at(document, f"0.{name}"))
+
+    return Place(find, (f"0.{name}", "1"), told=f"body.0.{name}, where there is no other")
+
+
 def joined(separator: str, first: Place, second: Place) -> Place:
     """Read two places as one text; the first alone where the second is missing."""
 

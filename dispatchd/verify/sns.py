@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 RETRIED_S: Final = 3600.0  # SNS sends again for up to an hour, with the time of the first
 BODY_MAX_BYTES: Final = 1024 * 1024  # four times what SNS sends
-_HOST: Final = r"https://sns\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?"
+# A region's: `sns.s3.amazonaws.com` is a bucket, and what its owner puts there.
+_HOST: Final = r"https://sns\.[a-z]{2,6}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2}\.amazonaws\.com(?:\.cn)?"
 _CERTIFICATE: Final = re.compile(
     _HOST + r"/SimpleNotificationService(?:-[0-9A-Za-z]{1,100})?\.pem", re.ASCII
 )

@@ -13,6 +13,7 @@ import uvloop
 from rig import BODY, SECRET, StartDaemon
 
 from dispatchd.model import Command, ErrorClass, Failure, Outcome, Reply
+from dispatchd.send import command as command_module
 from dispatchd.send.command import Commands
 
 PYTHON = sys.executable
@@ -296,6 +297,47 @@ def test_what_a_program_leaves_running_ends_with_it(run: Run) -> None:
         (pid,) = pids_of(outcome)
         await until(lambda: not there(pid))
 
+    run(test)
+
+
+def test_what_is_cut_when_the_program_has_ended_has_its_outcome(run: Run, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    lingering = f"signal.signal(signal.SIGTERM, lambda *_: open({str(told)!r}, 'w').close())"
+
+    async def test(commands: Commands) -> None:
+        script = CHILDREN.format(ignoring=lingering, then="os._exit(3)")
+        running = asyncio.create_task(commands.send(command(PYTHON, "-c", script)))
+        await until(told.exists)  # the program has ended, and what it left is being ended
+        running.cancel()
+        outcome = await running
+        assert isinstance(outcome, Reply)
+        assert outcome.status == 3
+        (pid,) = pids_of(outcome)
+        await until(lambda: not there(pid))
+
+    run(test)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it outlives us
+def test_a_program_that_nobody_may_end_keeps_nobody_from_leaving(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_group: int, _number: int) -> None:
+        raise PermissionError
+
+    async def test(commands: Commands) -> None:
+        running = asyncio.create_task(commands.send(command("sleep", "1000")))
+        await until(lambda: commands._groups)
+        monkeypatch.setattr(os, "killpg", forbidden)
+        (pid,) = commands._groups
+        running.cancel()
+        try:
+            with pytest.raises(asyncio.CancelledError):
+                await running
+        finally:
+            os.kill(pid, signal.SIGKILL)
+
+    monkeypatch.setattr(command_module, "CUT_GRACE_S", 0.1)
     run(test)
 
 

@@ -14,6 +14,9 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from rig import BODY, SECRET, StartDaemon
 from rig_tls import make_files, tls_server
 
+from dispatchd.model import Mail, MailServer, Via
+from dispatchd.send.smtp import send
+
 PASSWORD = "mail-sekrit-1"
 
 
@@ -213,3 +216,37 @@ async def test_a_server_that_is_not_there(start_daemon: StartDaemon) -> None:
         daemon = await start_daemon(config(nobody.getsockname()[1]))
         await daemon.accepted(BODY)
         await daemon.log.wait_for("attempt", result="retrying", error="connection_refused")
+
+
+async def test_a_server_that_never_says_goodbye_has_the_mail_once(
+    start_daemon: StartDaemon, serve: Serve, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(_server: SMTP, _argument: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(SMTP, "smtp_QUIT", silent)
+    extra = PLAIN + ", timeout: 5s, retry: {backoff: [1ms], jitter: 0}"
+    daemon = await start_daemon(config(await serve(), extra))
+    await daemon.accepted(BODY)
+    (line,) = await daemon.log.wait_for("attempt")
+    assert (line["result"], line["status_code"]) == ("success", 250)
+    assert len(box.mails) == 1
+
+
+async def test_what_is_cut_at_its_goodbye_was_sent(
+    serve: Serve, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parting = asyncio.Event()
+
+    async def silent(_server: SMTP, _argument: str) -> None:
+        parting.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(SMTP, "smtp_QUIT", silent)
+    server = MailServer("127.0.0.1", await serve(), "none", None, None, Via())
+    mail = Mail(server, "ops@example.com", ("a@example.com",), b"Subject: x\r\n\r\nx\r\n", 30.0)
+    sending = asyncio.create_task(send(mail))
+    await parting.wait()
+    sending.cancel()
+    outcome = await sending
+    assert (outcome.status, len(box.mails)) == (250, 1)

@@ -47,10 +47,10 @@ OWN: dict[str, Any] = {
     "ntfy": {"message": "{{ body.title }}", "title": "x", "priority": 3},
     "pushover": {"message": "{{ body.title }}", "title": "x"},
     "slack": {
-        "text": "{{ body.title }}",
         "attachments": [
             {
                 "color": "#123456",
+                "fallback": "{{ body.title }}",
                 "blocks": [
                     {
                         "type": "section",

@@ -97,6 +97,10 @@ def header_value(name: str) -> dict[str, Any]:
             r"($exists(body.ref) and $contains($string(body.ref), /^refs\/tags\//i))",
         ),
         (match("regex", regex=".*"), "$exists(body.ref)"),
+        (
+            {"not": match("regex", regex="^a")},
+            "$not(($exists(body.ref) and $contains($string(body.ref), /^a/)))",
+        ),
         (match("regex", regex="(?P<x>a)"), "false"),
         (match("value", value="a", source="url", name="token"), "false"),
         ({"not": match("value", value="a", source="url", name="x")}, "false"),
@@ -147,13 +151,119 @@ def test_what_proves_a_sender(rule: Any, expected: str) -> None:
     assert "hunter2" not in text
 
 
-def test_several_secrets_of_one_signature_are_all_accepted() -> None:
-    signed = [
-        match("payload-hmac-sha256", source="header", name="X-Hub-Signature-256", secret=secret)
-        for secret in ("one", "two")
-    ]
-    _, text = config_of(hook(trigger_rule={"and": signed}))
+def signed(secret: str, **parameter: Any) -> dict[str, Any]:
+    made = match("payload-hmac-sha256", source="header", name="X-Hub-Signature-256", secret=secret)
+    made["match"]["parameter"] |= parameter
+    return made
+
+
+def test_of_several_secrets_for_one_signature_any_is_accepted() -> None:
+    config, text = config_of(hook(trigger_rule={"or": [signed("one"), signed("two")]}))
     assert 'secret: ["${REDEPLOY_SECRET_1}", "${REDEPLOY_SECRET_2}"]' in text
+    assert config.endpoints["redeploy"].filter is None
+
+
+def test_of_several_signatures_that_must_all_hold_the_first_is_checked() -> None:
+    _, text = config_of(hook(trigger_rule={"and": [signed("one"), signed("two")]}))
+    assert 'secret: "${REDEPLOY_SECRET}"' in text
+    assert "NOTE it asked for several signatures" in text
+
+
+def test_a_signature_over_headers_too() -> None:
+    extra = {"headers-to-add-to-signature-payload": ["Date", "X-Id"]}
+    _, text = config_of(hook(trigger_rule=signed("one", **extra)))
+    assert 'template: "{body}{header.Date}{header.X-Id}"' in text
+
+
+def networks(ranges: str) -> dict[str, Any]:
+    return {"match": {"type": "ip-whitelist", "ip-range": ranges}}
+
+
+def test_networks_that_must_all_hold_are_what_they_have_in_common() -> None:
+    both = {"and": [networks("10.0.0.0/8 ::1"), networks("10.1.0.0/16 192.168.0.0/16")]}
+    _, text = config_of(hook(trigger_rule=both))
+    assert 'allow_ips: ["10.1.0.0/16"]' in text
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {},
+        [],
+        "",
+        networks(""),
+        {"and": [networks("10.0.0.0/8"), networks("192.168.0.0/16")]},
+    ],
+)
+def test_a_rule_that_lets_nothing_run_lets_nothing_run(rule: Any) -> None:
+    config, _ = config_of(hook(trigger_rule=rule))
+    assert config.endpoints["redeploy"].filter == "false"
+
+
+GOS_OWN = (
+    r"\Aa",
+    r"a\z",
+    r"^\Qa.b\E$",
+    r"^\pL+$",
+    r"\PL",
+    r"\x{41}",
+    r"\a",
+    r"\C",
+    "[[:alpha:]]",
+    "[[:^alpha:]]",
+    "a{2,1}",
+    "+",
+)
+
+
+@pytest.mark.parametrize("regex", GOS_OWN)
+def test_a_regex_that_means_something_else_here_has_no_equal(regex: str) -> None:
+    for rule in (match("regex", regex=regex), {"not": match("regex", regex=regex)}):
+        config, text = config_of(hook(trigger_rule=rule))
+        assert config.endpoints["redeploy"].filter == "false"
+        assert "is not one of JSONata's" in text
+
+
+def test_a_backslash_of_its_own_does_not_make_a_regex_gos() -> None:
+    config, _ = config_of(hook(trigger_rule=match("regex", regex=r"a\\pL")))
+    assert config.endpoints["redeploy"].filter != "false"
+
+
+def test_who_filters_by_regex_is_told_what_a_filter_that_fails_does() -> None:
+    _, text = config_of(hook(trigger_rule=match("regex", regex="^(a+)+$")))
+    assert "NOTE a filter that fails lets its event through" in text
+
+
+def test_among_rules_that_must_hold_a_missing_value_is_not_another_one() -> None:
+    rule = {"and": [{"not": match("value", value="a")}, match("value", value="b", name="x")]}
+    config, _ = config_of(hook(trigger_rule=rule))
+    assert config.endpoints["redeploy"].filter == (
+        '(($exists(body.ref) and $not($string(body.ref) = "a")) and $string(body.x) = "b")'
+    )
+
+
+def test_a_body_that_is_a_list_is_called_root() -> None:
+    config, _ = config_of(
+        hook(
+            pass_arguments_to_command=[{"source": "payload", "name": "root.0.id"}],
+            trigger_rule=match("value", value="a", name="root.1.ref"),
+        )
+    )
+    assert config.endpoints["redeploy"].filter == '$string(body[1].ref) = "a"'
+    assert config.destinations["redeploy"].own_courier().args == ("{{ body[0].id }}",)
+
+
+def test_characters_beyond_ascii_are_kept() -> None:
+    given = [{"source": "string", "name": "{{ 😀"}, {"source": "payload", "name": "é 😀"}]
+    config, _ = config_of(hook(pass_arguments_to_command=given))
+    args = config.destinations["redeploy"].own_courier().args
+    assert args == ('{{ "{{ 😀" }}', '{{ body["é 😀"] }}')
+
+
+def test_xml_is_taken_and_told_to_be_unread() -> None:
+    config, text = config_of(hook(incoming_payload_content_type="application/xml"))
+    assert config.endpoints["redeploy"].body == "any"
+    assert "NOTE" in text
 
 
 @pytest.mark.parametrize(
@@ -177,6 +287,13 @@ def test_what_has_no_equal_is_a_comment(keys: dict[str, Any]) -> None:
     assert "# NOTE " in text
 
 
+def test_a_hook_without_an_id_is_said_to_have_none() -> None:
+    without = {key: value for key, value in hook().items() if key != "id"}
+    _, text = config_of(without)
+    assert "# NOTE it has no id" in text
+    assert "None" not in text
+
+
 def test_hooks_of_one_name_are_kept_apart() -> None:
     config, _ = config_of(hook(), hook())
     assert list(config.endpoints) == ["redeploy", "redeploy-2"]
@@ -186,9 +303,20 @@ def test_json_and_yaml_are_read() -> None:
     hooks = [hook()]
     assert read_hooks(json.dumps(hooks)) == hooks
     assert read_hooks("- id: redeploy\n  execute-command: /srv/redeploy.sh\n") == hooks
-    for text in ("{{ getenv }}", "5", "[1]", "a: [", "[" * 100_000):
+    for text in ("{{ getenv }}", "5", "[1]", "a: [", "[" * 100_000, "- &a [*a]"):
         with pytest.raises(NotHooks):
             read_hooks(text)
+
+
+def test_hooks_within_themselves_or_too_deep_are_told() -> None:
+    rule: Any = match("value", value="a")
+    for _ in range(5000):
+        rule = {"or": [rule]}
+    with pytest.raises(NotHooks, match="nest"):
+        converted([hook(trigger_rule=rule)])
+    for text in ("trigger-rule: &a {or: [*a]}", "pass-arguments-to-command: &a [*a]"):
+        with pytest.raises(NotHooks, match="nest"):
+            read_hooks(f"id: x\n{text}\n")
 
 
 def test_the_command_names_what_is_to_be_set_and_no_value() -> None:

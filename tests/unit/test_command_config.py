@@ -72,3 +72,10 @@ def test_what_is_not_there_is_a_warning(tmp_path: Path) -> None:
     assert f"{plain} is no file that this user can execute" in warned(f"run: ['{plain}']")
     assert f"{plain} is no directory" in warned(f"run: [ls], cwd: '{plain}'")
     assert warned("run: [ls]") == ""
+
+
+def test_a_template_in_run_stands_as_it_is_and_is_warned_of() -> None:
+    """It is handed to the program letter by letter, which looks as if it worked."""
+    warned = "destinations.d: run is never a template, so {{ stands as it is; put it in args"
+    assert warned in parse(destination("run: [ls, '{{ body.x }}']")).warnings()
+    assert warned not in parse(destination("run: [ls], args: ['{{ body.x }}']")).warnings()

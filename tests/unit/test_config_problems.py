@@ -4,6 +4,7 @@ import pytest
 from configs import assert_one_problem, endpoint, limit, problems
 
 from dispatchd.config import Config, ConfigProblems, parse
+from dispatchd.config.problems import nearest
 from dispatchd.errors import DispatchdError
 
 UUID = "7b0c0000-0000-4000-8000-000000000001"
@@ -234,3 +235,40 @@ def test_config_problems_are_a_usage_error():
 
 def test_problems_are_none_in_a_config_of_defaults():
     assert isinstance(parse("header_prefix: dispatch"), Config)
+
+
+def test_a_list_of_known_names_that_was_cut_says_so():
+    """It named twelve keys as if there were no more, and the missing `url` was not among them."""
+    names = [chr(ord("a") + n) * 3 for n in range(22)]
+    assert str(nearest("9", names)).endswith('"ttt" and 2 more')
+    assert str(nearest("9", names[:20])).endswith('"ttt"')
+
+
+def test_a_section_misspelt_is_the_one_problem():
+    """Each name that would be in it was told of too, before the misspelling itself."""
+    text = """\
+endpoints: {a: {auth: none, destinations: [{to: team, template: issue}]}}
+templats: {issue: {default: {title: x}}}
+destinatons: {team: {type: ntfy, topic: x}}
+alerts: [{to: team, on: [delivery_failed]}]
+"""
+    assert problems(text) == [
+        'c.yaml:2: templats: unknown key; did you mean "templates"?',
+        'c.yaml:3: destinatons: unknown key; did you mean "destinations"?',
+    ]
+    text = """\
+endpionts: {b: {auth: none}}
+destinations: {d: {type: ntfy, topic: x}}
+alerts: [{to: d, on: [quiet], quiet: {b: 1h}}]
+"""
+    assert problems(text) == ['c.yaml:1: endpionts: unknown key; did you mean "endpoints"?']
+
+
+@pytest.mark.parametrize(
+    ("kind", "near"), [("lane_hold", "lane_held"), ("quite", "quiet"), ("zzz", None)]
+)
+def test_of_a_few_words_the_nearest_is_suggested(kind, near):
+    text = f"destinations: {{d: {{type: ntfy, topic: x}}}}\nalerts: [{{to: d, on: [{kind}]}}]\n"
+    (problem,) = problems(text)
+    assert ("did you mean" in problem) == (near is not None)
+    assert near is None or problem.endswith(f'did you mean "{near}"?')

@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 from dispatchd.config import ConfigProblems, parse
 from dispatchd.config.expectation import expectation
 from dispatchd.config.shown import fingerprint, shown
+from dispatchd.redact import Redactor
 
 
 @pytest.mark.parametrize(
@@ -138,3 +140,14 @@ def test_no_type_of_destination_shows_a_secret_in_the_api() -> None:
         """
     )
     assert fingerprint(config) != fingerprint(another)
+
+
+def test_a_login_that_a_mail_server_echoes_is_blacked_out():
+    config = parse(
+        "endpoints: {}\ndestinations:\n  d: {type: email, host: mail.example.com, from: a@b.cd,"
+        f" to: a@b.cd, user: ops, password: {SECRET}}}\n"
+    )
+    redactor = Redactor(config.destinations["d"].secrets())
+    for login in (f"\0ops\0{SECRET}", SECRET):
+        echoed = b64encode(login.encode())
+        assert echoed.rstrip(b"=")[:-4] not in redactor.head(b"503 what is AUTH " + echoed)

@@ -20,6 +20,16 @@ def destination(keys: str) -> str:
     return "destinations: {d: " + keys.replace("{base}", "http://h") + "}\n"
 
 
+def test_who_is_told_the_types_is_told_all_of_them() -> None:
+    (problem,) = problems(destination("{type: 5}"))
+    assert all(f'"{name}"' in problem for name in TYPES)
+
+
+def test_capitals_do_not_hide_which_type_is_meant() -> None:
+    (problem,) = problems(destination("{type: TELEGRAM}"))
+    assert problem.endswith('did you mean "telegram"?')
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_each_type_compiles(name: str) -> None:
     config = parse(destination(ALL[name]))
@@ -53,7 +63,7 @@ def test_a_platforms_rate_is_the_default_and_can_be_changed() -> None:
         ("{type: telegram, token: '1:a', chat: 1, topic: 0}", "d.topic: must be at least 1"),
         ("{type: matrix, homeserver: 'http://h', token: t, room: '#a:b'}", "d.room: is no room's"),
         ("{type: matrix, homeserver: 'http://h?x', token: t, room: '!a'}", "must have no query"),
-        ("{type: ntfy, topic: 'a b'}", "d.topic: is no token"),
+        ("{type: ntfy, topic: 'a b'}", "d.topic: has a space, a slash or the like in it"),
         ("{type: ntfy, topic: a.b}", "d.topic: must be letters, digits"),
         ("{type: ntfy, topic: a, priority: 9}", "d.priority: must be at most 5"),
         ("{type: gotify, url: 'http://h', token: ''}", "d.token: must not be empty"),

@@ -5,11 +5,14 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 
 import pytest
 from multidict import CIMultiDict
 
 from dispatchd import verify
+from dispatchd.verify import Auth, SignatureSpec, compile_verifier
+from dispatchd.verify.greetings import Greeting
 
 SECRET = b"a-secret"
 HOSTILE = (
@@ -168,3 +171,22 @@ def test_an_answer_to_a_crc_is_no_signature_of_an_event():
     headers = CIMultiDict({"x-twitter-webhooks-signature": got})
     verdict = verifier.verify(verify.Inbound("POST", headers, "", b"12345", 0.0))
     assert isinstance(verdict, verify.Rejected)
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        Auth(
+            signature=SignatureSpec(header="X-Sig", template="{body.ts}.{body.id}"),
+            secrets=(b"s",),
+        ),
+        Auth(provider="mailgun", secrets=(b"s",)),
+    ],
+)
+def test_a_handshake_signs_nothing_that_proves_an_event_without_its_body(auth):
+    # GET ?challenge=1700000000token is answered with just what such an event is proven by.
+    signing = replace(auth, handshakes=(Greeting("query", "challenge", sign="hex"),))
+    assert compile_verifier(auth)
+    assert compile_verifier(replace(auth, handshakes=(Greeting("query", "challenge"),)))
+    with pytest.raises(ValueError, match="would sign anybody's event"):
+        compile_verifier(signing)

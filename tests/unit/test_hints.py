@@ -47,3 +47,8 @@ def test_the_page_is_what_the_tables_say():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.PAGE.read_text(encoding="utf-8") == module.page()
+
+
+@pytest.mark.parametrize("name", ["dropbox", "mailgun", "postmark", "zoom"])
+def test_who_counts_no_202_is_told_of(name):
+    assert "answer: {status: 200}" in " ".join(HINTS[name].notes)

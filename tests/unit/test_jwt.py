@@ -271,6 +271,21 @@ def test_no_handshake_signs_a_token(auth: dict[str, object]) -> None:
         verify.compile_verifier(Auth(secrets=(b"k" * 32,), **auth))
 
 
+@pytest.mark.parametrize("auth", [{"jwt": JwtSpec()}, {"provider": "fusionauth"}, {}])
+def test_a_public_key_is_no_secret(auth: dict[str, object]) -> None:
+    public = pem(RSA).encode()  # pasted where the secret goes: all who have it could sign HS256
+    with pytest.raises(ValueError, match="a secret is a public key"):
+        verify.compile_verifier(Auth(secrets=(public,), **auth))
+
+
+def test_a_token_that_is_no_json_is_not_told_of_as_the_body() -> None:
+    whole = token(RSA, RIGHT)
+    for text in (f"{b64(b'{')}.{whole.partition('.')[2]}", token(RSA, float("nan"))):
+        verdict = judged(text)
+        assert isinstance(verdict, Rejected)
+        assert verdict.message == "the token is not JSON"
+
+
 def test_a_kid_only_chooses() -> None:
     both = key_set(jwk(OTHER, "k2"), jwk(RSA, "k1"))
     assert isinstance(judged(token(RSA, RIGHT, kid="k2"), both), Rejected)

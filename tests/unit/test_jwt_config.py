@@ -28,7 +28,7 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:orders"
         (Auth(jwt=SPEC, secrets=(SECRET,)), "remove jwks, or the secret"),
         (Auth(jwt=SPEC, public_keys=(PEM,)), "remove jwks, or the public_key"),
         (Auth(jwt=JwtSpec(algorithms=("none",)), secrets=(SECRET,)), "proves nothing; remove it"),
-        (Auth(jwt=replace(SPEC, algorithms=("RS265",))), "unknown algorithm; known are HS256"),
+        (Auth(jwt=replace(SPEC, algorithms=("RS265",))), 'unknown algorithm "RS265"; known'),
         (Auth(jwt=replace(SPEC, algorithms=("HS256",))), "HS256 needs a secret, and a public key"),
         (Auth(jwt=JwtSpec(algorithms=("RS256",)), secrets=(SECRET,)), "RS256 needs a jwks or a"),
         (Auth(jwt=replace(OWN, algorithms=("ES256",)), public_keys=(PEM,)), "no key fits"),

@@ -171,6 +171,17 @@ def test_who_wants_colours(environ, is_tty, wanted):
     assert wants_colour(environ, is_tty=is_tty) is wanted
 
 
+def test_what_is_no_sentence_of_its_own_reads_like_one_all_the_same():
+    """It read `config message="..."`, and `reason= since_ms=1700000000123` of a lane."""
+    assert logged("text", event="config", message="templates.a: no link names it").endswith(
+        " config: templates.a: no link names it\n"
+    )
+    held = {"destination": "crm", "reason": "", "since_ms": NOW_MS, "kind": "paused"}
+    assert logged("text", event="lane_held", **held).endswith(
+        " lane held destination=crm since=2023-11-14T22:13:20Z kind=paused\n"
+    )
+
+
 def test_waits_are_spelled_to_the_nearest():
     spans = (-1, 300, 4_980, 30_000, 119_900, 900_000, 21_600_000, 172_800_000)
     assert [span(ms) for ms in spans] == ["0s", "0s", "5s", "30s", "2m", "15m", "6h", "2d"]

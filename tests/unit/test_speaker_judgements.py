@@ -55,6 +55,7 @@ CASES = [
     ("telegram", 200, b"hello", failed(REJECTED)),
     ("telegram", 429, b'{"ok":false,"parameters":{"retry_after":35}}', later(35)),
     ("telegram", 429, b'{"ok":false,"parameters":7}', later(0)),
+    ("telegram", 200, b'{"ok":false,"parameters":{"retry_after":35}}', later(35, REJECTED)),
     ("telegram", 403, b'{"ok":false,"description":"bot was kicked"}', failed()),
     ("googlechat", 200, b"{}", Delivered()),
     ("googlechat", 429, b"{}", later(0)),

@@ -50,7 +50,7 @@ REFUSED = {
     "default: x": "c.yaml:3: templates.t.default: must be a mapping of title,",
     "slack: x": "c.yaml:3: templates.t.slack: must be a mapping, in the terms of slack",
     "slack: {blocks: [{text: {text: '{{ body.x | uper }}'}}]}": (
-        "c.yaml:3: templates.t.slack.blocks[0].text.text: is not a valid template: No filter"
+        "c.yaml:3: templates.t.slack.blocks[0].text.text: is not a valid template: it knows no"
     ),
     "slack: {username: x}": (
         "c.yaml:3: templates.t.slack: slack would not take it: it has none of text, blocks,"
@@ -204,3 +204,14 @@ def test_a_config_without_templates_needs_no_jinja2():
         "sys.exit('jinja2' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_kind_or_colour_that_can_be_none_is_refused_where_it_is_no_template():
+    """It was taken, and every message went out as `info`."""
+    text = template("default: {title: x, kind: red, colour: blue}")
+    assert problems(text) == [
+        'c.yaml:3: templates.t.default.colour: must be "#rrggbb", in quotes',
+        "c.yaml:3: templates.t.default.kind: must be info, success, warning or failure",
+    ]
+    parse(template("default: {title: x, kind: Warning, colour: ' #00ff7F '}"))
+    parse(template("default: {title: x, kind: '{{ body.k }}', colour: '{{ body.c }}'}"))

@@ -157,8 +157,8 @@ PROBLEMS = {
     "{{ body.title": ("unexpected end of template", None),
     "{{ bdoy.title }}": ('it knows no "bdoy"', 'did you mean "body"?'),
     "{{ x }}": ('it knows no "x"', "known: event_type"),
-    "{{ body | uper }}": ("No filter named 'uper'", None),
-    "{{ body is odder }}": ("No test named 'odder'", None),
+    "{{ body | uper }}": ('it knows no filter "uper"', 'did you mean "upper"?'),
+    "{{ body is odder }}": ('it knows no test "odder"', 'did you mean "odd"?'),
     "a\nb\n{% if %}": ("Expected an expression", None),
     "{% include 'x' %}": ("there is no include", None),
     "{% import 'x' as y %}": ("there is no import", None),
@@ -168,7 +168,7 @@ PROBLEMS = {
     "{% filter upper %}x{% endfilter %}": ("there is no filter", None),
     "{% set x | upper %}x{% endset %}": ("a block has no filters", None),
     "{% autoescape false %}x{% endautoescape %}": ("there is no autoescape", None),
-    "{{ body | random }}": ("No filter named 'random'", None),
+    "{{ body | random }}": ('it knows no filter "random"', None),
     "{{ " + "(" * 5000: ("it nests too deeply", None),
 }
 

@@ -1,6 +1,7 @@
 """No tier of tests is forgotten, and the README's command needs none of the SDKs."""
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def modules(path: Path) -> set[str]:
 def test_every_tier_is_run(tier: str) -> None:
     paths = PROJECT["tool"]["pytest"]["ini_options"]["testpaths"]
     beneath = any(tier == path or tier.startswith(f"{path}/") for path in paths)
-    assert beneath or f"pytest --quiet {tier}\n" in CI
+    assert beneath or re.search(rf"pytest --quiet {tier}\s", CI)
 
 
 def test_only_what_is_independent_needs_the_sdks() -> None:

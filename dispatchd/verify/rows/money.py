@@ -88,7 +88,9 @@ ROWS: Final[dict[str, Provider]] = {
                 path=f"{_ADYEN}.additionalData.hmacSignature",
                 encoding="base64",
                 key="hex",
-                template=":".join(
+                # It signs one item. A second is refused: whatever it is, it is not nothing.
+                template="{body.notificationItems.1?}"
+                + ":".join(
                     f"{{body.{_ADYEN}.{name}?}}"
                     for name in (
                         "pspReference",

@@ -9,7 +9,7 @@ from typing import Final
 from dispatchd.verify import greetings, sns
 from dispatchd.verify import handshake as shake
 from dispatchd.verify.jwt_spec import BodyHash, JwtSpec
-from dispatchd.verify.places import either, field, header, joined, signed_by
+from dispatchd.verify.places import either, field, header, joined, of_only_one, signed_by
 from dispatchd.verify.provider import Provider, authorization, standard, tokens
 from dispatchd.verify.scheme import Listed, Scheme
 
@@ -56,8 +56,8 @@ ROWS: Final[dict[str, Provider]] = {
     ),
     "azure-event-grid": Provider(
         schemes=tokens("azure-event-grid"),
-        event_type=either(field("0.eventType"), field("type")),
-        delivery_id=either(field("0.id"), field("id")),
+        event_type=either(field("0.eventType"), field("0.type"), field("type")),
+        delivery_id=either(of_only_one("id"), field("id")),
         handshake=shake.first_of((greetings.event_grid, greetings.cloudevents)),
     ),
     "google-pubsub": Provider(  # push subscriptions with authentication

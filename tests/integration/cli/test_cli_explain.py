@@ -240,7 +240,7 @@ def test_an_endpoint_without_a_file(explaining):
     assert ran.code == 0
     for told in (
         "Takes       POST /hooks/my-slug on 127.0.0.1:8080",
-        "Inbound      github",
+        "Provider    github",
         "Proof       one by any of 2 secrets",
         "To          crm at https://crm.example.com (transform)",
         "To          audit at http://127.0.0.1:9 (event types closed)",

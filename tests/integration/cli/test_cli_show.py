@@ -1,7 +1,12 @@
 """`dispatchd show` on a real database."""
 
 import base64
+import subprocess
+import sys
 import time
+from pathlib import Path
+
+import pytest
 
 from dispatchd.clock import new_id
 from dispatchd.model import Delivered, EventStatus
@@ -155,3 +160,26 @@ def test_the_latest_of_none(world):
 def test_body_and_json_exclude_each_other(world):
     event = world.add()
     assert world.dispatchd("show", event.id, "--body", "--json").code == 2
+
+
+def test_a_last_line_that_ended_is_no_empty_line_more(world):
+    event = world.add("crm", body=b'{"a":1}\n')
+    world.attempt(event, "crm", Delivered(), response_head=b"thanks\n")
+    for command in ("show", "explain"):
+        lines = world.dispatchd(command, event.id).out.split("\n")
+        assert not [line for line in lines if line and not line.strip()]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_output_into_a_full_disk_is_a_sentence_and_no_traceback(world):
+    event = world.add("crm")
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "dispatchd", "show", event.id, "--config", str(world.config)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ran.returncode == 1
+    assert ran.stderr == ("dispatchd: cannot write: No space left on device\n")

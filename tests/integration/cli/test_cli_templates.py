@@ -54,6 +54,15 @@ def test_a_message_is_shown_part_by_part(previewing):
     assert ran.err == "warning: there is no nope\n"
 
 
+def test_a_form_is_read_as_what_is_sent_of_it_is(previewing):
+    path = previewing.directory / "body.txt"
+    path.write_text("title=It+%3Cbreaks%3E&action=opened")
+    form = "Content-Type: application/x-www-form-urlencoded"
+    ran = previewing.dispatchd("preview", "issue", path, "--header", form)
+    assert ran.out.splitlines()[0] == "title        : It <breaks>"
+    assert previewing.dispatchd("preview", "issue", path).out.splitlines()[0] == "title        :"
+
+
 def test_a_types_own_terms_are_shown_as_they_would_be_sent(previewing):
     told = json.loads(preview(previewing, "issue", "--type", "telegram").out)
     assert told == {"html": "<b>&lt;It&gt; [31m*breaks*</b>", "silent": True}

@@ -1,0 +1,88 @@
+"""A daemon of whatever build, to be asked over HTTP and read by its log."""
+
+import contextlib
+import hashlib
+import hmac
+import http.client
+import json
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+SECRET = b"s3cret-of-the-test"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class Running:
+    """A started `dispatchd serve`."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], port: int) -> None:
+        self.port = port
+        self.lines: list[dict[str, Any]] = []
+        self._process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, env=dict(environment)
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """Return the next log line of an event."""
+        assert self._process.stderr is not None
+        for raw in self._process.stderr:
+            self.lines.append(json.loads(raw))
+            if self.lines[-1]["event"] == event:
+                return self.lines[-1]
+        raise AssertionError(f"it ended without {event!r}: {self.lines}")
+
+    def stop(self) -> None:
+        """End it as a manager would."""
+        self._process.terminate()
+        self._process.communicate()
+
+
+@contextlib.contextmanager
+def daemon(
+    program: Sequence[str],
+    config: str,
+    directory: Path,
+    environment: Mapping[str, str],
+    seen_as: str | None = None,
+) -> Iterator[Running]:
+    """Serve a config, in which PORT and DIR stand for what they are; `seen_as` is DIR within."""
+    port = free_port()
+    seen = seen_as or str(directory)
+    text = config.replace("PORT", str(port)).replace("DIR", seen)
+    (directory / "config.yaml").write_text(text)
+    command = [*program, "serve", "--config", f"{seen}/config.yaml", "--log-format", "json"]
+    running = Running(command, environment, port)
+    try:
+        running.wait_for("started")
+        yield running
+    finally:
+        running.stop()
+
+
+def post(running: Running, body: bytes) -> tuple[int, bytes]:
+    """Post a signed webhook."""
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)
+    signature = hmac.new(SECRET, body, hashlib.sha256).hexdigest()
+    connection.request(
+        "POST", "/hooks/my-slug", body, {"X-Dispatch-Signature": f"sha256={signature}"}
+    )
+    try:
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
