@@ -12,10 +12,9 @@ from dispatchd.config import parse
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.pinned import AGAIN_S, WAITING_MAX, PinnedDocuments
 from dispatchd.plan.compiling import route_spec
+from dispatchd.plan.explaining import explain_by_plan
 from dispatchd.reading.reader import Reader
-from dispatchd.receive.explain import Explained, Inquiry, explain
-from dispatchd.receive.judge import Judge
-from dispatchd.receive.routes import compile_route
+from dispatchd.receive.explain import Inquiry
 from dispatchd.verify.pinned import CERTIFICATE, KEY_SET, Pinned
 
 sys.path.append(str(Path(__file__).parents[1] / "vectors"))
@@ -233,7 +232,6 @@ async def test_explain_fetches_it_as_serve_would(there: bool) -> None:
     webhook_id = document["auth"]["webhook_id"]
     config = parse(f"endpoints: {{my-slug: {{provider: paypal, webhook_id: {webhook_id}}}}}")
     spec = route_spec(config, "my-slug")
-    route = compile_route(spec, known)
     asked = Inquiry(
         headers=[(name, value) for name, value in request["headers"]],
         body=request["body"].encode(),
@@ -241,9 +239,10 @@ async def test_explain_fetches_it_as_serve_would(there: bool) -> None:
         now_ms=document["now_s"] * 1000,
         stored=False,
     )
-    evaluator = Evaluator()
-    by = Explained(route, spec, {}, config.server.max_body_bytes)
-    told = await explain(by, asked, Judge(known, evaluator, Reader()), evaluator)
+    evaluator, max_bytes = Evaluator(), config.server.max_body_bytes
+    told = await explain_by_plan(
+        spec, {}, max_bytes, asked, documents=known, evaluator=evaluator, reader=Reader()
+    )
     await evaluator.close()
     assert known.asked == [url]
     if there:
