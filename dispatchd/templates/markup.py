@@ -21,8 +21,9 @@ _HIDDEN: Final = re.compile(
     "\ufeff\ufff0-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
 )
 _NO_WIDTH: Final = "\u200b"  # breaks a mention in two, and is not seen
-_PUNCTUATION: Final = re.compile(r"([\\`*_~|#<>\[\]()!$^]|:(?=//))")
-_MENTION: Final = re.compile(r"@(?=\w)")
+# Whatever comes last may be followed by another value, which goes on with it.
+_PUNCTUATION: Final = re.compile(r"([\\`*_~|#<>\[\]()!$^]|:(?=//|/?\Z))")
+_MENTION: Final = re.compile(r"@(?=\w|\Z)")
 # A list, a quote or a heading begins at a line's first mark, or with a number.
 _LINE_START: Final = re.compile(r"^([ \t]*)([-+=])", re.MULTILINE)
 _NUMBERED: Final = re.compile(r"^([ \t]*\d+)(\.)(?=\s|$)", re.MULTILINE)

@@ -65,6 +65,18 @@ def test_what_is_hostile_is_shown_as_it_is(syntax, text, inert):
     assert SYNTAXES[syntax].escape(text) == inert
 
 
+@pytest.mark.parametrize("syntax", ["markdown", "slack", "googlechat", "chat", "chat_html"])
+def test_two_values_side_by_side_mention_nobody(syntax):
+    """`{{ body.a }}{{ body.b }}` of "@" and "everyone" was a mention."""
+    assert "@everyone" not in "".join(map(SYNTAXES[syntax].escape, ["@", "everyone"]))
+
+
+@pytest.mark.parametrize("at", [5, 6, 7])
+def test_two_values_side_by_side_are_no_bare_link(at):
+    escape = SYNTAXES["markdown"].escape
+    assert not re.search(r"(?<!\\)://", escape("http://h"[:at]) + escape("http://h"[at:]))
+
+
 def test_what_is_for_a_program_is_exact():
     assert SYNTAXES["exact"].escape("a\x1b\x00\u202e\r\n*_<@ \ud800") == "a\x1b\x00\u202e\r\n*_<@ ?"
 
