@@ -10,6 +10,7 @@ from dispatchd.admin.guard import COOKIE, SESSION, Guard
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.sessions import LASTS_S
 
+FIRST: Final = "/api/v1/openapi.json"  # where a login leads: to what there is
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -37,7 +38,7 @@ class Login:
     async def page(self, _: web.Request) -> web.StreamResponse:
         """Show the form; without a token there is nothing to log in to."""
         if self._parts.running.spec.token is None:
-            raise web.HTTPSeeOther("/")
+            raise web.HTTPSeeOther(FIRST)
         return _page("", 200)
 
     async def enter(self, request: web.Request) -> web.StreamResponse:
@@ -45,7 +46,7 @@ class Login:
         given = (await request.post()).get("token")
         if not self._guard.check_login(request, given if isinstance(given, str) else ""):
             return _page("That is not the token.", 401)
-        response = web.HTTPSeeOther("/")
+        response = web.HTTPSeeOther(FIRST)
         response.set_cookie(
             COOKIE,
             self._guard.sessions.begin(self._parts.clock.monotonic_s()),

@@ -7,6 +7,8 @@ import pytest
 from rig import BODY, FakeClock
 from rig_api import TOKEN, Api, StartApi
 
+from dispatchd.admin.login import FIRST
+
 STRICT = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -83,6 +85,7 @@ async def test_a_browser_logs_in_and_out(api: Api) -> None:
     assert "Secure" in (await login(api, **{"X-Forwarded-Proto": "https"}))[2]
     session = {"Cookie": f"dispatchd_session={cookie}"}
     assert (await browser.ask("GET", "/api/v1/jobs", headers=session))[0] == 200
+    assert (await browser.ask("GET", FIRST, headers=session))[0] == 200  # a login led to a 404
     assert TOKEN not in cookie
     # To change something the cookie is not enough: another page's form would send it too.
     pause = "/api/v1/destinations/crm/pause"
