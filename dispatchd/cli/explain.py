@@ -121,20 +121,7 @@ async def _stored(config: "Config", given: str) -> dict[str, Any]:
     event = story.event
     told: dict[str, Any] = {"event_id": event.id}
     if event.endpoint in config.endpoints:
-        kept = list(event.headers)
-        if not any(name.lower() == "content-type" for name, _ in kept):
-            kept.append(("Content-Type", event.content_type))
-        asked = Inquiry(
-            headers=kept,
-            body=event.body,
-            source_ip=event.source_ip,
-            now_ms=event.received_ms,
-            stored=True,
-            auth=event.auth,
-            event_id=event.id,
-            forward_headers=event.forward_headers,
-        )
-        told |= await _explained(config, event.endpoint, asked)
+        told |= await _explained(config, event.endpoint, Inquiry.about(event))
     elif event.endpoint == ALERTS:
         told |= {"endpoint": event.endpoint, "notes": ["an alert of dispatchd's own"]}
     else:
@@ -151,11 +138,12 @@ async def _dry_run(
     query: str,
     source_ip: str | None,
 ) -> dict[str, Any]:
-    from dispatchd.receive.explain import Inquiry  # noqa: PLC0415 - not for --help
+    from dispatchd.receive.explain import (  # noqa: PLC0415 - not for --help
+        Inquiry,
+        with_content_type,
+    )
 
-    given = list(headers)
-    if not any(name.lower() == "content-type" for name, _ in given):
-        given.append(("Content-Type", "application/json"))
+    given = with_content_type(headers, "application/json")
     now_ms = SystemClock().now_ms()
     asked = Inquiry(given, body, source_ip, now_ms, stored=False, query=query.removeprefix("?"))
     return await _explained(config, slug, asked)

@@ -42,6 +42,28 @@ class Inquiry:
     event_id: str | None = None
     forward_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
+    @classmethod
+    def about(cls, event: Event) -> "Inquiry":
+        """Ask about a stored event, at the time of its receipt."""
+        return cls(
+            headers=with_content_type(event.headers, event.content_type),
+            body=event.body,
+            source_ip=event.source_ip,
+            now_ms=event.received_ms,
+            stored=True,
+            auth=event.auth,
+            event_id=event.id,
+            forward_headers=event.forward_headers,
+        )
+
+
+def with_content_type(
+    headers: Sequence[tuple[str, str]], content_type: str
+) -> list[tuple[str, str]]:
+    """Return headers with a Content-Type: their own, else the one given."""
+    named = any(name.lower() == "content-type" for name, _ in headers)
+    return [*headers] if named else [*headers, ("Content-Type", content_type)]
+
 
 def event_asked(route: Route, asked: Inquiry, told: Mapping[str, Any]) -> Event:
     """Return the event that `explain` told of, as a destination would be handed it."""

@@ -120,20 +120,7 @@ async def explain_event(parts: AdminParts, asked: Asked) -> ExplanationFields:
     event = story.event
     told: dict[str, Any] = {"event_id": event.id}
     if event.endpoint in parts.running.slugs:
-        headers = list(event.headers)
-        if not any(name.lower() == "content-type" for name, _ in headers):
-            headers.append(("Content-Type", event.content_type))
-        inquiry = Inquiry(
-            headers=headers,
-            body=event.body,
-            source_ip=event.source_ip,
-            now_ms=event.received_ms,
-            stored=True,
-            auth=event.auth,
-            event_id=event.id,
-            forward_headers=event.forward_headers,
-        )
-        told |= await parts.explain(event.endpoint, inquiry)
+        told |= await parts.explain(event.endpoint, Inquiry.about(event))
     elif event.endpoint == ALERTS:
         told |= {"endpoint": event.endpoint, "notes": ["an alert of dispatchd's own"]}
     else:

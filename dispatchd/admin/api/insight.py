@@ -10,7 +10,7 @@ import orjson
 from dispatchd.admin.api.operation import LIMIT, Asked, Operation, choice, moment, number, text
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem, not_found
-from dispatchd.receive.explain import Inquiry
+from dispatchd.receive.explain import Inquiry, with_content_type
 from dispatchd.shapes.explanation import ExplanationFields, explanation_fields
 from dispatchd.shapes.refused import RefusedFields, refused_fields
 from dispatchd.shapes.spelling import iso
@@ -181,8 +181,7 @@ async def explain_request(parts: AdminParts, asked: Asked) -> ExplanationFields:
             errors.append({"name": "body", "message": "is there twice: as text and as base64"})
     if errors:
         raise Problem(400, "invalid", "the request cannot be explained", errors=errors)
-    if not any(name.lower() == "content-type" for name, _ in headers):
-        headers.append(("Content-Type", "application/json"))
+    headers = with_content_type(headers, "application/json")
     query = given.get("query", "").removeprefix("?")
     inquiry = Inquiry(headers, body, source_ip or None, asked.now_ms, stored=False, query=query)
     return explanation_fields(await parts.explain(given["endpoint"], inquiry))
