@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from dispatchd.cli.ids import find_event_id, parse_event_id, short_ids
-from dispatchd.cli.options import check_name, config_option, json_option, parse_since
+from dispatchd.cli.options import check_name, config_option, json_option, limit_option, parse_since
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw, lay_out, width
 from dispatchd.cli.text import size, span, to_json
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from dispatchd.store import Store
     from dispatchd.store.base import EventQuery, EventSummary
 
-LIMIT_MAX: Final = 100_000  # of one listing; --before leads on
 
 # What someone may have to see to: these name their destinations. The worst first.
 TROUBLED: Final = (DeliveryStatus.FAILED, DeliveryStatus.HELD, DeliveryStatus.RETRYING)
@@ -68,14 +67,7 @@ COLUMNS: Final = (
 @click.option(
     "--before", "before_id", type=parse_event_id, metavar="EVENT_ID", help="Only older ones."
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1, LIMIT_MAX),
-    default=50,
-    show_default=True,
-    metavar="N",
-    help="How many at most.",
-)
+@limit_option
 @json_option
 def command(
     *,

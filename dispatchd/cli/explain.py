@@ -11,7 +11,7 @@ from dispatchd.alert_kinds import ALERTS
 from dispatchd.cli.endpoint import endpoint_fields, endpoint_lines
 from dispatchd.cli.ids import parse_event_id
 from dispatchd.cli.options import config_option, json_option, unknown
-from dispatchd.cli.request import header
+from dispatchd.cli.request import headers_option
 from dispatchd.cli.sent import message_lines
 from dispatchd.cli.storage import load_config
 from dispatchd.cli.story import get_story
@@ -41,14 +41,7 @@ def address(text: str) -> str:
 @click.argument("target", metavar="EVENT_ID|SLUG")
 @click.argument("file", type=click.File("rb"), required=False)
 @config_option
-@click.option(
-    "--header",
-    "headers",
-    metavar="K:V",
-    type=header,
-    multiple=True,
-    help="A header of the request, any number of times.",
-)
+@headers_option
 @click.option("--query", default="", metavar="QUERY", help="The query of a dry run's URL.")
 @click.option(
     "--source-ip", type=address, metavar="IP", help="Where the request of a dry run comes from."

@@ -9,10 +9,19 @@ import click
 from dispatchd.clock import SystemClock
 from dispatchd.durations import duration_ms
 
+LIMIT_MAX: Final = 100_000  # of one listing
 ANY_MS: Final = 2**62  # however long ago: it reaches back to the beginning
 
 config_option = click.option("--config", "config_path", metavar="FILE", help="The config file.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(1, LIMIT_MAX),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="How many at most.",
+)
 
 
 def parse_duration(text: str) -> int:

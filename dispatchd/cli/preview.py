@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from dispatchd.cli.options import config_option, json_option, unknown
-from dispatchd.cli.request import JSON, header
+from dispatchd.cli.request import JSON, headers_option
 from dispatchd.cli.text import say, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
@@ -35,14 +35,7 @@ NOBODY: Final = "preview"  # the endpoint and the destination that there are not
     help="For which type of destination.",
 )
 @click.option("--event-type", metavar="TYPE", help="The event type that it is told.")
-@click.option(
-    "--header",
-    "headers",
-    metavar="K:V",
-    type=header,
-    multiple=True,
-    help="A header of the request, any number of times.",
-)
+@headers_option
 @json_option
 def command(
     *,

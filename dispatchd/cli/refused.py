@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from dispatchd.cli.options import check_name, config_option, json_option, parse_since
+from dispatchd.cli.options import check_name, config_option, json_option, limit_option, parse_since
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
 from dispatchd.cli.text import body_text, clock_time, distance, plural, say, size, span, to_json
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from dispatchd.config import Outline
     from dispatchd.store.refused import RefusedQuery, RefusedRequest
 
-LIMIT_MAX: Final = 100_000
 COLUMNS: Final = (
     Column("NUMBER", whole=True, right=True),
     Column("AGE", whole=True, right=True),
@@ -38,14 +37,7 @@ COLUMNS: Final = (
 @click.option(
     "--since", "since_ms", type=parse_since, metavar="TIME", help="Refused in the last 24h."
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1, LIMIT_MAX),
-    default=50,
-    show_default=True,
-    metavar="N",
-    help="How many at most.",
-)
+@limit_option
 @json_option
 def command(
     *,

@@ -33,6 +33,16 @@ def header(text: str) -> tuple[str, str]:
     return name, content
 
 
+headers_option = click.option(
+    "--header",
+    "headers",
+    metavar="K:V",
+    type=header,
+    multiple=True,
+    help="A header of the request, any number of times.",
+)
+
+
 def draft_of(file: BinaryIO | None, content_type: str) -> Draft:
     """Return what is to be signed: `file` byte for byte, else a small JSON document."""
     if file is not None:
