@@ -4,10 +4,24 @@ All of it is plain text: whoever composes a request escapes it for the platform,
 in it is ever markup. What is too long is cut there too.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+ZERO_WIDTH: Final = "\u200b"  # stands between two characters that together would mean something
+# Controls but for line feed and tab, what turns the direction of writing, and what is invisible
+# and joins nothing.
+_HIDDEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff0-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
+)
+
+
+def without_hidden(text: str) -> str:
+    """Drop what nobody sees and a screen obeys; line feeds and tabs stay."""
+    return _HIDDEN.sub("", text)
 
 
 class Kind(StrEnum):

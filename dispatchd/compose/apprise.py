@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dispatchd.compose.speaker import Speaker
-from dispatchd.compose.text import ZERO_WIDTH, body_of, fit, link_of, mention_less, title_of
-from dispatchd.message import Message
+from dispatchd.compose.text import body_of, fit, link_of, mention_less, title_of
+from dispatchd.message import ZERO_WIDTH, Message
 from dispatchd.model import (
     Delivered,
     ErrorClass,

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from dispatchd.compose.speaker import Reach, Speaker, json_request, with_query, within
 from dispatchd.compose.text import (
-    ZERO_WIDTH,
     Spell,
     colour_of,
     fields_of,
@@ -24,7 +23,7 @@ from dispatchd.compose.text import (
     one_line,
     title_of,
 )
-from dispatchd.message import Message
+from dispatchd.message import ZERO_WIDTH, Message
 from dispatchd.model import Request
 
 MESSAGE_MAX_BYTES: Final = 32_000

@@ -9,20 +9,14 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from dispatchd.message import COLOURS, Field, Message
+from dispatchd.message import COLOURS, ZERO_WIDTH, Field, Message, without_hidden
 
 Spell = Callable[[str], str]
 Size = Callable[[str], int]
 
 ELLIPSIS: Final = "…"
-ZERO_WIDTH: Final = "\u200b"  # stands between two characters that together would mean something
 URL_MAX_CHARS: Final = 2048
 UNTITLED: Final = "Event"
-# Controls, what turns the direction of writing, and what is invisible and joins nothing.
-_HIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    "\ufeff\ufff0-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
-)
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _ENDS: Final = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _URL_SAFE: Final = "%/:=&?~#+!$,;-._"  # no @: what shows the URL might see a mention
@@ -31,12 +25,12 @@ _MENTION: Final = re.compile(r"@(?=\w)")
 
 def one_line(text: str) -> str:
     """Return `text` in one line, without what is invisible or commands a screen."""
-    return " ".join(_SURROGATES.sub("\ufffd", _HIDDEN.sub("", " ".join(text.split()))).split())
+    return " ".join(_SURROGATES.sub("\ufffd", without_hidden(" ".join(text.split()))).split())
 
 
 def lines(text: str) -> str:
     """Return `text` with its line breaks as line feeds, no more than one line blank at once."""
-    text = _SURROGATES.sub("\ufffd", _HIDDEN.sub("", _ENDS.sub("\n", text)))
+    text = _SURROGATES.sub("\ufffd", without_hidden(_ENDS.sub("\n", text)))
     kept: list[str] = []
     for line in text.split("\n"):
         if line.strip():

@@ -12,15 +12,9 @@ from html import escape as _html
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from dispatchd.message import ZERO_WIDTH, without_hidden
 from dispatchd.strangers import utf8
 
-# Controls but for line feed and tab, what turns the direction of writing, and what is invisible
-# and joins nothing.
-_HIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    "\ufeff\ufff0-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
-)
-_NO_WIDTH: Final = "\u200b"  # breaks a mention in two, and is not seen
 # Whatever comes last may be followed by another value, which goes on with it.
 _PUNCTUATION: Final = re.compile(r"([\\`*_~|#<>\[\]()!$^]|:(?=//|/?\Z))")
 _MENTION: Final = re.compile(r"@(?=\w|\Z)")
@@ -37,7 +31,7 @@ _IN_URL: Final = "!#$%&'()*+,/:;=?@[]~-._"
 
 def plain(text: str) -> str:
     """Drop what is no text: control characters, and what turns the direction of writing."""
-    return _HIDDEN.sub("", utf8(text.replace("\r\n", "\n").replace("\r", "\n")))
+    return without_hidden(utf8(text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def one_line(text: str) -> str:
@@ -52,7 +46,7 @@ def html(text: str) -> str:
 
 def chat(text: str) -> str:
     """Part what would mention somebody; nothing else means anything."""
-    return _MENTION.sub(f"@{_NO_WIDTH}", plain(text))
+    return _MENTION.sub(f"@{ZERO_WIDTH}", plain(text))
 
 
 def chat_html(text: str) -> str:
@@ -65,7 +59,7 @@ def markdown(text: str) -> str:
     text = _PUNCTUATION.sub(r"\\\1", plain(text))
     text = _LINE_START.sub(r"\1\\\2", text)
     text = _NUMBERED.sub(r"\1\\\2", text)
-    return _MENTION.sub(f"@{_NO_WIDTH}", text)
+    return _MENTION.sub(f"@{ZERO_WIDTH}", text)
 
 
 def slack(text: str) -> str:
@@ -75,13 +69,13 @@ def slack(text: str) -> str:
 
 def googlechat(text: str) -> str:
     """Escape for Google Chat's text: it has neither entities nor backslashes."""
-    return _no_marks(plain(text)).replace("<", f"<{_NO_WIDTH}")
+    return _no_marks(plain(text)).replace("<", f"<{ZERO_WIDTH}")
 
 
 def _no_marks(text: str) -> str:
     text = _EDGE_MARK.sub(lambda match: _LOOKALIKES[match[0]], text)
-    text = _QUOTED_LINE.sub(rf"\1{_NO_WIDTH}", text)
-    return _MENTION.sub(f"@{_NO_WIDTH}", text)
+    text = _QUOTED_LINE.sub(rf"\1{ZERO_WIDTH}", text)
+    return _MENTION.sub(f"@{ZERO_WIDTH}", text)
 
 
 def url(text: str) -> str:
