@@ -83,25 +83,26 @@ class Attempts:
         if isinstance(made, Unsent):
             failed = Failed(made.error, made.whose)
             return _Tried(Failure(made.error, made.reason, 0.0), failed, made.content)
-        carried = await self._composed(delivery, event, made, started_ms)
+        body = event.body if made.body is None else made.body
+        if spec.signs and len(body) > HASH_HERE_MAX_BYTES:
+            carried = await asyncio.to_thread(self._composed, delivery, event, made, started_ms)
+        else:
+            carried = self._composed(delivery, event, made, started_ms)
         outcome = await self._sender.send(carried)
         judged = spec.courier.judge(outcome, self._clock.now_ms())
         if spec.policy.give_up_on:
             judged = given_up(spec.policy, judged, outcome.status)
         return _Tried(outcome, judged, made)
 
-    async def _composed(
+    def _composed(
         self, delivery: Delivery, event: Event, content: Content, started_ms: int
     ) -> Carried:
         spec = self._spec
         if content.said is not None and isinstance(spec.courier, Speaks):
             return spec.courier.compose_said(event, delivery, content.said, started_ms)
-        compose, body = spec.courier.compose, content.body
         if content.filled is not None and isinstance(spec.courier, Fills):
-            return spec.courier.compose_filled(event, delivery, body, content.filled)
-        if spec.signs and len(event.body if body is None else body) > HASH_HERE_MAX_BYTES:
-            return await asyncio.to_thread(compose, event, delivery, body, started_ms)
-        return compose(event, delivery, body, started_ms)
+            return spec.courier.compose_filled(event, delivery, content.body, content.filled)
+        return spec.courier.compose(event, delivery, content.body, started_ms)
 
     def _attempt(
         self, delivery: Delivery, event: Event, started_ms: int, tried: "_Tried"
