@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from dispatchd.admin.body import FORM, read_form
 from dispatchd.admin.parts import AdminParts
-from dispatchd.admin.problems import Problem
+from dispatchd.admin.problems import PROBLEM_JSON, Problem
 from dispatchd.admin.sessions import Attempts, Session, Sessions, same_token
 from dispatchd.errors import StoreUnavailable
+from dispatchd.receive.answers import HttpAnswer, Refusal
 from dispatchd.receive.client_ip import client_key
 
 COOKIE: Final = "dispatchd_session"
@@ -36,15 +38,28 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+# A page has forms: without a referrer browsers would send them with `Origin: null`, as another
+# site's page may. Other sites are told nothing by this either.
+PAGE_REFERRER: Final = "same-origin"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     """Give every answer the strict headers; a handler may have set its own."""
+    if response.content_type == "text/html":
+        response.headers.setdefault("Referrer-Policy", PAGE_REFERRER)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = "dispatchd"
+
+
+def spelled(refusal: Refusal) -> HttpAnswer:
+    """Return the answer to what never became a request: as strict as any, and a problem too."""
+    problem = Problem(refusal.status, refusal.code, refusal.message)
+    headers = {**HEADERS, **(refusal.headers or {})}
+    body = problem.body()
+    return HttpAnswer(refusal.status, body, PROBLEM_JSON, headers, close=refusal.close)
 
 
 class Guard:
@@ -201,8 +216,7 @@ def _is_loopback(name: str) -> bool:
 async def _check_csrf(request: web.Request, session: Session) -> None:
     """Refuse what does not carry the session's own token: the cookie alone is no proof."""
     given = request.headers.get(CSRF_HEADER)
-    if given is None and request.content_type == "application/x-www-form-urlencoded":
-        field = (await request.post()).get(CSRF_FIELD)
-        given = field if isinstance(field, str) else None
+    if given is None and request.content_type == FORM:
+        given = (await read_form(request)).get(CSRF_FIELD)
     if given is None or not same_token(given, session.csrf.encode()):
         raise Problem(403, "csrf", f"the {CSRF_HEADER} of this session is missing or wrong")

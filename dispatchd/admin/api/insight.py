@@ -21,6 +21,7 @@ from dispatchd.store.refused import RefusedQuery
 DAY_MS: Final = 86_400_000
 SPANS_S: Final = {"minute": MINUTE_S, "hour": HOUR_S}
 NUMBER_MAX: Final = 2**53
+PASTED_MAX_BYTES: Final = 4 * 1024 * 1024
 _REFUSED: Final = number("refused", "Its number.", NUMBER_MAX)
 
 
@@ -254,5 +255,6 @@ OPERATIONS: Final = (
         "Say what would become of a pasted request; nothing is stored or sent.",
         ExplanationFields,
         body=PastedFields,
+        body_max_bytes=PASTED_MAX_BYTES,
     ),
 )

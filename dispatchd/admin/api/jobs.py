@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
+import orjson
+
 from dispatchd.admin.api.operation import LIMIT, Asked, Operation, number, read_time
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem, not_found
@@ -15,6 +17,7 @@ from dispatchd.shapes.job import JobFields, job_fields
 from dispatchd.store.jobs import JobState, ReplayQuery
 
 NUMBER_MAX: Final = 2**53
+FILTER_MAX_BYTES: Final = 16 * 1024  # it is told with every list of jobs
 _IDS_MAX: Final = 100
 _JOB: Final = number("job", "The job's number.", NUMBER_MAX)
 
@@ -136,6 +139,8 @@ def _read_filter(chosen: str | dict[str, Any]) -> None:
         compile_filter(chosen)
     elif expression_problem(chosen) is not None:
         raise ValueError("is not a valid JSONata expression")
+    if len(orjson.dumps(chosen)) > FILTER_MAX_BYTES:  # what is deep was refused above
+        raise ValueError(f"is longer than {FILTER_MAX_BYTES} bytes")
 
 
 async def _check(parts: AdminParts, query: ReplayQuery) -> None:
