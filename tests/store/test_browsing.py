@@ -48,6 +48,23 @@ async def test_a_look_has_an_end(store: Store) -> None:
     assert page.next_id is not None  # there is more to look at
 
 
+async def test_a_search_reads_few_large_bodies_at_a_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty of the largest would take seconds, and hold everybody else up who asks."""
+    monkeypatch.setattr("dispatchd.store.sqlite.searching.SEARCHED_MAX_BYTES", 2500)
+    events = [an_event(body=b"x" * 1000) for _ in range(10)]
+    for event in events:
+        await store.add_event(event, [])
+    query = EventQuery(search="nothing")
+    page = await store.browse_events(query, 0)
+    assert (page.events, page.next_id) == ([], events[-3].id)
+    monkeypatch.setattr("dispatchd.store.sqlite.searching.SEARCHED_MAX_BYTES", 1)
+    assert (await store.browse_events(query, 0)).next_id == events[-1].id
+    found = await store.browse_events(EventQuery(search="x"), 10_000)
+    assert [event.id for event in found.events] == [event.id for event in reversed(events)]
+
+
 async def test_what_is_too_old_is_not_looked_at(store: Store) -> None:
     old = an_event(received_ms=NOW_MS - 10**9)
     await store.add_event(old, [])

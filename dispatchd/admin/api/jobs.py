@@ -58,7 +58,7 @@ async def create_job(parts: AdminParts, asked: Asked) -> JobFields:
     given = asked.body
     query, rate = _read(given, asked.now_ms)
     await _check(parts, query)
-    job = await parts.store.add_job(query, rate, asked.now_ms)
+    job = await parts.store.keep_job(await parts.reads.draft_job(query, rate, asked.now_ms))
     parts.look()
     return job_fields(job)
 
