@@ -109,3 +109,28 @@ async def test_a_flood_is_few_small_writes() -> None:
     size_bytes = sum(len(r.body or b"") + 8000 for r in kept.writes[0])
     assert size_bytes < WAITING_MAX_BYTES + 70_000
     assert sum(kept.counted.values()) == 5000
+
+
+async def test_a_flood_at_one_endpoint_leaves_room_for_the_refusals_of_others() -> None:
+    """Whoever floods chose the endpoint; the sender that is looked into chose another."""
+    kept = Kept()
+    refusals = Refusals(kept, FakeClock())  # type: ignore[arg-type]
+    refusal, rule = Refusal(401, "invalid_signature", "no"), RefusedRule(1000, body=True)
+
+    def note(endpoint: str, size_bytes: int = 60_000) -> None:
+        told = WebhookAnswered(endpoint, status=401, error="invalid_signature")
+        refusals.note(told, refusal, rule, method="POST", headers={}, body=b"b" * size_bytes)
+
+    for _ in range(100):
+        note("flooded")
+    for _ in range(3):
+        note("github")
+    for _ in range(100):
+        note("flooded")
+    note("gitlab", 10)
+    await refusals.write()
+    endpoints = [one.endpoint for one in kept.writes[0]]
+    assert endpoints.count("github") == 3
+    assert endpoints.count("gitlab") == 1
+    assert endpoints.count("flooded") > 10
+    assert sum(len(one.body or b"") for one in kept.writes[0]) < WAITING_MAX_BYTES + 70_000
