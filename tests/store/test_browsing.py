@@ -1,5 +1,8 @@
 """What every backend promises of bounded looks: page by page, nothing twice, nothing missed."""
 
+import asyncio
+import threading
+
 import pytest
 from asking import OpenStore, add
 from nouns import NOW_MS, an_attempt, an_event
@@ -121,3 +124,23 @@ async def test_who_only_reads_sees_what_is_kept_and_changes_nothing(
     await reads.close()
     with pytest.raises(StoreUnavailable):
         await reads.find_jobs(1)
+
+
+async def test_who_gave_up_on_questions_does_not_keep_others_waiting_for_all_of_them(
+    store: Store, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client with a short patience asks again and again; what it gave up still has its turn."""
+    monkeypatch.setattr("dispatchd.store.sqlite.QUESTIONS_MAX", 3)
+    reads = reads_from_url(store_url)
+    await reads.open()
+    release = threading.Event()
+    asked = [asyncio.ensure_future(reads._ask(lambda _: release.wait()))]  # type: ignore[attr-defined]
+    asked += [asyncio.ensure_future(reads.find_jobs(1)) for _ in range(10)]
+    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    refused = [one.exception() for one in done]
+    assert {getattr(error, "reason", None) for error in refused} == {"overloaded"}
+    assert 7 <= len(refused) <= 8  # it may have taken the first one already
+    release.set()
+    await asyncio.wait(asked)
+    assert await reads.find_jobs(1) == []
+    await reads.close()
