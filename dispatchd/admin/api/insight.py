@@ -22,6 +22,7 @@ from dispatchd.store.refused import RefusedQuery
 DAY_MS: Final = 86_400_000
 SPANS_S: Final = {"minute": MINUTE_S, "hour": HOUR_S}
 NUMBER_MAX: Final = 2**53
+PAGE_MAX_BYTES: Final = 1024 * 1024  # of bodies, which strangers sent
 HISTORY_ROWS: Final = 20_000  # of counts in one answer: some megabytes
 PASTED_MAX_BYTES: Final = 4 * 1024 * 1024
 _REFUSED: Final = number("refused", "Its number.", NUMBER_MAX)
@@ -146,11 +147,13 @@ async def list_refused(parts: AdminParts, asked: Asked) -> RefusedPageFields:
         since_ms=asked.get("since"),
         before=asked.get("before"),
         limit=limit,
+        bodies_max_bytes=PAGE_MAX_BYTES,
     )
     found = await parts.reads.find_refused(query)
+    is_full = len(found) == limit or sum(len(one.body or b"") for one in found) > PAGE_MAX_BYTES
     return {
         "items": [refused_fields(one) for one in found],
-        "next": found[-1].id if len(found) == limit else None,
+        "next": found[-1].id if is_full else None,
     }
 
 

@@ -7,7 +7,14 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 
 import orjson
 
-from dispatchd.admin.api.operation import LIMIT, Asked, Operation, number, read_time
+from dispatchd.admin.api.operation import (
+    LIMIT,
+    TEXT_MAX_CHARS,
+    Asked,
+    Operation,
+    number,
+    read_time,
+)
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem, not_found
 from dispatchd.limits import read_rate
@@ -118,6 +125,7 @@ def _flaws(given: dict[str, Any], now_ms: int) -> Iterator[FlawFields]:
         "until": partial(read_time, now_ms=now_ms),
         "rate": read_rate,
         "filter": _read_filter,
+        "event_type": _read_glob,
     }
     reads |= {name: (read, given[name]) for name, read in readers.items() if name in given}
     for name, (read, value) in reads.items():
@@ -134,7 +142,14 @@ def _read_id(text: str) -> str:
         raise ValueError("is no event id") from None
 
 
+def _read_glob(text: str) -> None:
+    if len(text) > TEXT_MAX_CHARS:
+        raise ValueError(f"must have at most {TEXT_MAX_CHARS} characters")
+
+
 def _read_filter(chosen: str | dict[str, Any]) -> None:
+    if len(chosen) > FILTER_MAX_BYTES:
+        raise ValueError(f"is longer than {FILTER_MAX_BYTES} bytes")
     if not isinstance(chosen, str):
         compile_filter(chosen)
     elif expression_problem(chosen) is not None:

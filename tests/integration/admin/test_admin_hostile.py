@@ -142,6 +142,7 @@ async def test_whoever_goes_away_within_a_body_is_no_fault_of_ours(api: Api) -> 
         ("/jobs", {"filter": "'" + "a" * 20_000 + "'"}),
         ("/jobs", {"filter": {f"body.a{n}": 1 for n in range(2000)}}),
         ("/jobs", {"filter": {"body.a": json.loads("[" * 500 + "]" * 500)}}),
+        ("/jobs", {"event_type": "a*" * 1000}),
         ("/destinations/crm/pause", {"reason": "a" * 300_000}),
     ],
 )
