@@ -117,7 +117,8 @@ class Guard:
             return self._turn_away(request)
         if request.method not in SAFE:
             self._check_origin(request)
-            if session is not None and not (by_token and bearer):
+            by_cookie = not (by_token and bearer) and path not in OPEN_PATHS
+            if session is not None and by_cookie:
                 await _check_csrf(request, session)
         return await handler(request)
 

@@ -36,9 +36,9 @@ class Login:
         self._parts = parts
         self._guard = guard
 
-    async def page(self, _: web.Request) -> web.StreamResponse:
-        """Show the form; without a token there is nothing to log in to."""
-        if self._parts.running.spec.token is None:
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """Show the form, unless there is nothing to log in to, or that is done."""
+        if self._parts.running.spec.token is None or SESSION in request:
             raise web.HTTPSeeOther(FIRST)
         return _page("", 200)
 

@@ -102,6 +102,19 @@ async def test_a_browser_logs_in_and_out(api: Api) -> None:
     assert (await browser.ask("GET", "/api/v1/jobs", headers=session))[0] == 401
 
 
+async def test_who_is_logged_in_may_log_in_again(api: Api) -> None:
+    """A second tab, a bookmark of the form: it knows no CSRF token and needs none."""
+    _, cookie, _ = await login(api)
+    session = {"Cookie": f"dispatchd_session={cookie}"}
+    browser = Api(api.daemon, None)
+    status, _, headers = await browser.ask("GET", "/login", headers=session)
+    assert (status, headers["Location"]) == (303, FIRST)
+    status, _, headers = await browser.ask("POST", "/login", data={"token": TOKEN}, headers=session)
+    assert (status, headers["Location"]) == (303, FIRST)
+    api.daemon.http.cookie_jar.clear()
+    assert (await browser.ask("POST", "/logout", headers=session))[0] == 403  # as ever
+
+
 async def test_a_session_ends_by_itself(start_api: StartApi) -> None:
     clock = FakeClock()
     api = await start_api(clock=clock)
