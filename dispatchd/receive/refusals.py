@@ -16,7 +16,7 @@ from dispatchd.receive.answers import Refusal
 from dispatchd.receive.spec import KEEP_REFUSED, RefusedRule
 from dispatchd.redact import BLACK
 from dispatchd.store.refused import Answered, Refused, RefusedRequest
-from dispatchd.verify import is_secret_header
+from dispatchd.verify import is_secret_header, without_query
 
 EVERY_S: Final = 1.0  # between two writes, twice as long after each, up to
 EVERY_MAX_S: Final = 10.0
@@ -156,7 +156,7 @@ def _kept_headers(
     left = HEADERS_MAX_CHARS
     for name, value in headers.items():
         secret = is_secret_header(name) or name.lower() in secret_headers
-        shown = BLACK if secret else value
+        shown = BLACK if secret else without_query(name, value)
         left -= len(name) + len(shown)
         if left < 0:
             break

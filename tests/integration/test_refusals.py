@@ -11,7 +11,11 @@ from dispatchd.receive.spec import RefusedRule
 from dispatchd.store.counts import MINUTE_S
 from dispatchd.store.refused import Answered, RefusedQuery, RefusedRequest
 
-WRONG = {"X-Dispatch-Signature": "sha256=" + "0" * 64, "X-Note": "seen"}
+WRONG = {
+    "X-Dispatch-Signature": "sha256=" + "0" * 64,
+    "X-Note": "seen",
+    "X-Original-URI": "/hooks/my-slug?token=s3cret",
+}
 
 
 async def found(daemon: Any, clock: FakeClock, count: int) -> list[RefusedRequest]:
@@ -38,6 +42,7 @@ async def test_a_invalid_signature_can_be_looked_into(
     headers = dict(one.headers)
     assert headers["X-Dispatch-Signature"] == "***"
     assert headers["X-Note"] == "seen"
+    assert headers["X-Original-URI"] == "/hooks/my-slug"
     assert one.body is None
 
 
