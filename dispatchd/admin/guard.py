@@ -115,8 +115,11 @@ class Guard:
         path = request.path
         if not known and path not in OPEN_PATHS and not path.startswith(OPEN_PREFIX):
             return self._turn_away(request)
-        if request.method not in SAFE:
+        # Without a token a page could have a browser ask; a link that leads here is a person's.
+        is_link = request.headers.get("Sec-Fetch-Dest", "document") == "document"
+        if request.method not in SAFE or (self._token is None and not is_link):
             self._check_origin(request)
+        if request.method not in SAFE:
             by_cookie = not (by_token and bearer) and path not in OPEN_PATHS
             if session is not None and by_cookie:
                 await _check_csrf(request, session)

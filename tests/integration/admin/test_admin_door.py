@@ -150,6 +150,20 @@ async def test_without_a_token_it_answers_to_this_machines_names_alone(start_api
     assert (status, problem["code"]) == (415, "not_json")
 
 
+async def test_without_a_token_no_other_sites_page_may_ask_either(start_api: StartApi) -> None:
+    """It could read no answer, but time one: of a search that finds something, say."""
+    open_api = Api((await start_api(admin="{listen: '127.0.0.1:0'}")).daemon, None)
+    search = "/api/v1/events?search=secret"
+    for site in ("cross-site", "same-site"):
+        asked = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "image"}
+        status, problem, _ = await open_api.ask("GET", search, headers=asked)
+        assert (status, problem["code"]) == (403, "cross_site")
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+    own = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+    for headers in (link, own, {}):
+        assert (await open_api.ask("GET", search, headers=headers))[0] == 200
+
+
 async def test_health_tells_strangers_little(api: Api) -> None:
     stranger = Api(api.daemon, None)
     assert (await stranger.ask("GET", "/healthz"))[1] == {"status": "ok"}
