@@ -21,7 +21,8 @@ CSRF_HEADER: Final = "X-CSRF-Token"
 CSRF_FIELD: Final = "csrf_token"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # Whoever asks for these need not say who it is; what it is told depends on that.
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/login"})
+HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS: Final = frozenset({*HEALTH_PATHS, "/login"})
 OPEN_PREFIX: Final = "/static/"
 SESSION: Final = web.RequestKey("session", Session)
 KNOWN: Final = web.RequestKey("known", bool)
@@ -107,12 +108,17 @@ class Guard:
         self._check_host(request)
         session = self._session(request)
         bearer = request.headers.get("Authorization", "")
-        by_token = self._token is None or (bool(bearer) and self._check_token(request, bearer))
+        path = request.path
+        try:
+            by_token = self._token is None or (bool(bearer) and self._check_token(request, bearer))
+        except Problem:  # counted, but whether we are well is told to anybody
+            if path not in HEALTH_PATHS:
+                raise
+            by_token = False
         known = by_token or session is not None
         if session is not None:
             request[SESSION] = session
         request[KNOWN] = known
-        path = request.path
         if not known and path not in OPEN_PATHS and not path.startswith(OPEN_PREFIX):
             return self._turn_away(request)
         # Without a token a page could have a browser ask; a link that leads here is a person's.

@@ -180,6 +180,17 @@ async def test_health_tells_strangers_little(api: Api) -> None:
     assert ready["commits"]["p99_ms"] > 0
 
 
+async def test_health_answers_whoever_has_an_old_token_too(api: Api) -> None:
+    """A probe whose token was rotated away must not have the daemon restarted for it."""
+    outdated = Api(api.daemon, "an-outdated-token")
+    for path in ("/healthz", "/readyz"):
+        assert (await outdated.ask("GET", path))[:2] == (200, {"status": "ok"})
+    for _ in range(20):
+        await outdated.ask("GET", "/healthz")
+    assert (await outdated.ask("GET", "/api/v1/jobs"))[0] == 429  # each was counted
+    assert (await api.ask("GET", "/healthz"))[:2] == (200, {"status": "ok"})
+
+
 async def test_ready_says_what_waits(start_api: StartApi) -> None:
     clock = FakeClock()
     api = await start_api(clock=clock)
