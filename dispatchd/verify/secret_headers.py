@@ -50,9 +50,8 @@ def storable_headers(
         for pair in headers.items()
         if len(pair[0]) <= NAME_MAX_CHARS and not _is_secret(pair[0])
     ]
-    for place, (name, value) in enumerate(kept):
-        if "?" in value:
-            kept[place] = (name, without_query(name, value))
+    if "?" in "".join([value for _, value in kept]):  # hardly ever
+        kept = [(name, without_query(name, value)) for name, value in kept]
     if besides:
         kept = [pair for pair in kept if pair[0].lower() not in besides]
     return tuple(kept)
