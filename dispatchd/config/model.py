@@ -24,11 +24,11 @@ from dispatchd.config.fields import (
     EMPTY_LIST,
     EMPTY_MAPPING,
     PRESENT,
+    BearerToken,
     DurationS,
     ListenAt,
     Name,
     Network,
-    Secret,
     SizeBytes,
     Slug,
     Switch,
@@ -105,7 +105,7 @@ class AdminConfig(Part):
         description="Where it listens; never the same as server.listen.",
         json_schema_extra={"default": "127.0.0.1:8081"},
     )
-    token: Annotated[Secret | None, PRESENT] = Field(
+    token: Annotated[BearerToken | None, PRESENT] = Field(
         None,
         description="What clients prove themselves by; required unless only this machine can ask.",
     )
