@@ -1,6 +1,7 @@
 """Where events, deliveries and attempts are kept, behind one protocol."""
 
 from dispatchd.store.base import Store
+from dispatchd.store.copies import Copies
 from dispatchd.store.reads import Reads
 
 
@@ -31,4 +32,17 @@ def reads_from_url(url: str) -> Reads:
     raise ValueError(f"no storage backend for {url.partition(':')[0]!r}: use sqlite:///PATH")
 
 
-__all__ = ["Reads", "Store", "reads_from_url", "store_from_url"]
+def copies_from_url(url: str) -> Copies:
+    """Return what makes and takes copies of the same store; nothing is opened yet.
+
+    Raises ValueError for a scheme no backend claims.
+    """
+    scheme, separator, path = url.partition(":///")
+    if scheme == "sqlite" and separator and path:
+        from dispatchd.store.sqlite.copies import SqliteCopies  # noqa: PLC0415 - likewise
+
+        return SqliteCopies(path)
+    raise ValueError(f"no storage backend for {url.partition(':')[0]!r}: use sqlite:///PATH")
+
+
+__all__ = ["Copies", "Reads", "Store", "copies_from_url", "reads_from_url", "store_from_url"]
