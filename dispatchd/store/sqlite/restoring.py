@@ -36,6 +36,7 @@ from dispatchd.store.sqlite.copying import (
 
 COMPARE_S: Final = 20.0  # for counting what only the kept file has; a courtesy
 _STEPS: Final = 100_000  # of SQLite's machine between two looks at the time
+_MAGIC: Final = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat2.html#magic_header_string
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -152,21 +153,38 @@ def _swap(real: Path, part: Path) -> Path | None:
         part.rename(real)
         sync_directory(str(real.parent))
         return None
+    if not _is_database(real):  # SQLite might take in a -wal, and make what is left less
+        _exchange(real, part, kept, beside=True)
+        return kept
     with closing(sqlite3.connect(real, timeout=BUSY_S, isolation_level=None)) as old:
-        alone = _settled(old, real)
-        try:
-            os.link(real, kept)
-        except OSError as error:
-            raise StoreUnusable(
-                f"cannot keep {real} under a second name ({error.strerror}): move it and what is"
-                " beside it away yourself, then restore again"
-            ) from error
-        sync_directory(str(real.parent))
-        if not alone:
-            _move_beside(real, kept)
-        part.rename(real)
-        sync_directory(str(real.parent))
+        _exchange(real, part, kept, beside=not _settled(old, real))
     return kept
+
+
+def _is_database(real: Path) -> bool:
+    """Whether the file begins as one. Before SQLite opens it: closing would drop its locks."""
+    with real.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def _exchange(real: Path, part: Path, kept: Path, *, beside: bool) -> None:
+    """Name the database `kept`, and `part` as the database; what is `beside` goes with the first.
+
+    There is a database by that name at every instant.
+    """
+    try:
+        os.link(real, kept)
+    except OSError as error:
+        raise StoreUnusable(
+            f"cannot keep {real} under a second name ({error.strerror}): move it and what is"
+            " beside it away yourself, then restore again"
+        ) from error
+    sync_directory(str(real.parent))
+    if beside:
+        _move_beside(real, kept)
+        sync_directory(str(real.parent))
+    part.rename(real)
+    sync_directory(str(real.parent))
 
 
 def _kept(real: Path) -> Path:

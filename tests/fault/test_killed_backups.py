@@ -1,0 +1,258 @@
+"""`dispatchd backup` and `dispatchd restore`, killed: what was whole before is whole after."""
+
+import asyncio
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import aiohttp
+import pytest
+from killing import Killer
+from nouns import an_event
+from rig import Sink
+from rig_process import MakeDaemon
+
+from dispatchd.store.base import EventQuery
+from dispatchd.store.sqlite import SqliteStore
+
+Ids = set[str]
+NEVER = 10**9  # a step that no command comes to
+
+
+@pytest.fixture
+def killer() -> Iterator[Killer]:
+    with Killer() as killer:
+        yield killer
+
+
+class Place:
+    """A database as a SIGKILL of its daemon leaves it, with its -wal, and a backup of before."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = folder / "s.db"
+        self.backup = folder.parent / "backup.db"
+        self.config = folder / "config.yaml"
+        self.old: Ids = set()
+        self.new: Ids = set()
+        self._files: dict[str, bytes] = {}
+
+    async def make(self) -> None:
+        self.folder.mkdir()
+        self.config.write_text(f"storage: {{url: 'sqlite:///{self.database}'}}\n")
+        store = SqliteStore(str(self.database))
+        await store.open()
+        self.new = {await self._add(store) for _ in range(5)}
+        run("backup", self.backup, "--config", self.config)
+        self.old = self.new | {await self._add(store) for _ in range(5)}
+        self._files = {
+            path.name: path.read_bytes()
+            for path in self.folder.iterdir()
+            if not path.name.endswith(".lock")
+        }
+        await store.close()
+        assert len(self._files["s.db-wal"]) > 0
+
+    async def _add(self, store: SqliteStore) -> str:
+        event = an_event()
+        await store.add_event(event, ["crm"])
+        return event.id
+
+    def reset(self) -> None:
+        for path in self.folder.iterdir():
+            path.unlink()
+        for name, content in self._files.items():
+            (self.folder / name).write_bytes(content)
+
+    async def holds(self) -> Ids:
+        """Open the database as the daemon does; return what it holds."""
+        return await ids_in(self.database)
+
+    async def kept(self) -> list[Ids]:
+        return [await ids_in(path) for path in self.folder.glob("s-replaced-*.db")]
+
+
+async def ids_in(path: Path) -> Ids:
+    store = SqliteStore(str(path))
+    await store.open()
+    try:
+        found = {event.id for event in await store.find_events(EventQuery(limit=1000))}
+    finally:
+        await store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    return found
+
+
+def run(*args: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "dispatchd", *map(str, args)],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path / "place")
+    await place.make()
+    return place
+
+
+async def test_a_restore_killed_at_each_step_leaves_the_old_or_the_new_one_whole(
+    place: Place, killer: Killer
+) -> None:
+    place.reset()
+    seen: list[bool] = []
+    for step in killer.each_step("restore", place.backup, "--config", place.config):
+        held = await place.holds()
+        assert held in (place.old, place.new), step
+        if held == place.new:
+            assert place.old in await place.kept(), step
+        seen.append(held == place.new)
+        place.reset()
+    assert await place.holds() == place.new
+    assert place.old in await place.kept()
+    # It was killed on both sides of the change, and never went back.
+    assert seen == sorted(seen)
+    assert seen.count(False) > 20
+    assert seen.count(True) > 2
+
+
+async def test_a_restore_that_was_killed_can_be_made_again(place: Place, killer: Killer) -> None:
+    """Without anybody cleaning up, at whatever step it ended."""
+    place.reset()
+    for step in killer.each_step("restore", place.backup, "--config", place.config):
+        if step % 4 == 0:
+            assert killer.run(NEVER, "restore", place.backup, "--config", place.config) == 0
+            assert await place.holds() == place.new, step
+            assert any(place.old <= held for held in await place.kept()), step
+        place.reset()
+
+
+async def test_a_restore_over_a_damaged_database_loses_no_byte_of_it(
+    place: Place, killer: Killer
+) -> None:
+    """It cannot be made whole; what is left of it, and its -wal, is kept whatever happens."""
+    place.reset()
+    wal = (place.folder / "s.db-wal").read_bytes()
+
+    def break_it() -> None:
+        place.reset()
+        place.database.write_bytes(b"broken" * 4000)
+
+    break_it()
+    for step in killer.each_step("restore", place.backup, "--config", place.config):
+        contents = [path.read_bytes() for path in place.folder.iterdir()]
+        assert b"broken" * 4000 in contents, step
+        assert wal in contents, step
+        break_it()
+    assert await place.holds() == place.new
+
+
+async def test_a_backup_killed_at_each_step_is_whole_or_not_there(
+    place: Place, killer: Killer
+) -> None:
+    """And costs none of the older ones, and the database nothing."""
+    place.reset()
+    backups = place.folder.parent / "backups"
+    backups.mkdir()
+    old_names = [f"s-2020-01-0{n}T000000.000Z.db" for n in (1, 2, 3)]
+
+    def reset() -> None:
+        for path in backups.iterdir():
+            path.unlink()
+        for name in old_names:
+            (backups / name).touch()
+
+    reset()
+    ours = re.compile(r"s-.*\.db")
+    before = after = 0
+    args = ("backup", backups, "--keep", "2", "--config", place.config)
+    for step in killer.each_step(*args):
+        new = [p for p in backups.iterdir() if ours.fullmatch(p.name) and p.name not in old_names]
+        if new:
+            after += 1
+            assert [await ids_in(path) for path in new] == [place.old], step
+        else:
+            before += 1
+            assert {p.name for p in backups.glob("s-*")} == set(old_names), step
+        assert len(list(backups.glob("s-*"))) >= 2, step
+        reset()
+    assert before > 15
+    assert after > 2
+    assert await place.holds() == place.old
+    assert len(list(backups.glob("s-*"))) == 2
+
+
+async def test_killed_in_the_middle_of_copying_under_load(
+    make_daemon: MakeDaemon, sink: Sink, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """The daemon goes on; the next backup has all that was acknowledged before it began."""
+    daemon = make_daemon(sink.url)
+    await daemon.start()
+    acked: list[str] = []
+    for _ in range(60):
+        status, document, _ = await daemon.post(http, b'{"pad":"%s"}' % (b"x" * 500_000))
+        assert status == 202
+        acked.append(document["event_id"])
+    done = asyncio.Event()
+
+    async def send() -> None:
+        while not done.is_set():
+            status, document, _ = await daemon.post(http, b"{}")
+            assert status == 202
+            acked.append(document["event_id"])
+
+    sending = asyncio.create_task(send())
+    for _ in range(3):
+        backup = await start("backup", tmp_path / "killed.db", "--config", daemon._config)
+        while not any(path.stat().st_size > 1_000_000 for path in tmp_path.glob("*.part")):
+            assert backup.returncode is None, "it was too quick to be killed"
+            await asyncio.sleep(0)
+        backup.kill()
+        await backup.wait()
+        assert not (tmp_path / "killed.db").exists()
+        for path in tmp_path.glob(".*.part*"):
+            path.unlink()
+    known = set(acked)
+    good = await start("backup", tmp_path / "good.db", "--config", daemon._config)
+    assert await good.wait() == 0
+    done.set()
+    await sending
+    assert known <= await ids_in(tmp_path / "good.db")
+    await daemon.kill()
+    daemon.check_database()
+
+    sent_before = len(sink.received)
+    restore = await start("restore", tmp_path / "good.db", "--config", daemon._config)
+    assert await restore.wait() == 0
+    with closing(sqlite3.connect(daemon.database)) as connection:
+        (owed,) = connection.execute(
+            "SELECT count(*) FROM deliveries WHERE status IN ('queued', 'retrying')"
+        ).fetchone()
+    await daemon.start()
+    await sink.wait_for(sent_before + owed)
+    assert known <= set(sink.event_ids())  # those that the backup had as delivered, before
+    assert await daemon.terminate() == 0
+    daemon.check_database()
+
+
+async def start(*args: object) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "dispatchd",
+        *map(str, args),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=dict(os.environ),
+    )
