@@ -26,7 +26,6 @@ from dispatchd.store.copies import Contents, Restored
 from dispatchd.store.sqlite import files
 from dispatchd.store.sqlite.copying import (
     BESIDE,
-    BUSY_S,
     need_room,
     read_back,
     remove,
@@ -34,6 +33,7 @@ from dispatchd.store.sqlite.copying import (
     sync_directory,
 )
 
+BUSY_S: Final = 5.0  # for a command that writes; what stays longer has to be ended
 COMPARE_S: Final = 20.0  # for counting what only the kept file has; a courtesy
 _STEPS: Final = 100_000  # of SQLite's machine between two looks at the time
 _MAGIC: Final = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat2.html#magic_header_string
