@@ -42,10 +42,11 @@ def look(patient: Patient) -> Iterator[Finding]:
     except OSError as error:
         yield note("disk", f"cannot be measured: {error.strerror}")
         return
-    yield _judged(times_ms)
+    yield judge(times_ms)
 
 
-def _judged(times_ms: list[float]) -> Finding:
+def judge(times_ms: list[float]) -> Finding:
+    """Judge a disk by the ms that syncs took."""
     times_ms = sorted(times_ms)
     p50_ms = times_ms[len(times_ms) // 2]
     p99_ms = times_ms[min(len(times_ms) * 99 // 100, len(times_ms) - 1)]

@@ -1,7 +1,7 @@
 """What a check found: that all is well, something worth knowing, or what to do."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -30,7 +30,7 @@ class Finding:
     said: str
     todo: str | None = None
     name: str | None = None
-    figures: Mapping[str, Figure] = NO_FIGURES
+    figures: Mapping[str, Figure] = field(default_factory=dict)
 
 
 def ok(

@@ -26,7 +26,7 @@ def look(patient: Patient) -> Iterator[Finding]:
 
 def _secrets(patient: Patient) -> Iterator[Finding]:
     trusted = {0, os.geteuid(), patient.uid(), _owner(patient.database)}
-    for path in (patient.source, *_referred(patient.source)):
+    for path in (patient.source, *referred(patient.source)):
         try:
             found = path.stat()
         except OSError:
@@ -46,7 +46,7 @@ def _secrets(patient: Patient) -> Iterator[Finding]:
             )
 
 
-def _referred(source: Path) -> list[Path]:
+def referred(source: Path) -> list[Path]:
     """Return the files that the config reads secrets from."""
     return [Path(name) for name in dict.fromkeys(_FILE_REFERENCE.findall(source.read_text()))]
 
