@@ -26,10 +26,11 @@ AT_ONCE: Final = 32
 
 def look(patient: Patient) -> Iterator[Finding]:
     """Give each destination a line."""
-    yield from asyncio.run(_all(patient))
+    yield from asyncio.run(all_of(patient))
 
 
-async def _all(patient: Patient) -> list[Finding]:
+async def all_of(patient: Patient) -> list[Finding]:
+    """Look at each, many at once; return what was found, in the order of the config."""
     reacher = Reacher(Connector(Resolver()))
     turns = asyncio.Semaphore(AT_ONCE)
 

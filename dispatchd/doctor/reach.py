@@ -14,6 +14,7 @@ from dispatchd.send.connection import Connection
 from dispatchd.url import read_url
 
 ALERT_S: Final = 0.3  # TLS 1.3 refuses our certificate only after the handshake
+HANGS_UP: Final = "it hangs up after the TLS handshake, as one does that wants a certificate (tls.cert), or another"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class _Handshake(Connection):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.transport: asyncio.BaseTransport | None = None
-        self.lost: asyncio.Future[BaseException | None] = loop.create_future()
+        self.lost: asyncio.Future[None] = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep it, to ask it whom it leads to."""
@@ -43,7 +44,7 @@ class _Handshake(Connection):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits."""
         if not self.lost.done():
-            self.lost.set_result(exc)
+            self.lost.set_result(None)
         super().connection_lost(exc)
 
 
@@ -68,8 +69,8 @@ class Reacher:
                 connection = await self._connector.open(origin, via, factory)
                 handshake = made[-1]
                 try:
-                    if origin.tls:
-                        await _refusal(handshake)
+                    if origin.tls and await _hangs_up(handshake):
+                        return Reached(error=HANGS_UP)
                     found = handshake.transport
                     return _of(found.get_extra_info("ssl_object") if found else None, via)
                 finally:
@@ -108,13 +109,10 @@ class Reacher:
                 client.close()
 
 
-async def _refusal(handshake: _Handshake) -> None:
-    """Wait a moment for the server's word on our certificate. Raises ssl.SSLError."""
+async def _hangs_up(handshake: _Handshake) -> bool:
+    """Whether the server's answer to the handshake is the end; asyncio does not tell the alert."""
     await asyncio.wait([handshake.lost], timeout=ALERT_S)
-    if handshake.lost.done():
-        error = handshake.lost.result()
-        if isinstance(error, ssl.SSLError):
-            raise error
+    return handshake.lost.done()
 
 
 def _of(tls: ssl.SSLObject | None, via: Via) -> Reached:
