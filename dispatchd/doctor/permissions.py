@@ -18,7 +18,7 @@ _FILE_REFERENCE: Final = re.compile(r"\$\{file:([^}]+)\}")
 
 def look(patient: Patient) -> Iterator[Finding]:
     """Judge the config and the files that it reads secrets from, then the database's."""
-    found = [*_secrets(patient), *_directory(patient.database.parent), *_database(patient)]
+    found = [*_secrets(patient), *judge_directory(patient.database.parent), *_database(patient)]
     yield from found
     if not found:
         yield ok(CHECK, f"the config is private, {patient.database.parent} is writable")
@@ -51,7 +51,8 @@ def referred(source: Path) -> list[Path]:
     return [Path(name) for name in dict.fromkeys(_FILE_REFERENCE.findall(source.read_text()))]
 
 
-def _directory(directory: Path) -> Iterator[Finding]:
+def judge_directory(directory: Path) -> Iterator[Finding]:
+    """Judge where the database is, or will be."""
     try:
         mode = directory.stat().st_mode
     except OSError as error:

@@ -14,7 +14,9 @@ from dispatchd.send.connection import Connection
 from dispatchd.url import read_url
 
 ALERT_S: Final = 0.3  # TLS 1.3 refuses our certificate only after the handshake
-HANGS_UP: Final = "it hangs up after the TLS handshake, as one does that wants a certificate (tls.cert), or another"
+HANGS_UP: Final = (
+    "it hangs up after the TLS handshake, as one does that wants a certificate of ours (tls.cert)"
+)
 
 
 @dataclass(frozen=True, slots=True)
