@@ -1,21 +1,14 @@
 """The daemon: whether it runs, and what systemd says of its unit."""
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 from dispatchd.doctor.finding import Finding, act, note, ok
 from dispatchd.doctor.patient import Patient
+from dispatchd.doctor.systemctl import show
 
 UNIT: Final = "dispatchd.service"
-ASKED: Final = (
-    "LoadState,ActiveState,SubState,Result,NRestarts,UnitFileState,NeedDaemonReload,MainPID"
-)
-TIMEOUT_S: Final = 5.0
-SYSTEMD: Final = Path("/run/systemd/system")  # sd_booted(3)
 _SERVICE: Final = re.compile(r"/([A-Za-z0-9:_.\\@-]+\.service)(?:/|$)", re.MULTILINE)
 
 
@@ -30,7 +23,7 @@ def look(patient: Patient) -> Iterator[Finding]:
     unit = unit_of(cgroup) if cgroup is not None else None
     if patient.runs and unit is None:
         return  # started by hand, or in a container
-    told = _show(unit or UNIT)
+    told = show(unit or UNIT)
     if told is not None and told.get("LoadState") == "loaded":
         yield from judge(unit or UNIT, told)
 
@@ -40,24 +33,6 @@ def unit_of(cgroup: str) -> str | None:
     found = _SERVICE.findall(cgroup)
     # A user's own services run beneath user@1000.service.
     return next((name for name in reversed(found) if not name.startswith("user@")), None)
-
-
-def _show(unit: str) -> Mapping[str, str] | None:
-    """Ask systemd for the state of a unit; None where there is no systemd to ask."""
-    systemctl = shutil.which("systemctl")
-    if systemctl is None or not SYSTEMD.is_dir():
-        return None
-    try:
-        done = subprocess.run(  # noqa: S603 - a list, of our own words
-            [systemctl, "show", f"--property={ASKED}", "--", unit],
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
 
 
 def judge(unit: str, told: Mapping[str, str]) -> Iterator[Finding]:

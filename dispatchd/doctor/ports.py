@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from dispatchd.doctor.finding import Finding, act, ok
+from dispatchd.doctor.finding import Finding, act, note, ok
 from dispatchd.doctor.patient import Patient
+from dispatchd.doctor.systemctl import show
 from dispatchd.model import Listen
 
 TIMEOUT_S: Final = 3.0
@@ -29,6 +30,8 @@ def look(patient: Patient) -> Iterator[Finding]:
 
 def _judge(check: str, listen: Listen, *, runs: bool) -> Finding:
     where = str(listen)
+    if listen.handed is not None:
+        return _handed(check, where, listen.handed)
     if listen.path is None and listen.port == 0:
         return ok(check, f"{where}: the system chooses a free port at each start")
     if runs:
@@ -42,6 +45,21 @@ def _judge(check: str, listen: Listen, *, runs: bool) -> Finding:
         else f"end what listens there (`{_names(listen)}` names it), or choose another address"
     )
     return act(check, f"{where} cannot be listened on: {reason}", todo)
+
+
+def _handed(check: str, where: str, name: str) -> Finding:
+    """Judge a socket that systemd binds: what it is called there is its unit, unless told."""
+    unit = name if name.endswith(".socket") else "dispatchd.socket"
+    told = show(unit)
+    if told is None:
+        return note(check, f"{where}: systemd binds it, and cannot be asked from here")
+    if told.get("ActiveState") == "active":
+        return ok(check, f"{where}: {unit} is active ({told.get('SubState', '?')})")
+    return act(
+        check,
+        f"{where}: {unit} is {told.get('ActiveState', '?')}, so nobody listens",
+        f"systemctl enable --now {unit}",
+    )
 
 
 def _names(listen: Listen) -> str:

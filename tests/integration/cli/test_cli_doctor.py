@@ -397,3 +397,18 @@ def test_what_keeps_a_unix_socket_from_being_made(tmp_path):
     assert ports.unfree(Listen(path=str(nowhere))) == f"{nowhere.parent} is not a directory"
     assert ports.unfree(Listen("127.0.0.1", free_port())) is None
     assert ports.unfree(Listen("::1", free_port())) in (None, "Cannot assign requested address")
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict", "said"),
+    [
+        (None, "note", "cannot be asked from here"),
+        ({"ActiveState": "active", "SubState": "listening"}, "ok", "is active (listening)"),
+        ({"ActiveState": "inactive"}, "act", "dispatchd.socket is inactive, so nobody listens"),
+    ],
+)
+def test_a_socket_of_systemds(sound, there, monkeypatch, told, verdict, said):
+    configure(sound, there, listen="systemd")
+    monkeypatch.setattr(ports, "show", lambda _unit: told)
+    (found,) = findings(sound, code=int(verdict == "act"))["listen"]
+    assert (found["verdict"], said in found["said"]) == (verdict, True)
