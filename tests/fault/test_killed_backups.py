@@ -1,18 +1,15 @@
 """`dispatchd backup` and `dispatchd restore`, killed: what was whole before is whole after."""
 
 import asyncio
-import os
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from uuid import UUID
 
 import aiohttp
 import pytest
+from databases import ids_in, run, start
 from killing import Killer
 from nouns import an_event
 from rig import Sink
@@ -75,26 +72,6 @@ class Place:
 
     async def kept(self) -> list[Ids]:
         return [await ids_in(path) for path in self.folder.glob("s-replaced-*.db")]
-
-
-async def ids_in(path: Path) -> Ids:
-    store = SqliteStore(str(path))
-    await store.open()
-    await store.close()
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        return {str(UUID(bytes=row[0])) for row in connection.execute("SELECT id FROM events")}
-
-
-def run(*args: object) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "dispatchd", *map(str, args)],
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture
@@ -256,15 +233,3 @@ async def killed_at_work(backup: asyncio.subprocess.Process, folder: Path) -> bo
         return False
     assert not (folder / "killed.db").exists()
     return True
-
-
-async def start(*args: object) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "dispatchd",
-        *map(str, args),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=dict(os.environ),
-    )

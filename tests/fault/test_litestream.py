@@ -11,9 +11,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from databases import ids_in, run, start
 from rig import Sink
 from rig_process import MakeDaemon, ProcessDaemon
-from test_killed_backups import ids_in, run, start
 
 LITESTREAM = shutil.which("litestream")
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from printed import shape
 
 from dispatchd.cli import rotation
 from dispatchd.cli.rotation import backup_name, outlived
@@ -267,3 +268,11 @@ def test_a_reader_that_goes_away_is_a_failure(world, unbuffered):
     assert b"Traceback" not in said
     running.stderr.close()
     assert leftovers(world) == []
+
+
+def test_the_docs_show_what_is_printed(world):
+    world.add("crm")
+    ran = world.dispatchd("backup", world.directory / "copy.db")
+    docs = (Path(__file__).parents[3] / "docs" / "backup.md").read_text()
+    (shown,) = [line for line in docs.splitlines() if line.startswith("Wrote ")]
+    assert shape(shown) == shape(ran.out.strip())

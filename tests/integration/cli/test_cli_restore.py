@@ -5,6 +5,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from printed import shape
+
 from dispatchd.store.sqlite import files
 from dispatchd.store.sqlite.rows import schema
 
@@ -31,6 +33,16 @@ def test_brings_back_what_was_and_says_what_that_means(world):
     assert "delivered again" in lines[3]
     assert world.statuses(before) == {"crm": "queued"}
     assert world.dispatchd("show", since.id).code == 1
+
+
+def test_the_docs_show_what_is_printed(world):
+    world.add("crm")
+    copy = backed_up(world)
+    world.add()
+    ran = world.dispatchd("restore", copy)
+    docs = (Path(__file__).parents[3] / "docs" / "backup.md").read_text()
+    shown = docs[docs.index("Restored ") :].split("\n```")[0]
+    assert shape(shown) == shape(ran.out.strip())
 
 
 def test_json(world):
