@@ -73,9 +73,6 @@ class Litestream:
         )  # fmt: skip
         return await process.wait() == 0
 
-    def generations(self) -> int:
-        return len(list((self.replica / "generations").iterdir()))
-
 
 async def until(met) -> None:
     async with asyncio.timeout(30):
@@ -136,7 +133,6 @@ async def test_every_acknowledged_event_comes_back(
     acked |= await post(daemon, http, 400)
     await daemon.kill()
     await litestream.stop()
-    assert litestream.generations() == 1  # it never lost track: no checkpoint went past it
     lose_the_disk(daemon)
 
     copy = tmp_path / "from-replica.db"
