@@ -15,9 +15,10 @@ import click
 from dispatchd.cli.options import config_option, json_option
 from dispatchd.cli.rotation import PART, backup_name, outlived, sweep
 from dispatchd.cli.storage import load_outline, must_exist
-from dispatchd.cli.text import clock_time, iso, plural, size, to_json
+from dispatchd.cli.text import clock_time, plural, size, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
+from dispatchd.shapes.copies import backup_fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +82,8 @@ def command(target: str, keep: int | None, config_path: str | None, as_json: boo
         file /= backup_name(storage.path, SystemClock().now_ms())
     made = _file(copies, storage.path, file, keep)
     if as_json:
-        click.echo(to_json(_fields(made)))
+        deleted = [str(path) for path in made.deleted]
+        click.echo(to_json(backup_fields(made.file, made.contents, made.took_ms, deleted)))
         return
     click.echo(f"Wrote {made.file}, {_holds(made)}.")
     for path in made.deleted:
@@ -176,18 +178,3 @@ def _holds(made: Made) -> str:
 
 def _tell_stream(made: Made) -> None:
     click.echo(f"Wrote {_holds(made)}.", err=True)
-
-
-def _fields(made: Made) -> dict[str, object]:
-    contents = made.contents
-    return {
-        "file": made.file,
-        "bytes": contents.size_bytes,
-        "took_ms": made.took_ms,
-        "schema": contents.schema,
-        "events": contents.events,
-        "deliveries": contents.deliveries,
-        "owed": contents.owed,
-        "last_received": None if contents.newest_ms is None else iso(contents.newest_ms),
-        "deleted": [str(path) for path in made.deleted],
-    }

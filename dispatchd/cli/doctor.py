@@ -4,6 +4,7 @@ import os
 import sys
 import textwrap
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -44,9 +45,16 @@ def command(ctx: click.Context, *, config_path: str | None, full: bool, as_json:
     Example:
       dispatchd doctor
     """  # noqa: D301 - click reads the backspace itself
-    from dispatchd.doctor import examine  # noqa: PLC0415 - not for --help
+    from dispatchd.config import ConfigProblems  # noqa: PLC0415 - not for --help
+    from dispatchd.doctor import doctor_fields, examine  # noqa: PLC0415 - likewise
 
-    patient = _patient(config_path, full=full)
+    try:
+        patient = _patient(config_path, full=full)
+    except ConfigProblems as error:
+        if not as_json:
+            raise
+        click.echo(to_json({"ok": False, "problems": [asdict(p) for p in error.problems]}))
+        ctx.exit(error.exit_code)
     found = []
     for finding in examine(patient):
         found.append(finding)
@@ -54,7 +62,7 @@ def command(ctx: click.Context, *, config_path: str | None, full: bool, as_json:
             _print(finding)
     counts = Counter(finding.verdict.value for finding in found)
     if as_json:
-        click.echo(to_json({"ok": not counts["act"], "checks": [_fields(f) for f in found]}))
+        click.echo(to_json(doctor_fields(found)))
     else:
         click.echo(_summary(counts))
     if counts["act"]:
@@ -122,14 +130,3 @@ def _summary(counts: "Counter[str]") -> str:
     if not counts["act"]:
         return f"All is well{notes}."
     return f"{plural(counts['act'], 'thing')} to do{notes}."
-
-
-def _fields(finding: "Finding") -> dict[str, object]:
-    return {
-        "check": finding.check,
-        "name": finding.name,
-        "verdict": finding.verdict.value,
-        "said": finding.said,
-        "todo": finding.todo,
-        "figures": dict(finding.figures),
-    }

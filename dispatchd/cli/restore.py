@@ -7,9 +7,10 @@ import click
 
 from dispatchd.cli.options import config_option, json_option
 from dispatchd.cli.storage import load_outline
-from dispatchd.cli.text import clock_time, distance, iso, plural, say, size, to_json
+from dispatchd.cli.text import clock_time, distance, plural, say, size, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.errors import AlreadyRunning, DispatchdError
+from dispatchd.shapes.copies import restore_fields
 
 if TYPE_CHECKING:
     from dispatchd.store.copies import Contents, Restored
@@ -43,7 +44,7 @@ def command(file: Path, config_path: str | None, as_json: bool) -> None:
         name = error.filename or storage.path
         raise DispatchdError(f"nothing was restored: {name}: {error.strerror}") from error
     if as_json:
-        click.echo(to_json(_fields(storage.path, file, restored)))
+        click.echo(to_json(restore_fields(storage.path, str(file), restored)))
     else:
         _print(storage.path, file, restored)
 
@@ -82,20 +83,3 @@ def _alone(restored: "Restored") -> str:
         return "; it has no event that the backup has not"
     events = plural(restored.kept_alone, "event")
     return f", with {events} that the backup has not"
-
-
-def _fields(path: str, file: Path, restored: "Restored") -> dict[str, object]:
-    contents = restored.contents
-    return {
-        "database": path,
-        "file": str(file),
-        "bytes": contents.size_bytes,
-        "schema": contents.schema,
-        "known_schema": contents.known_schema,
-        "events": contents.events,
-        "deliveries": contents.deliveries,
-        "owed": contents.owed,
-        "last_received": None if contents.newest_ms is None else iso(contents.newest_ms),
-        "kept": restored.kept,
-        "kept_alone": restored.kept_alone,
-    }

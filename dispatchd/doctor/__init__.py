@@ -15,7 +15,7 @@ from dispatchd.doctor import (
     ports,
     space,
 )
-from dispatchd.doctor.finding import Finding, Verdict
+from dispatchd.doctor.finding import Finding, Verdict, doctor_fields
 from dispatchd.doctor.patient import Patient
 
 Check = Callable[[Patient], Iterator[Finding]]
@@ -41,4 +41,4 @@ def examine(patient: Patient) -> Iterator[Finding]:
         yield from check(patient)
 
 
-__all__ = ["Finding", "Patient", "Verdict", "examine"]
+__all__ = ["Finding", "Patient", "Verdict", "doctor_fields", "examine"]

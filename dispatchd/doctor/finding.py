@@ -1,10 +1,10 @@
 """What a check found: that all is well, something worth knowing, or what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypedDict
 
 Figure = int | float | str | None
 NO_FIGURES: Final[Mapping[str, Figure]] = MappingProxyType({})
@@ -62,3 +62,39 @@ def act(
 ) -> Finding:
     """Say what is wrong, and what to do."""
     return Finding(check, Verdict.ACT, said, todo, name, figures)
+
+
+class FindingFields(TypedDict):
+    """A finding, for scripts; `verdict` is ok, note or act."""
+
+    check: str
+    name: str | None
+    verdict: str
+    said: str
+    todo: str | None
+    figures: dict[str, Figure]
+
+
+class DoctorFields(TypedDict):
+    """All that was found; `ok` says that there is nothing to do."""
+
+    ok: bool
+    checks: list[FindingFields]
+
+
+def doctor_fields(found: Sequence[Finding]) -> DoctorFields:
+    """Spell what was found."""
+    return {
+        "ok": all(finding.verdict is not Verdict.ACT for finding in found),
+        "checks": [
+            {
+                "check": finding.check,
+                "name": finding.name,
+                "verdict": finding.verdict.value,
+                "said": finding.said,
+                "todo": finding.todo,
+                "figures": dict(finding.figures),
+            }
+            for finding in found
+        ],
+    }

@@ -9,6 +9,7 @@ from dispatchd.doctor.patient import Patient
 from dispatchd.spelling import size
 
 LEAST_BYTES: Final = 256 * 1024 * 1024
+SMALL_SHARE: Final = 20  # or this part of the file system, where that is less
 SOON: Final = 2  # times the least: worth knowing before it is too late
 INODES_MIN: Final = 1000
 
@@ -20,19 +21,20 @@ def look(patient: Patient) -> Iterator[Finding]:
     except OSError as error:
         yield note("space", f"cannot be told: {error.strerror}")
         return
-    free_bytes = found.f_bavail * found.f_frsize
-    said = f"{size(free_bytes)} of {size(found.f_blocks * found.f_frsize)} are free"
-    if free_bytes < LEAST_BYTES:
+    free_bytes, total_bytes = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+    least_bytes = min(LEAST_BYTES, total_bytes // SMALL_SHARE)
+    said = f"{size(free_bytes)} of {size(total_bytes)} are free"
+    if free_bytes < least_bytes:
         yield act(
             "space",
-            f"{said}, less than {size(LEAST_BYTES)}",
+            f"{said}, less than {size(least_bytes)}",
             "make room: `dispatchd prune`, a shorter storage.retention, or a larger disk",
             figures={"free_bytes": free_bytes},
         )
-    elif free_bytes < SOON * LEAST_BYTES:
+    elif free_bytes < SOON * least_bytes:
         yield note(
             "space",
-            f"{said}, not much more than {size(LEAST_BYTES)}",
+            f"{said}, not much more than {size(least_bytes)}",
             figures={"free_bytes": free_bytes},
         )
     else:

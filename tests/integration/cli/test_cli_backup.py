@@ -1,6 +1,7 @@
 """`dispatchd backup` of a real database."""
 
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -268,6 +269,31 @@ def test_a_reader_that_goes_away_is_a_failure(world, unbuffered):
     assert b"Traceback" not in said
     running.stderr.close()
     assert leftovers(world) == []
+
+
+def on_a_full_disk():
+    """As on one that is full once a file has 50 KB: for a file of that process alone."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_disk_that_fills_up_halfway(world, command):
+    event = world.add("crm")
+    copy = world.directory / "copy.db"
+    assert world.dispatchd("backup", copy).code == 0
+    file = world.directory / "other.db" if command == "backup" else copy
+    ran = subprocess.run(
+        [sys.executable, "-m", "dispatchd", command, file, "--config", world.config],
+        capture_output=True,
+        check=False,
+        text=True,
+        preexec_fn=on_a_full_disk,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.count("\n") == 1
+    names = {path.name for path in world.directory.iterdir()}
+    assert names - {"dispatchd.db.lock"} == {"config.yaml", "dispatchd.db", "copy.db"}
+    assert world.statuses(event) == {"crm": "queued"}
 
 
 def test_the_docs_show_what_is_printed(world):

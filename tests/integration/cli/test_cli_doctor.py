@@ -211,7 +211,11 @@ def test_a_config_that_cannot_be_used_is_said_as_check_says_it(world):
     ran = world.dispatchd("doctor")
     assert ran.code == 2
     assert "did you mean" in ran.err
-    assert "server" in ran.err
+    ran = world.dispatchd("doctor", "--json")
+    assert ran.code == 2
+    told = json.loads(ran.out)
+    assert told["ok"] is False
+    assert told["problems"][0]["line"] == 1
 
 
 def test_warnings_of_the_config_are_notes(sound):
@@ -322,6 +326,7 @@ def test_a_clock_that_was_set_back(sound):
 
 def test_too_little_room(sound, monkeypatch):
     monkeypatch.setattr(space, "LEAST_BYTES", 2**62)
+    monkeypatch.setattr(space, "SMALL_SHARE", 1)
     (found,) = acts(findings(sound))
     assert found[0] == "space"
 
