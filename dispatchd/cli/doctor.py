@@ -4,6 +4,7 @@ import os
 import sys
 import textwrap
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -71,12 +72,13 @@ def command(ctx: click.Context, *, config_path: str | None, full: bool, as_json:
 
 def _patient(config_path: str | None, *, full: bool) -> "Patient":
     """Read the config and look at the database. Raises ConfigProblems."""
-    from dispatchd.config import find_config, load  # noqa: PLC0415 - not for --help
+    from dispatchd.config import find_config, load, load_outline  # noqa: PLC0415 - not for --help
     from dispatchd.doctor import Patient  # noqa: PLC0415 - likewise
     from dispatchd.store import check_up, served_by  # noqa: PLC0415 - likewise
 
     source = find_config(config_path)
-    config = load(source)
+    pid = served_by(load_outline(source).storage.url)
+    config = load(source, _environ(pid))
     url = config.storage.url
     database = Path(os.path.realpath(config.storage.path))
     checkup = trouble = None
@@ -85,7 +87,19 @@ def _patient(config_path: str | None, *, full: bool) -> "Patient":
             checkup = check_up(url, None if full else QUICK_S)
         except DispatchdError as error:
             trouble = str(error)
-    return Patient(config, source, database, checkup, served_by(url), trouble)
+    return Patient(config, source, database, checkup, pid, trouble)
+
+
+def _environ(pid: int | None) -> dict[str, str]:
+    """Return our environment; what it lacks is the running daemon's, where that may be read."""
+    environ = dict(os.environ)
+    if pid:
+        with suppress(OSError):
+            for pair in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                name, equals, value = os.fsdecode(pair).partition("=")
+                if equals:
+                    environ.setdefault(name, value)
+    return environ
 
 
 def _print(finding: "Finding") -> None:

@@ -18,6 +18,8 @@ OURS: Final = frozenset({"events", "deliveries", "attempts"})  # since schema 1
 BESIDE: Final = ("-wal", "-shm", "-journal")  # what SQLite may have beside a database
 # Beside what a copy needs: its directory entry, and what the file system rounds up.
 MARGIN_BYTES: Final = 1024 * 1024
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_UNWRITABLE: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
 
 def make(path: str, target: str) -> Contents:
@@ -33,11 +35,7 @@ def make(path: str, target: str) -> Contents:
         source.execute("BEGIN")  # whoever writes goes on; a checkpoint waits for us
         counted = count(source)
         need_room(os.path.dirname(target), _size(source))  # noqa: PTH120 - as it is spelled here
-        with closing(sqlite3.connect(target, isolation_level=None)) as copy:
-            copy.execute("PRAGMA synchronous = OFF")  # synced below, once
-            source.backup(copy)
-            # In the original's mode it could not be read without files beside it.
-            copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+        _copy(source, path, target)
     sync(target, forget=True)
     contents = read_back(target)
     for table, rows in counted.items():
@@ -47,6 +45,24 @@ def make(path: str, target: str) -> Contents:
                 f" the database has {rows:,}"
             )
     return contents
+
+
+def _copy(source: sqlite3.Connection, path: str, target: str) -> None:
+    """Copy every page. Raises StoreUnavailable, StoreUnusable, which say which of the two it is."""
+    try:
+        with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+            copy.execute("PRAGMA synchronous = OFF")  # it is synced later, once
+            source.backup(copy)
+            # In the original's mode it could not be read without files beside it.
+            copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGED:
+            raise StoreUnusable(f"{path} is damaged: {error}") from error
+        if code in _UNWRITABLE:
+            reason = "full" if code == sqlite3.SQLITE_FULL else "io"
+            raise StoreUnavailable(reason, f"it cannot be written: {error}") from error
+        raise
 
 
 def read_back(file: str) -> Contents:

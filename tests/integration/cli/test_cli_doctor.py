@@ -132,7 +132,8 @@ def test_the_docs_name_each_check(sound):
 
 
 def started(world, process) -> subprocess.Popen:
-    running = process("serve", "--config", world.config, "--log-format", "json")
+    # Unbuffered: what has been read ahead cannot be selected for.
+    running = process("serve", "--config", world.config, "--log-format", "json", bufsize=0)
     while True:
         assert select.select([running.stderr], [], [], 20)[0]
         line = running.stderr.readline()
@@ -150,6 +151,18 @@ def test_all_is_well_with_the_daemon_up(sound, process):
         assert "answers: /healthz is ok" in found[name][0]["said"]
     assert "are open" in found["files"][0]["said"]
     assert found["files"][0]["figures"]["open"] > 5
+
+
+def test_a_variable_that_only_the_daemon_has(sound, process, monkeypatch):
+    text = sound.config.read_text().replace("sekrit-1", "${ONLY_THE_DAEMONS}")
+    sound.config.write_text(text)
+    assert sound.dispatchd("doctor").code == 2
+    monkeypatch.setenv("ONLY_THE_DAEMONS", "sekrit-4")
+    started(sound, process)
+    monkeypatch.delenv("ONLY_THE_DAEMONS")
+    ran = sound.dispatchd("doctor")
+    assert ran.code == 0
+    assert "sekrit" not in ran.out
 
 
 def test_for_people(sound):
