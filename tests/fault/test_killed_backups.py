@@ -109,6 +109,7 @@ async def test_a_restore_that_was_killed_can_be_made_again(place: Place, killer:
             assert killer.run(NEVER, "restore", place.backup, "--config", place.config) == 0
             assert await place.holds() == place.new, step
             assert any(place.old <= held for held in await place.kept()), step
+            assert list(place.folder.glob(".*.part*")) == [], step
         place.reset()
 
 

@@ -18,7 +18,7 @@ OURS: Final = frozenset({"events", "deliveries", "attempts"})  # since schema 1
 BESIDE: Final = ("-wal", "-shm", "-journal")  # what SQLite may have beside a database
 # Beside what a copy needs: its directory entry, and what the file system rounds up.
 MARGIN_BYTES: Final = 1024 * 1024
-_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNWRITABLE: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
 
@@ -57,7 +57,7 @@ def _copy(source: sqlite3.Connection, path: str, target: str) -> None:
             copy.execute("PRAGMA journal_mode = DELETE").fetchall()
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _DAMAGED:
+        if code in DAMAGED:
             raise StoreUnusable(f"{path} is damaged: {error}") from error
         if code in _UNWRITABLE:
             reason = "full" if code == sqlite3.SQLITE_FULL else "io"

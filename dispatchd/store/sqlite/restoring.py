@@ -17,6 +17,7 @@ import sqlite3
 import stat
 import time
 from contextlib import closing, suppress
+from glob import escape
 from pathlib import Path
 from shutil import copyfileobj
 from typing import Final
@@ -26,6 +27,7 @@ from dispatchd.store.copies import Contents, Restored
 from dispatchd.store.sqlite import files
 from dispatchd.store.sqlite.copying import (
     BESIDE,
+    DAMAGED,
     need_room,
     read_back,
     remove,
@@ -38,7 +40,6 @@ COMPARE_S: Final = 20.0  # for counting what only the kept file has; a courtesy
 _STEPS: Final = 100_000  # of SQLite's machine between two looks at the time
 _MAGIC: Final = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat2.html#magic_header_string
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def restore(path: str, file: str) -> Restored:
@@ -53,6 +54,8 @@ def restore(path: str, file: str) -> Restored:
     part = real.with_name(f".{real.name}.{secrets.token_hex(4)}.part")
     try:
         owner.give(lock)
+        for left in real.parent.glob(f".{escape(real.name)}.*.part*"):
+            left.unlink(missing_ok=True)  # of one that was killed: only who has the lock makes any
         contents = _taken(file, part)
         owner.give(part)
         sync(str(part))
@@ -205,7 +208,7 @@ def _settled(old: sqlite3.Connection, real: Path) -> bool:
         old.execute("BEGIN EXCLUSIVE")
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _DAMAGED:
+        if code in DAMAGED:
             return False
         if code not in _BUSY:
             raise StoreUnavailable("io", f"{real} cannot be used: {error}") from error
