@@ -1,10 +1,12 @@
 """What a backup or a restore came to."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from dispatchd.shapes.spelling import iso_or_none
-from dispatchd.store.copies import Contents, Restored
+
+if TYPE_CHECKING:
+    from dispatchd.store.copies import Contents, Restored
 
 
 class ContentsFields(TypedDict):
@@ -41,13 +43,13 @@ class RestoreFields(ContentsFields):
 
 
 def backup_fields(
-    file: str, contents: Contents, took_ms: int, deleted: Sequence[str]
+    file: str, contents: "Contents", took_ms: int, deleted: Sequence[str]
 ) -> BackupFields:
     """Spell what was made."""
     return {"file": file, **_contents(contents), "took_ms": took_ms, "deleted": list(deleted)}
 
 
-def restore_fields(database: str, file: str, restored: Restored) -> RestoreFields:
+def restore_fields(database: str, file: str, restored: "Restored") -> RestoreFields:
     """Spell what was restored."""
     return {
         "database": database,
@@ -59,7 +61,7 @@ def restore_fields(database: str, file: str, restored: Restored) -> RestoreField
     }
 
 
-def _contents(contents: Contents) -> ContentsFields:
+def _contents(contents: "Contents") -> ContentsFields:
     return {
         "bytes": contents.size_bytes,
         "schema": contents.schema,
