@@ -15,8 +15,8 @@ from typing import Self
 
 # Of the functions written in C: those that change files, and those that have SQLite do so.
 CALLS = {
-    "backup", "chmod", "chown", "close", "execute", "fchmod", "fsync", "link", "pwrite", "remove",
-    "rename", "replace", "truncate", "unlink", "write",
+    "backup", "chmod", "chown", "close", "execute", "fchmod", "fdatasync", "fsync", "link",
+    "pwrite", "remove", "rename", "replace", "truncate", "unlink", "write",
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Copies of the store: one state of it, read back; and how one takes its place."""
 
 import asyncio
+import itertools
 import os
 import sqlite3
 import stat
@@ -86,6 +87,25 @@ async def test_a_copy_is_one_state_however_much_is_written_meanwhile(
         assert contents.events == contents.deliveries  # of one transaction each
     done.set()
     assert await writing > 0
+
+
+async def test_a_copy_is_written_out_bit_by_bit(
+    store: SqliteStore, copies: SqliteCopies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Synced at its end alone, it held up the daemon's commits for a fifth of a second."""
+    await fill(store, 200, bytes(20_000))
+    synced: list[int] = []
+    real = os.fdatasync
+
+    def fdatasync(descriptor: int) -> None:
+        real(descriptor)
+        synced.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(copying.os, "fdatasync", fdatasync)
+    contents = copies.make(str(tmp_path / "copy.db"))
+    assert len(synced) >= contents.size_bytes // (1024 * 1024) >= 3
+    steps = [after - before for before, after in itertools.pairwise([0, *synced])]
+    assert max(steps) < 4 * 1024 * 1024
 
 
 async def test_rows_that_are_missing_in_the_copy_are_found(

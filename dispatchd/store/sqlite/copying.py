@@ -17,6 +17,7 @@ BUSY_S: Final = 15.0  # another process's transaction passes within it
 OURS: Final = frozenset({"events", "deliveries", "attempts"})  # since schema 1
 BESIDE: Final = ("-wal", "-shm", "-journal")  # what SQLite may have beside a database
 # Beside what a copy needs: its directory entry, and what the file system rounds up.
+STEP_PAGES: Final = 256  # 1 MiB: milliseconds of the disk's time
 MARGIN_BYTES: Final = 1024 * 1024
 DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNWRITABLE: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
@@ -49,10 +50,13 @@ def make(path: str, target: str) -> Contents:
 
 def _copy(source: sqlite3.Connection, path: str, target: str) -> None:
     """Copy every page. Raises StoreUnavailable, StoreUnusable, which say which of the two it is."""
+    # Closed last: closing any descriptor of a file drops SQLite's locks on it.
+    written = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with closing(sqlite3.connect(target, isolation_level=None)) as copy:
-            copy.execute("PRAGMA synchronous = OFF")  # it is synced later, once
-            source.backup(copy)
+            copy.execute("PRAGMA synchronous = OFF")  # we sync it ourselves
+            # Bit by bit: what waits for the disk delays each commit of the daemon's behind it.
+            source.backup(copy, pages=STEP_PAGES, progress=lambda *_: os.fdatasync(written))
             # In the original's mode it could not be read without files beside it.
             copy.execute("PRAGMA journal_mode = DELETE").fetchall()
     except sqlite3.Error as error:
@@ -63,6 +67,8 @@ def _copy(source: sqlite3.Connection, path: str, target: str) -> None:
             reason = "full" if code == sqlite3.SQLITE_FULL else "io"
             raise StoreUnavailable(reason, f"it cannot be written: {error}") from error
         raise
+    finally:
+        os.close(written)
 
 
 def read_back(file: str) -> Contents:
