@@ -36,7 +36,7 @@ async def opened(config: "Config | Outline") -> AsyncIterator["Store"]:
     from dispatchd.store import store_from_url  # noqa: PLC0415 - not for --help
 
     url = config.storage.url
-    _must_exist(url)
+    must_exist(url)
     store = store_from_url(url, busy_timeout_ms=BUSY_TIMEOUT_MS)
     await store.open()
     try:
@@ -45,7 +45,7 @@ async def opened(config: "Config | Outline") -> AsyncIterator["Store"]:
         await store.close()
 
 
-def _must_exist(url: str) -> None:
+def must_exist(url: str) -> None:
     """Refuse a missing database: a mistyped path must not look like an empty history."""
     scheme, _, name = url.partition(":///")
     if scheme != "sqlite":

@@ -379,9 +379,6 @@ class Upkeep(Protocol):
         Returns how many they were; 0 when none is left.
         """
 
-    async def backup(self, path: str) -> None:
-        """Write a consistent copy of the database to `path` while it is in use."""
-
 
 class Store(Intake, Schedule, Archive, Jobs, Alerts, Refused, Upkeep, Protocol):
     """A durable event store. Ids are canonical UUID strings, times Unix ms."""

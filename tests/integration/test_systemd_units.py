@@ -100,10 +100,6 @@ def test_a_proxy_in_the_group_reaches_the_socket_and_nobody_else() -> None:
     assert settings("dispatchd-prune.service")["User"] == service["User"]
 
 
-def test_a_restored_database_belongs_to_the_daemon() -> None:
-    assert "install -o dispatchd -g dispatchd -m 0600 /backup/" in OPERATIONS
-
-
 def test_the_recipe_makes_no_secret_readable() -> None:
     recipe = OPERATIONS.split("```sh\n")[1].split("```")[0]
     assert "chmod" not in recipe

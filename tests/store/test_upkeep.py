@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import sqlite3
-from pathlib import Path
 
 import pytest
 from asking import FAR_MS, OpenStore, add, claimed, pruned
@@ -42,15 +40,6 @@ async def test_prune_never_takes_what_is_owed(store: Store) -> None:
     assert await pruned(store, NOW_MS + 500) == (1, 0)
     assert await store.get_event(done.id) is None
     assert {s.id for s in await store.find_events(EventQuery())} == {owed.id, young.id}
-
-
-async def test_a_backup_is_whole(store: Store, tmp_path: Path) -> None:
-    await add(store, an_event(), "crm")
-    await store.backup(str(tmp_path / "copy.db"))
-    copy = sqlite3.connect(tmp_path / "copy.db")
-    assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    assert copy.execute("SELECT count(*) FROM events").fetchone() == (1,)
-    copy.close()
 
 
 async def test_a_clock_set_back_brings_all_that_is_due_forward(open_store: OpenStore) -> None:

@@ -58,6 +58,7 @@ LAYERS = {
     "listener": 6,
     "reload": 6,
     "app": 7,
+    "doctor": 7,
     "cli": 8,
     "__main__": 9,
 }

@@ -1,16 +1,14 @@
 """What keeps a SQLite store in shape, a bounded piece at a time: each is one short transaction."""
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from dispatchd.store.base import Pruned
 from dispatchd.store.sqlite import files
-from dispatchd.store.sqlite.connection import faults, run_steps, scalar
+from dispatchd.store.sqlite.connection import run_steps, scalar
 from dispatchd.store.sqlite.database import Database
 
 BATCH_ROWS: Final = 500  # keeps each hold of the write lock to milliseconds
@@ -66,19 +64,6 @@ class Upkeep(Database):
     async def forget(self, now_ms: int) -> int:
         """Forget idempotency keys whose window ended by `now_ms`: one small batch."""
         return await self._transaction(partial(forget, self._sql, now_ms))
-
-    async def backup(self, path: str) -> None:
-        """Write a consistent copy of the database to `path` while it is in use."""
-        self._open_reader()
-
-        def copy() -> None:
-            files.create_private(path)
-            with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
-                connection.execute("VACUUM INTO ?", (path,))
-
-        with faults():
-            # Not on the reader: it is query_only, and would keep every other read waiting.
-            await asyncio.to_thread(copy)
 
     async def check(self) -> None:
         """Prove that the database is the one that was opened: cheap, writes nothing."""

@@ -1,0 +1,48 @@
+"""The free space beside the database."""
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from dispatchd.doctor.finding import Finding, act, note, ok
+from dispatchd.doctor.patient import Patient
+from dispatchd.spelling import size
+
+LEAST_BYTES: Final = 256 * 1024 * 1024
+SMALL_SHARE: Final = 20  # or this part of the file system, where that is less
+SOON: Final = 2  # times the least: worth knowing before it is too late
+INODES_MIN: Final = 1000
+
+
+def look(patient: Patient) -> Iterator[Finding]:
+    """Compare what is free with the least that has to be."""
+    try:
+        found = os.statvfs(patient.database.parent)
+    except OSError as error:
+        yield note("space", f"cannot be told: {error.strerror}")
+        return
+    free_bytes, total_bytes = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+    least_bytes = min(LEAST_BYTES, total_bytes // SMALL_SHARE)
+    said = f"{size(free_bytes)} of {size(total_bytes)} are free"
+    if free_bytes < least_bytes:
+        yield act(
+            "space",
+            f"{said}, less than {size(least_bytes)}",
+            "make room: `dispatchd prune`, a shorter storage.retention, or a larger disk",
+            figures={"free_bytes": free_bytes},
+        )
+    elif free_bytes < SOON * least_bytes:
+        yield note(
+            "space",
+            f"{said}, not much more than {size(least_bytes)}",
+            figures={"free_bytes": free_bytes},
+        )
+    else:
+        yield ok("space", said, figures={"free_bytes": free_bytes})
+    if found.f_files and found.f_favail < INODES_MIN:
+        yield act(
+            "space",
+            f"the file system has room for {found.f_favail:,} more files",
+            "delete files you do not need: `df -i` tells where",
+            figures={"free_files": found.f_favail},
+        )
