@@ -6,7 +6,7 @@ from functools import partial
 from dispatchd.admin.spec import AdminSpec
 from dispatchd.alert.spec import AlertSpec
 from dispatchd.compose import Courier, Fills, Forwarding, WebhookCourier, header_case, own_headers
-from dispatchd.config import AlertConfig, Config, EndpointConfig, WebhookConfig
+from dispatchd.config import AlertConfig, Config, EndpointConfig, StorageConfig, WebhookConfig
 from dispatchd.config.expectation import expectation
 from dispatchd.config.shown import fingerprint, shown
 from dispatchd.deliver.spec import LaneSpec
@@ -20,6 +20,7 @@ from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, OwnAnswer, RefusedRule, RouteSpec
 from dispatchd.redact import Redactor
 from dispatchd.templates.markup import PROGRAM
+from dispatchd.upkeep.spec import StorageSpec
 from dispatchd.verify import ApiKey, Signer, is_secret_header
 
 
@@ -33,6 +34,7 @@ def compile_plan(config: Config, source: str = "") -> Plan:
         max_connections=server.max_connections,
         max_connections_per_client=server.max_connections_per_client,
         storage_url=config.storage.url,
+        storage=_storage(config.storage),
         routes={
             slug: route_spec(config, slug)
             for slug, endpoint in config.endpoints.items()
@@ -44,6 +46,17 @@ def compile_plan(config: Config, source: str = "") -> Plan:
         admin=_admin(config),
         written=written(config),
         source=source,
+    )
+
+
+def _storage(storage: StorageConfig) -> StorageSpec:
+    retention = storage.retention
+    return StorageSpec(
+        events_ms=round(retention.events_s * 1000),
+        failed_ms=round(retention.failed_or_default_s * 1000),
+        max_bytes=retention.max_bytes,
+        min_free_bytes=storage.min_free_bytes,
+        backup_before_upgrade=storage.backup_before_upgrade,
     )
 
 

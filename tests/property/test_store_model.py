@@ -17,6 +17,7 @@ from dispatchd.model import Dead, Delivered, Delivery, DeliveryStatus, ErrorClas
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.base import Duplicate, Idempotency
 from dispatchd.store.jobs import ReplayQuery
+from dispatchd.store.retention import Cuts, prune_all
 
 DESTINATIONS = ("audit", "crm")
 OPEN = (DeliveryStatus.QUEUED, DeliveryStatus.RETRYING)
@@ -175,7 +176,7 @@ class StoreModel(RuleBasedStateMachine):
     @rule()
     def old_events_are_pruned(self) -> None:
         async def prune() -> int:
-            batches = self.store.prune(self.now_ms, self.now_ms - 10)
+            batches = prune_all(self.store, Cuts(self.now_ms, self.now_ms - 10))
             return sum([pruned.events async for pruned in batches])
 
         gone = [

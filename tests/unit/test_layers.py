@@ -54,6 +54,7 @@ LAYERS = {
     "plan": 5,
     "administration": 6,
     "alarms": 6,
+    "housekeeping": 6,
     "listener": 6,
     "reload": 6,
     "app": 7,

@@ -12,6 +12,7 @@ from dispatchd.store.sqlite.intake import Intake
 from dispatchd.store.sqlite.jobs import JobKeeping
 from dispatchd.store.sqlite.lanes import LaneStates
 from dispatchd.store.sqlite.refused import RefusedKeeping
+from dispatchd.store.sqlite.retention import RetentionKeeping
 from dispatchd.store.sqlite.schedule import Schedule
 from dispatchd.store.sqlite.searching import Searching
 from dispatchd.store.sqlite.upkeep import Upkeep
@@ -39,6 +40,7 @@ class SqliteStore(
     JobKeeping,
     RefusedKeeping,
     AlertKeeping,
+    RetentionKeeping,
     Upkeep,
 ):
     """Store on one SQLite file at `path`.

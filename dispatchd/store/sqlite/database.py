@@ -81,9 +81,7 @@ class Database:
 
         Raises StoreUnavailable or WriteRejected with nothing changed.
         """
-        if self._writer is None:
-            raise StoreUnavailable("closed", "the store is closed")
-        return self._writer.run(lambda writer: transact(writer, work, self._still_there))
+        return self._open_writer().run(lambda writer: transact(writer, work, self._still_there))
 
     def _ask(self, question: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
         """Answer `question` from one state of the database, whole on the reader's thread."""
@@ -93,6 +91,11 @@ class Database:
         """Refuse to commit into a file that nobody will find again."""
         if self._files is not None:
             self._files.check(data_only=True)
+
+    def _open_writer(self) -> Connection:
+        if self._writer is None:
+            raise StoreUnavailable("closed", "the store is closed")
+        return self._writer
 
     def _open_reader(self) -> Connection:
         if self._reader is None:
