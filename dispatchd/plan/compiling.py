@@ -84,7 +84,8 @@ def alert_spec(config: Config, alert: AlertConfig) -> AlertSpec:
         backlog_deliveries=alert.backlog.deliveries,
         backlog_age_ms=round(alert.backlog.age_s * 1000),
         refused=alert.source_errors.rate,
-        free_bytes=alert.disk_low.free_bytes,
+        # When webhooks are refused, it is told, whatever the alert's own bound.
+        free_bytes=max(alert.disk_low.free_bytes, config.storage.min_free_bytes or 0),
         quiet_ms={slug: round(span_s * 1000) for slug, span_s in alert.quiet_s.items()},
         every_ms=round(alert.every_s * 1000),
     )

@@ -59,9 +59,8 @@ class HistoryRetention:
             await self.step()
 
     async def step(self) -> None:
-        """Do what is due: give free pages back, then delete by size and by age."""
+        """Do what is due: delete by size and by age, then give free pages back."""
         try:
-            await self._give_back()
             spec, now_ms = self._spec, self._clock.now_ms()
             if spec.max_bytes is not None:
                 if (await self._store.usage()).used_bytes <= spec.max_bytes:
@@ -72,6 +71,7 @@ class HistoryRetention:
             if self._is_due("age"):
                 cuts = Cuts(now_ms - spec.events_ms, now_ms - spec.failed_ms)
                 await self._prune("age", cuts, every_s(spec.events_ms))
+            await self._give_back()
         except StoreUnavailable:
             pass  # others say so
 
@@ -91,10 +91,11 @@ class HistoryRetention:
                 kept_failed += pruned.kept_failed
                 self._rows = next_rows(self._rows, pruned.took_s)
                 await self._clock.wait(self._wake, rest_s(pruned.took_s))
+            if after is None:
+                now_s = self._clock.monotonic_s()
+                self._due_s[why] = now_s + max(again_s, RUN_TIMES * (now_s - began_s))
         finally:
             took_s = self._clock.monotonic_s() - began_s
-            if not self._wake.is_set():
-                self._due_s[why] = began_s + took_s + max(again_s, RUN_TIMES * took_s)
             await self._told(why, events, kept_failed, took_s)
 
     async def _told(self, why: str, events: int, kept_failed: int, took_s: float) -> None:
