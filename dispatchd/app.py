@@ -39,6 +39,7 @@ from dispatchd.shapes.reload import ReloadFields
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
 from dispatchd.systemd import Notifier
+from dispatchd.upgrading import telling_upgrade
 from dispatchd.upkeep.clock_watch import ClockWatch
 from dispatchd.upkeep.config_watch import ConfigWatch
 from dispatchd.upkeep.jobs import JobRunner
@@ -190,7 +191,8 @@ class App:
         plan, store = self._plan, store_from_url(self._plan.storage_url)
         store.lock()
         self._exit.push_async_callback(store.close)
-        await store.open()
+        backup = plan.storage.backup_before_upgrade
+        await store.open(backup=backup, tell=telling_upgrade(self._log, self._notifier))
         for sentence in store.warnings():
             self._log.warning("storage", message=sentence)
         self._gone = await store.open_lanes(plan.lanes, self._clock.now_ms())

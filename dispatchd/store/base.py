@@ -29,6 +29,7 @@ from dispatchd.store.jobs import Jobs
 from dispatchd.store.refused import Refused
 from dispatchd.store.retention import Retention
 from dispatchd.store.stats import Stats
+from dispatchd.store.upgrade import TellUpgrade, nobody
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -313,8 +314,11 @@ class Archive(Protocol):
 class Upkeep(Protocol):
     """What keeps a store good for years."""
 
-    async def open(self) -> None:
-        """Connect and migrate. Raises StoreUnusable where that cannot work."""
+    async def open(self, *, backup: bool = True, tell: TellUpgrade = nobody) -> None:
+        """Connect, and bring the schema up to date. Raises StoreUnusable where that cannot work.
+
+        `backup` copies a database beside itself before that. `tell` hears how far it has come.
+        """
 
     async def close(self) -> None:
         """Finish the writes under way and let go of the database."""

@@ -19,8 +19,8 @@ from dispatchd.model import DeliveryStatus, EventStatus
 from dispatchd.store.base import EventQuery
 from dispatchd.store.retention import Cuts, prune_all
 from dispatchd.store.sqlite import SqliteStore, files
-from dispatchd.store.sqlite.connection import SCHEMA_VERSION
 from dispatchd.store.sqlite.rows import event_to_row, schema, to_key
+from dispatchd.store.sqlite.upgrade import SCHEMA_VERSION
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077])

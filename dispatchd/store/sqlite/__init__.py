@@ -21,7 +21,7 @@ from dispatchd.store.sqlite.upkeep import Upkeep
 class SqliteReads(LaneStates, Searching, Archive, Counting, JobKeeping, RefusedKeeping):
     """The same file, opened to look: a reader of its own, and nothing can be written."""
 
-    async def open(self) -> None:
+    async def open(self) -> None:  # type: ignore[override]  # to look is to upgrade nothing
         """Connect to a database that is there. Raises StoreUnusable where that cannot work."""
         await self.open_to_read()
 
