@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from locks import write_lock
+from released import asked, unpack
 from rig import Sink, holding
 from rig_process import MakeDaemon, ProcessDaemon
 
@@ -140,6 +141,26 @@ async def test_webhooks_stop_before_the_disk_is_full_and_deliveries_do_not(
     ]
     assert await daemon.terminate() == 0
     daemon.check_database()
+
+
+async def test_an_upgrade_without_room_for_a_copy_changes_nothing(
+    make_daemon: MakeDaemon, sink: Sink, small_disk: Path
+) -> None:
+    database = unpack(1, small_disk / "dispatchd.db")
+    daemon = make_daemon(sink.url, directory=small_disk)
+    await daemon.launch()
+    assert await daemon.process.wait() == 1
+    (line,) = await daemon.log.wait_for("text")
+    assert "cannot be copied first, which takes 16." in line["text"]
+    assert "set `storage: {backup_before_upgrade: false}`" in line["text"]
+    assert asked(database, "PRAGMA user_version") == [(1,)]
+    assert [path.suffix for path in small_disk.iterdir() if ".schema-" in path.name] == []
+    told_so = make_daemon(
+        sink.url, directory=small_disk, storage=", min_free: 0B, backup_before_upgrade: false"
+    )
+    await told_so.start()
+    assert await told_so.terminate() == 0
+    told_so.check_database()
 
 
 async def test_a_file_may_not_grow_and_then_may(
