@@ -272,7 +272,7 @@ def test_batches_are_as_large_as_their_time_allows() -> None:
     assert next_rows(100, BATCH_S * 2) == 50
     assert next_rows(ROWS_MAX, 0.0) == ROWS_MAX
     assert next_rows(ROWS_MIN, 10.0) == ROWS_MIN
-    assert rest_s(BATCH_S) == BATCH_S * REST_TIMES
+    assert rest_s(0.01) == 0.01 * REST_TIMES
     assert rest_s(0.0) > 0
 
 
