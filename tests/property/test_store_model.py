@@ -194,6 +194,24 @@ class StoreModel(RuleBasedStateMachine):
             del self.events[event_id]
 
     @rule()
+    def whatever_has_ended_goes_for_the_size(self) -> None:
+        """With a bound that nothing meets, all that is owed stays, and nothing else."""
+
+        async def prune() -> int:
+            batches = prune_all(self.store, Cuts(self.now_ms, self.now_ms, max_bytes=0))
+            return sum([pruned.events async for pruned in batches])
+
+        gone = [
+            event_id
+            for event_id, event in self.events.items()
+            if event.received_ms < self.now_ms
+            and not any(owed.status in OPEN for owed in event.owed.values())
+        ]
+        assert self.run(prune()) == len(gone)
+        for event_id in gone:
+            del self.events[event_id]
+
+    @rule()
     def keys_are_forgotten(self) -> None:
         """What the model forgets by the clock alone, the store forgets in fact too."""
         ended = [key for key, (_, until_ms) in self.keys.items() if until_ms <= self.now_ms]
