@@ -125,11 +125,11 @@ async def load(store: Store, rate: float, seconds: float, side: Side) -> None:
     await asyncio.gather(*tasks)
 
 
-async def prune(store: Store, seconds: float, side: Side) -> None:
+async def prune(
+    retention: HistoryRetention, store: Store, facts: list[object], seconds: float, side: Side
+) -> None:
     """Have the duty delete for half of the time, then give back what that has left free."""
-    facts: list[object] = []
-    spec = StorageSpec(events_ms=30 * DAY_MS, failed_ms=30 * DAY_MS)
-    retention = HistoryRetention(spec, store, SystemClock(), facts.append)
+    facts.clear()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds / 2):
             await retention.step()
@@ -148,10 +148,15 @@ async def one_round(database: Path, rate: float, seconds: float) -> dict[str, Si
     await fill(database, int(OLD_EVENTS * seconds / 2))
     async with opened(database) as store:
         await store.open_lanes(["crm"])
+        facts: list[object] = []
+        spec = StorageSpec(events_ms=30 * DAY_MS, failed_ms=30 * DAY_MS)
+        retention = HistoryRetention(spec, store, SystemClock(), facts.append)
         await load(store, rate, WARM_UP_S, Side())
         for number in range(2 * SLICES):
             kind = KINDS[number % 2]
-            pruning = prune(store, slice_s, sides[kind]) if kind == "pruning" else None
+            pruning = (
+                prune(retention, store, facts, slice_s, sides[kind]) if kind == "pruning" else None
+            )
             working = load(store, rate, slice_s, sides[kind])
             await asyncio.gather(*(one for one in (working, pruning) if one is not None))
     require_sound(database)

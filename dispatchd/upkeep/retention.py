@@ -1,6 +1,6 @@
 """Retention: old history that owes nothing is deleted bit by bit, and its space given back.
 
-A batch is as large as a millisecond allows, and a rest follows that is many times as long: who
+A batch is as large as two milliseconds allow, and a rest follows that is many times as long: who
 waits for a commit rarely waits for one of these too, and then not for long.
 """
 
@@ -20,13 +20,13 @@ EVERY_MAX_S: Final = 3600.0
 RUN_TIMES: Final = 10  # and a long run is followed by so many times its own length without one
 LOW_WATER: Final = 0.95  # of `max_size`: so far down, or there would be a run each minute
 
-BATCH_S: Final = 0.001  # how long a batch may hold up a commit: less than a sync does
-REST_TIMES: Final = 15
-REST_MIN_S: Final = 0.02
+BATCH_S: Final = 0.002  # how long a batch may hold up a commit: about as long as a sync does
+REST_TIMES: Final = 30
+REST_MIN_S: Final = 0.1  # few larger batches touch fewer pages than many small ones
 ROWS_FIRST: Final = 20
 ROWS_MIN: Final = 8
 ROWS_MAX: Final = 500
-PAGES: Final = 32  # given back at once: each is moved, through the -wal file
+PAGES: Final = 64  # given back at once: each is moved, through the -wal file
 # Of the file, free pages that stay: what comes next takes them, and nothing has to be moved.
 RESERVE_SHARE: Final = 50
 
