@@ -7,9 +7,9 @@ from typing import Final
 from dispatchd.doctor.finding import Finding, act, note, ok
 from dispatchd.doctor.patient import Patient
 from dispatchd.spelling import size
+from dispatchd.store.retention import Space
+from dispatchd.upkeep.disk_watch import bound
 
-LEAST_BYTES: Final = 256 * 1024 * 1024
-SMALL_SHARE: Final = 20  # or this part of the file system, where that is less
 SOON: Final = 2  # times the least: worth knowing before it is too late
 INODES_MIN: Final = 1000
 
@@ -22,19 +22,20 @@ def look(patient: Patient) -> Iterator[Finding]:
         yield note("space", f"cannot be told: {error.strerror}")
         return
     free_bytes, total_bytes = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-    least_bytes = min(LEAST_BYTES, total_bytes // SMALL_SHARE)
+    space = Space(free_bytes, total_bytes)
+    least_bytes = bound(patient.config.storage.min_free_bytes, space)
     said = f"{size(free_bytes)} of {size(total_bytes)} are free"
     if free_bytes < least_bytes:
         yield act(
             "space",
-            f"{said}, less than {size(least_bytes)}",
+            f"{said}, less than storage.min_free, {size(least_bytes)}: webhooks are refused",
             "make room: `dispatchd prune`, a shorter storage.retention, or a larger disk",
             figures={"free_bytes": free_bytes},
         )
     elif free_bytes < SOON * least_bytes:
         yield note(
             "space",
-            f"{said}, not much more than {size(least_bytes)}",
+            f"{said}, not much more than storage.min_free, {size(least_bytes)}",
             figures={"free_bytes": free_bytes},
         )
     else:

@@ -11,8 +11,8 @@ from nouns import NOW_MS, an_event
 from dispatchd.errors import StoreUnusable
 from dispatchd.store import check_up, served_by, store_from_url
 from dispatchd.store.sqlite import checking, files
-from dispatchd.store.sqlite.connection import SCHEMA_VERSION
 from dispatchd.store.sqlite.rows import schema
+from dispatchd.store.sqlite.upgrade import SCHEMA_VERSION
 
 
 @pytest.fixture

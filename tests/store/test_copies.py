@@ -16,9 +16,9 @@ from dispatchd.errors import AlreadyRunning, StoreUnavailable, StoreUnusable
 from dispatchd.model import Delivered
 from dispatchd.store.base import EventQuery
 from dispatchd.store.sqlite import SqliteStore, copying, files, restoring
-from dispatchd.store.sqlite.connection import SCHEMA_VERSION
 from dispatchd.store.sqlite.copies import SqliteCopies
 from dispatchd.store.sqlite.rows import schema
+from dispatchd.store.sqlite.upgrade import SCHEMA_VERSION
 
 
 @pytest.fixture

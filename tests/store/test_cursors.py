@@ -21,6 +21,7 @@ from dispatchd.errors import StoreUnavailable, WriteRejected
 from dispatchd.model import Dead, Delivered
 from dispatchd.store.base import Duplicate, EventQuery, Idempotency
 from dispatchd.store.jobs import ReplayQuery
+from dispatchd.store.retention import Cuts, prune_all
 from dispatchd.store.sqlite import SqliteStore, connection
 
 
@@ -58,7 +59,7 @@ async def test_writes_leave_no_cursor(store: SqliteStore) -> None:
     await store.record(answers[0][0], an_attempt(answers[0][0]), Dead())
     assert await replayed(store, ReplayQuery(statuses=FAILED), NOW_MS) == 1
     await store.record(answers[1][0], an_attempt(answers[1][0]), Delivered())
-    assert [batch async for batch in store.prune(NOW_MS + 1, NOW_MS + 1)]
+    assert [batch async for batch in prune_all(store, Cuts(NOW_MS + 1, NOW_MS + 1))]
     await store.ping()
     assert cursors() == []
 

@@ -18,13 +18,15 @@ from dispatchd.model import (
 from dispatchd.store import Store
 from dispatchd.store.base import Duplicate, EventQuery, Idempotency
 from dispatchd.store.jobs import ReplayQuery
+from dispatchd.store.retention import Cuts, prune_all
 
 
 async def test_prune_goes_through_more_than_one_batch(store: Store) -> None:
     events = [an_event(received_ms=NOW_MS + n // 3) for n in range(1100)]
     await asyncio.gather(*(add(store, event) for event in events[::2]))
     await asyncio.gather(*(add(store, event, "crm") for event in events[1::2]))
-    batches = [batch async for batch in store.prune(NOW_MS + 10_000, NOW_MS + 10_000)]
+    cuts = Cuts(NOW_MS + 10_000, NOW_MS + 10_000)
+    batches = [batch async for batch in prune_all(store, cuts)]
     assert len(batches) > 1
     assert sum(batch.events for batch in batches) == 550
     assert await pruned(store, NOW_MS + 10_000) == (0, 0)

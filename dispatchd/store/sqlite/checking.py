@@ -9,7 +9,8 @@ from typing import Final
 
 from dispatchd.errors import StoreUnusable
 from dispatchd.store.checkup import Checkup
-from dispatchd.store.sqlite.connection import SCHEMA_VERSION, scalar
+from dispatchd.store.sqlite.connection import scalar
+from dispatchd.store.sqlite.upgrade import SCHEMA_VERSION
 
 AGAIN_S: Final = 0.01
 CLOCK_SINCE: Final = 2  # the schema that has a clock

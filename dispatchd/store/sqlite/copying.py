@@ -11,7 +11,8 @@ from dispatchd.errors import StoreUnavailable, StoreUnusable
 from dispatchd.spelling import size
 from dispatchd.store.copies import Contents
 from dispatchd.store.sqlite import files
-from dispatchd.store.sqlite.connection import SCHEMA_VERSION, faults, scalar
+from dispatchd.store.sqlite.connection import faults, scalar
+from dispatchd.store.sqlite.upgrade import SCHEMA_VERSION
 
 BUSY_S: Final = 15.0  # another process's transaction passes within it
 OURS: Final = frozenset({"events", "deliveries", "attempts"})  # since schema 1

@@ -20,7 +20,7 @@ import pytest
 
 from dispatchd.doctor import clocks, open_files, permissions, ports, space
 from dispatchd.model import Listen
-from dispatchd.store.sqlite.connection import SCHEMA_VERSION
+from dispatchd.store.sqlite.upgrade import SCHEMA_VERSION
 
 CONFIG = """\
 server: {{listen: {listen}}}
@@ -54,7 +54,7 @@ def sound(world, there, monkeypatch):
     monkeypatch.setattr("dispatchd.doctor.disk.SLOW_P50_MS", 60_000.0)
     monkeypatch.setattr("dispatchd.doctor.disk.SLOW_P99_MS", 60_000.0)
     monkeypatch.setattr("dispatchd.doctor.disk.file_system", lambda *_: "ext4")
-    monkeypatch.setattr(space, "LEAST_BYTES", 1)
+    monkeypatch.setattr(space, "bound", lambda *_: 1)
     monkeypatch.setattr(open_files, "FILES_BESIDE", 1)
     return world
 
@@ -338,8 +338,7 @@ def test_a_clock_that_was_set_back(sound):
 
 
 def test_too_little_room(sound, monkeypatch):
-    monkeypatch.setattr(space, "LEAST_BYTES", 2**62)
-    monkeypatch.setattr(space, "SMALL_SHARE", 1)
+    monkeypatch.setattr(space, "bound", lambda *_: 2**62)
     (found,) = acts(findings(sound))
     assert found[0] == "space"
 
