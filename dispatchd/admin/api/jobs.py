@@ -178,7 +178,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST",
-        "/jobs/dry-run",
+        "/dry-run",
         count_job,
         "Count what a replay would replay, by destination; changes nothing.",
         DryRunFields,

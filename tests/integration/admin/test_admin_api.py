@@ -162,7 +162,7 @@ async def test_a_replay_that_makes_no_sense_is_told_why(api: Api, body: Any, nam
     problem = await api.post("/jobs", body, 400)
     assert name in [error["name"] for error in problem["errors"]]
     assert (await api.get("/jobs"))["items"] == []
-    assert await api.post("/jobs/dry-run", body, 400) == problem
+    assert await api.post("/dry-run", body, 400) == problem
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ async def test_a_dry_run_counts_and_changes_nothing(
     for n in (1, 2):
         event_id = await api.daemon.accepted(b'{"n":%d}' % n)
         await api.daemon.log.wait_for("attempt", event_id=event_id)
-    told = await api.post("/jobs/dry-run", {**query, "rate": "1/s"})
+    told = await api.post("/dry-run", {**query, "rate": "1/s"})
     assert told == {
         "deliveries": count,
         "destinations": {"crm": count} if count else {},
