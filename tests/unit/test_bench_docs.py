@@ -68,8 +68,8 @@ def test_the_results_are_of_every_figure_and_its_bound(bench):
         [figure.name, figure.must] for figure in figures
     ]
     assert {figure.script for figure in figures} == set(bench("run_all").SCRIPTS)
-    assert "Thirty figures, ten commands" in TEXT
-    assert (len(figures), len(bench("run_all").SCRIPTS)) == (30, 10)
+    assert "Thirty-four figures, eleven commands" in TEXT
+    assert (len(figures), len(bench("run_all").SCRIPTS)) == (34, 11)
 
 
 def test_every_figure_is_judged_by_its_script(bench):
