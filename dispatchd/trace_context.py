@@ -6,7 +6,7 @@ names the same ones as whoever received the event.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -23,7 +23,7 @@ _MEMBER: Final = re.compile(
     _KEY + r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 )
 
-Headers = Iterable[tuple[str, str]]
+Headers = Collection[tuple[str, str]]
 
 
 class TraceContext(NamedTuple):
@@ -62,9 +62,12 @@ def continued(headers: Headers) -> list[tuple[str, str]]:
 
     By W3C one that is not valid is none.
     """
-    found = trace_headers(headers)
-    if not found:
+    for name, _ in headers:  # each attempt comes through here, and hardly any has one
+        if len(name) == len(TRACEPARENT) and name.lower() == TRACEPARENT:
+            break
+    else:
         return []
+    found = trace_headers(headers)
     context = sender_context(found)
     if context is None:
         return []
