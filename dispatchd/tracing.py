@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from dispatchd.clock import new_id
+from dispatchd.errors import DispatchdError
 from dispatchd.facts import AttemptEnded, Fact, Tell, WebhookAnswered
 from dispatchd.log import Log
 from dispatchd.plan import Plan
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 class Tracing:
     """The traces of `plan`, and of those that follow it; of one without, nothing.
 
-    OpenTelemetry is imported here, and in no daemon that does not want it.
+    OpenTelemetry is imported here, and in no daemon that does not want it. Raises DispatchdError
+    where it cannot be set up.
     """
 
     def __init__(self, plan: Plan, log: Log) -> None:
@@ -31,7 +33,13 @@ class Tracing:
         self._broken = False
         self._closing: set[asyncio.Task[None]] = set()
         if self._spec is not None:
-            self._exporting = _exporting(self._spec, log)
+            try:
+                self._exporting = _exporting(self._spec, log)
+            except Exception as error:  # noqa: BLE001 - told, with its reason
+                # Whatever it is, it is what the environment says: the config has been checked.
+                raise DispatchdError(
+                    f"telemetry: OpenTelemetry does not take what OTEL_… says: {error}"
+                ) from None
             self._targets = _targets(plan)
 
     @property

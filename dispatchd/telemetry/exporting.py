@@ -43,9 +43,9 @@ class Exporting:
     """Takes spans that have ended. `take` and `close` are for the loop's thread."""
 
     def __init__(self, spec: TelemetrySpec, log: Log) -> None:
-        self._heard = _Heard()
-        self._heard.begin()
-        self._exporter = _Told(spec, log, self._heard)
+        heard = _Heard()
+        heard.begin()
+        self._exporter = _Told(spec, log, heard)
         self._ids = _Ids()
         # Which traces are recorded has been decided by then: the destinations have been told.
         self._provider = TracerProvider(
@@ -88,7 +88,6 @@ class Exporting:
                 await ended.wait()
         except TimeoutError:
             self._exporter.shutdown()
-        self._heard.end()
 
 
 class _Ids(IdGenerator):
@@ -120,14 +119,10 @@ class _Heard(logging.Handler):
             self.first = record.getMessage()
 
     def begin(self) -> None:
+        """Hear it from here on, in place of whoever did; to the end, for so long may it log."""
         library = logging.getLogger(_LIBRARY)
-        library.addHandler(self)
+        library.handlers[:] = [self]
         library.propagate = False
-
-    def end(self) -> None:
-        library = logging.getLogger(_LIBRARY)
-        library.removeHandler(self)
-        library.propagate = not library.handlers
 
 
 class _Told(SpanExporter):

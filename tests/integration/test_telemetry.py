@@ -12,6 +12,7 @@ from opentelemetry import trace
 from rig import BODY, FakeClock, Sink, StartDaemon, always, failing_first, simple_config
 from rig_otlp import Collector, Received, collecting
 
+from dispatchd.errors import DispatchdError
 from dispatchd.telemetry.exporting import CLOSE_S
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -214,6 +215,14 @@ async def test_the_environment_says_what_the_config_does_not(
     assert (headers["x-tenant"], headers["Content-Encoding"]) == (TOKEN, "gzip")
 
 
+async def test_an_environment_that_makes_no_sense_is_said_at_the_start(
+    start_daemon: StartDaemon, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "-1")
+    with pytest.raises(DispatchdError, match=r"^telemetry: OpenTelemetry does not take .*queue"):
+        await start_daemon(traced(sink, "http://127.0.0.1:1"))
+
+
 async def test_the_environment_alone_turns_nothing_on(
     start_daemon: StartDaemon,
     sink: Sink,
@@ -272,7 +281,7 @@ async def test_a_collector_that_refuses_is_said_once(
         await daemon.accepted(BODY)
         await collector.wait_until(lambda count=count: len(collector.requests) >= count)
     (told,) = await daemon.log.wait_for("telemetry_failed")
-    assert {401: "Unauthorized", 503: "Service Unavailable"}[status] in told["reason"]
+    assert {401: "401", 503: "Service Unavailable"}[status] in told["reason"]
     collector.status = 200
     await daemon.accepted(BODY)
     await daemon.log.wait_for("telemetry_recovered")
