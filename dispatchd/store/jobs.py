@@ -119,6 +119,9 @@ class Jobs(JobReads, Protocol):
     async def add_job(self, query: ReplayQuery, rate: float | None, now_ms: int) -> Job:
         """Keep a job for whoever runs them."""
 
+    async def keep_job(self, draft: Job) -> Job:
+        """Keep a job that `draft_job` returned: of this store, or of its `Reads`."""
+
     async def open_jobs(self) -> Sequence[Job]:
         """Return the jobs that go on, the oldest first."""
 
