@@ -56,6 +56,10 @@ IDLE_CPU = Figure("isolation", "CPU with 1,000 idle destinations", "<=", 1, " % 
 IDLE_MB = Figure("isolation", "RSS with 1,000 idle destinations", "<=", 150, " MB")
 DRAIN_RATE = Figure("isolation", "deliveries/s of a drain / end to end", ">=", 0.8)
 BESIDE_DRAIN_P99 = Figure("isolation", "arrival beside a drain / alone, p99", "<=", 1.5)
+UNWATCHED_INGEST = Figure("watched", "ingest with an admin listener / without", ">=", 0.97)
+WATCHED_INGEST = Figure("watched", "ingest, scraped and looked at / without", ">=", 0.9)
+UNWATCHED_END_TO_END = Figure("watched", "end to end with an admin listener / without", ">=", 0.97)
+WATCHED_END_TO_END = Figure("watched", "end to end, scraped and looked at / without", ">=", 0.9)
 
 FIGURES = (
     INGEST,
@@ -80,6 +84,10 @@ FIGURES = (
     IDLE_MB,
     DRAIN_RATE,
     BESIDE_DRAIN_P99,
+    UNWATCHED_INGEST,
+    WATCHED_INGEST,
+    UNWATCHED_END_TO_END,
+    WATCHED_END_TO_END,
     EXACTLY_ONCE,
     AGAINST_END_TO_END,
     AGAINST_INGEST,

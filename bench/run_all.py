@@ -24,6 +24,7 @@ SCRIPTS = (
     "memory",
     "stall",
     "isolation",
+    "watched",
     "exactly_once",
     "against",
 )
@@ -37,6 +38,7 @@ QUICK = {
     "memory": ["--events", "300", "--seconds", "5"],
     "stall": ["--rounds", "1"],
     "isolation": ["--rounds", "1", "--seconds", "2", "--deliveries", "200000"],
+    "watched": ["--rounds", "1", "--seconds", "6"],
     "exactly_once": ["--deliveries", "4000"],
     "against": ["--rounds", "1", "--seconds", "2"],
 }

@@ -40,6 +40,7 @@ from dispatchd.shapes.reload import ReloadFields
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
 from dispatchd.systemd import Notifier
+from dispatchd.tracing import Tracing
 from dispatchd.upgrading import telling_upgrade
 from dispatchd.upkeep.clock_watch import ClockWatch
 from dispatchd.upkeep.config_watch import ConfigWatch
@@ -117,6 +118,7 @@ class App:
         refusals = Refusals(store, clock)
         self._exit.push_async_callback(refusals.write)
         duty("refusals", refusals.run())
+        tracing = self._tracing = await self._exit.enter_async_context(Tracing(plan, log))
         admin = self._admin = Administration(plan)
         evaluator = Evaluator()
         self._exit.push_async_callback(evaluator.close)
@@ -125,15 +127,16 @@ class App:
         self._exit.push_async_callback(carrier.close)
         alarms = self._alarms = Alarms(store, health, clock, log)
         alarms.want(plan, self._gone)
-        roll = random.Random().random  # noqa: S311 - jitter is no secret, and rolled per attempt
         tools = LaneTools(
             store=store,
             health=health,
             sender=carrier,
             evaluator=evaluator,
             clock=clock,
-            tell=telling(log_watcher(log), alarms.tell, refusals.watch, *admin.watchers),
-            roll=roll,
+            tell=telling(
+                log_watcher(log), alarms.tell, refusals.watch, *admin.watchers, *tracing.watchers
+            ),
+            roll=random.Random().random,  # noqa: S311 - jitter is no secret, and rolled per attempt
             room=Room(len(plan.lanes)),
         )
         lanes = self._lanes = Lanes(list(plan.lanes.values()), tools)
@@ -262,6 +265,7 @@ class App:
         self._tell_gone(found.lanes.removed)
         self._admin.follow(plan)
         self._keeping.follow(plan)
+        self._tracing.follow(plan)
         if found.alerts and self._alarms is not None:
             self._alarms.want(plan, self._gone)
         if set(_ordered(before)) - set(_ordered(plan)):

@@ -11,7 +11,9 @@ class WebhookAnswered:
     """A webhook was answered `status`; what is known of it is filled in on its way, then told.
 
     `event` is what was judged, kept or not: `error` says why not (the answer's code), and
-    `duplicate_of` is the id of the first of its kind.
+    `duplicate_of` is the id of the first of its kind. `trace` are the headers that say of which
+    trace a request is that came to no event. The last three are `time.perf_counter()` when its
+    body had been read, when it had been judged, and when it was on disk; 0 where it never was.
     """
 
     endpoint: str
@@ -28,6 +30,12 @@ class WebhookAnswered:
     duplicate_of: str | None = None
     handshake: bool = False
     shown: str = ""  # of a handshake, to the operator: once
+    method: str = "POST"
+    trace: Sequence[tuple[str, str]] = ()
+    began_s: float = 0.0
+    read_s: float = 0.0
+    judged_s: float = 0.0
+    kept_s: float = 0.0
 
 
 def result_of(fact: WebhookAnswered) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 STATES: Final = ("open", "paced", "held")
+ENDS: Final = ("success", "failed")
 AGAIN_S: Final = 1.0  # the lanes are counted no more often,
 AGAIN_TIMES: Final = 20  # nor in more than a twentieth of the time
 
@@ -94,7 +95,7 @@ class Metrics:
             "dispatchd_deliveries",
             "Deliveries that ended: success, or failed for good.",
             ("destination", "result"),
-            counters.ended,
+            {**self._none_ended(), **counters.ended},
         )
         yield _counter(
             "dispatchd_pruned_events",
@@ -117,6 +118,11 @@ class Metrics:
             "How long it took from an event's receipt to its delivery, retries included.",
             counters.delivery_times,
         )
+
+    def _none_ended(self) -> Mapping[tuple[str, str], int]:
+        """Return a zero for each: of a counter that begins at 1, Prometheus sees no increase."""
+        names = self._parts.running.destinations
+        return {(name, result): 0 for name in names for result in ENDS}
 
     def _standing(self) -> Iterator[Metric]:
         now_ms = self._parts.clock.now_ms()

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from dispatchd.admin.spec import AdminSpec
 from dispatchd.clock import Clock
-from dispatchd.evaluate.evaluator import Evaluations
+from dispatchd.evaluate.evaluator import Evaluations, Fault
 from dispatchd.log import Log
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.explain import Inquiry
@@ -15,9 +15,12 @@ from dispatchd.shapes.reload import ReloadFields
 from dispatchd.store import Reads, Store
 from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.health import StoreHealth
+from dispatchd.store.jobs import Job
+from dispatchd.upkeep.counting import Count
 
 Explain = Callable[[str, Inquiry], Awaitable[dict[str, Any]]]
 Reload = Callable[[], Awaitable[ReloadFields]]
+CountReplay = Callable[[Job], Awaitable[Count | Fault]]
 TestSend = Callable[[str], Awaitable[TestFields]]
 Readiness = Literal["ok", "unavailable", "stopping"]
 
@@ -53,6 +56,7 @@ class AdminParts:
     look: Callable[[], None]
     explain: Explain
     test: TestSend
+    count_replay: CountReplay
     readiness: Callable[[], Readiness]
     commit_times: Callable[[], CommitTimes]
     evaluations: Callable[[], Evaluations]

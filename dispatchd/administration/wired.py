@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from dispatchd.admin.counters import Counters
 from dispatchd.admin.listener import AdminListener
@@ -12,7 +12,7 @@ from dispatchd.admin.spec import AdminSpec
 from dispatchd.deliver.attempt import Attempts
 from dispatchd.deliver.testing import send_test
 from dispatchd.deliver.tools import LaneTools
-from dispatchd.evaluate.evaluator import Evaluator
+from dispatchd.evaluate.evaluator import Evaluator, Fault
 from dispatchd.handed import HandedSockets
 from dispatchd.log import Log
 from dispatchd.pinned import PinnedDocuments
@@ -24,6 +24,10 @@ from dispatchd.receive.explain import Inquiry
 from dispatchd.shapes.attempted import TestFields
 from dispatchd.shapes.event import attempt_fields
 from dispatchd.store import Store, reads_from_url
+from dispatchd.store.jobs import Job
+from dispatchd.upkeep.counting import Count, Counting
+
+DRY_RUN_MAX_S: Final = 10.0  # who asks waits for it
 
 
 class Wired:
@@ -68,6 +72,7 @@ class Wired:
                 look=look,
                 explain=self._explain,
                 test=self._test,
+                count_replay=self._count_replay,
                 readiness=readiness,
                 commit_times=store.commit_times,
                 evaluations=lambda: tools.evaluator.evaluations,
@@ -120,6 +125,10 @@ class Wired:
             evaluator=self._evaluator,
             reader=self._reader,
         )
+
+    async def _count_replay(self, job: Job) -> Count | Fault:
+        counting = Counting(self._reads, self._evaluator, self._tools.clock)
+        return await counting.count(job, DRY_RUN_MAX_S)
 
     async def _test(self, name: str) -> TestFields:
         tools = self._tools

@@ -1,7 +1,7 @@
 """`dispatchd replay`: deliver events again."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dispatchd.config import Outline
     from dispatchd.store import Store
     from dispatchd.store.jobs import Job, ReplayQuery
+    from dispatchd.upkeep.counting import Count
 
 NAMED_MAX = 5  # ids in one error; more than that is a wrong database, not a slip
 ANY: Final = "any"
@@ -153,7 +154,7 @@ def command(
     )
     config = load_outline(config_path)
     if dry_run:
-        _tell_counts(asyncio.run(_count(config, query)), as_json=as_json)
+        _tell_count(asyncio.run(_count(config, query)), as_json=as_json)
         return
     job, held = _run(config, query, rate)
     _tell_done(job, held, as_json=as_json)
@@ -194,7 +195,7 @@ def _only_failed(query: "ReplayQuery") -> "ReplayQuery":
     )
 
 
-async def _count(config: "Outline", asked: "ReplayQuery") -> Mapping[str, int]:
+async def _count(config: "Outline", asked: "ReplayQuery") -> "Count":
     """Count what would be replayed, by destination."""
     from dispatchd.cli.following import replaying  # noqa: PLC0415 - likewise
     from dispatchd.evaluate.evaluator import Fault  # noqa: PLC0415 - likewise
@@ -203,10 +204,10 @@ async def _count(config: "Outline", asked: "ReplayQuery") -> Mapping[str, int]:
         query = await _whole(store, asked)
         await _check(config, store, query)
         draft = await store.draft_job(query, None, SystemClock().now_ms())
-        counts = await counting.count(draft)
-    if isinstance(counts, Fault):
-        raise DispatchdError(f"the filter could not be asked: {counts.reason}")
-    return counts
+        count = await counting.count(draft)
+    if isinstance(count, Fault):
+        raise DispatchdError(f"the filter could not be asked: {count.reason}")
+    return count
 
 
 async def _whole(store: "Store", query: "ReplayQuery") -> "ReplayQuery":
@@ -225,12 +226,14 @@ async def _check(config: "Outline", store: "Store", query: "ReplayQuery") -> Non
         raise DispatchdError(f"nothing was replayed: there is no event {_named(missing)}")
 
 
-def _tell_counts(counts: Mapping[str, int], *, as_json: bool) -> None:
-    count = sum(counts.values())
+def _tell_count(counted: "Count", *, as_json: bool) -> None:
+    from dispatchd.shapes.job import dry_run_fields  # noqa: PLC0415 - not for --help
+
+    counts = counted.by_destination
     if as_json:
-        told = {"deliveries": count, "destinations": dict(sorted(counts.items())), "dry_run": True}
-        click.echo(to_json(told))
+        click.echo(to_json(dry_run_fields(counts, complete=counted.complete)))
         return
+    count = sum(counts.values())
     click.echo(f"Would replay {plural(count, 'delivery')}." if count else "Nothing to replay.")
     if len(counts) > 1:
         for name in sorted(counts):

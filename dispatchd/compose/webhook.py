@@ -10,6 +10,7 @@ from dispatchd import __version__
 from dispatchd.compose.courier import judge_http
 from dispatchd.compose.forward import Forwarding, sendable
 from dispatchd.model import DIRECT, Delivery, Event, Judged, Outcome, Request, Via
+from dispatchd.trace_context import TRACEPARENT, TRACESTATE, attempted, continued, spoken
 
 USER_AGENT: Final = f"dispatchd/{__version__}"
 JSON: Final = "application/json"
@@ -25,7 +26,11 @@ class Signs(Protocol):
 
 
 class WebhookCourier:
-    """Posts to `url`. `header_prefix` is in header case (`Dispatch`), `timeout_s` in seconds."""
+    """Posts to `url`. `header_prefix` is in header case (`Dispatch`), `timeout_s` in seconds.
+
+    A sender's trace is passed on as it came; where `sample` says that attempts are spans of ours,
+    each tells its own, in the sender's trace or in one of the event's.
+    """
 
     def __init__(
         self,
@@ -37,12 +42,14 @@ class WebhookCourier:
         *,
         forwarding: Forwarding | None = None,
         signer: Signs | None = None,
+        sample: float | None = None,
     ) -> None:
         self._url = url
         self._timeout_s = timeout_s
         self._via = via
         self._forwarding = forwarding
         self._signer = signer
+        self._sample = sample
         self._dressed = forwarding is not None or signer is not None
         # The operator may override any header of ours.
         taken = {name.lower() for name in headers}
@@ -60,6 +67,7 @@ class WebhookCourier:
         def free(name: str) -> str | None:
             return None if name.lower() in taken else name
 
+        self._traced = free(TRACEPARENT) is not None and free(TRACESTATE) is not None
         self._content_type = free("Content-Type")
         self._content_encoding = free("Content-Encoding")
         (
@@ -92,10 +100,21 @@ class WebhookCourier:
             headers[self._endpoint_id] = event.endpoint_id
         if self._attempt is not None:
             headers[self._attempt] = str(delivery.attempts + 1)
+        if self._traced:
+            for name, value in self._trace(event, delivery):
+                headers[name] = value
         body = event.body if content is None else content
         if self._dressed:
             self._dress(headers, event, body, now_ms)
         return Request("POST", self._url, headers, body, self._timeout_s, self._via)
+
+    def _trace(self, event: Event, delivery: Delivery) -> list[tuple[str, str]]:
+        if self._sample is None:
+            return continued(event.headers)
+        number = delivery.attempts + 1
+        return spoken(
+            attempted(event.id, event.headers, self._sample, delivery.destination, number)
+        )
 
     def _dress(self, headers: CIMultiDict[str], event: Event, body: bytes, now_ms: int) -> None:
         """Add what few destinations ask for: the sender's own headers, a signature."""

@@ -36,6 +36,7 @@ from dispatchd.config.reached import TlsConfig
 from dispatchd.config.refused import RefusedConfig
 from dispatchd.config.schema import json_schema
 from dispatchd.config.sender import IdempotencyConfig, ListConfig, SignatureConfig
+from dispatchd.config.telemetry import TelemetryConfig
 from dispatchd.config.webhook import WebhookConfig
 from dispatchd.model import Listen
 
@@ -70,6 +71,7 @@ __all__ = [
     "SigningConfig",
     "SourceErrorsConfig",
     "StorageConfig",
+    "TelemetryConfig",
     "TlsConfig",
     "WebhookConfig",
     "check_without_references",

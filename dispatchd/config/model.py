@@ -39,6 +39,7 @@ from dispatchd.config.part import Part
 from dispatchd.config.reached import Proxy
 from dispatchd.config.refused import RefusedConfig
 from dispatchd.config.sender import PublicBase, SenderConfig
+from dispatchd.config.telemetry import TelemetryConfig
 from dispatchd.config.way import Way, way_to
 from dispatchd.durations import duration_ms
 from dispatchd.model import Listen
@@ -294,6 +295,9 @@ class Config(Part):
     )
     header_prefix: str = Field(
         "dispatch", description="The word in X-Dispatch-Event-ID and its like."
+    )
+    telemetry: TelemetryConfig | None = Field(
+        None, description="Traces by OpenTelemetry: none unless this section is there."
     )
     proxy: Annotated[Proxy | None, PRESENT] = Field(
         None, description="An HTTP proxy that destinations are reached through."

@@ -19,7 +19,9 @@ from dispatchd.plan.written import written
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, OwnAnswer, RefusedRule, RouteSpec
 from dispatchd.redact import Redactor
+from dispatchd.telemetry.spec import TelemetrySpec
 from dispatchd.templates.markup import PROGRAM
+from dispatchd.trace_context import TRACEPARENT, TRACESTATE
 from dispatchd.upkeep.spec import StorageSpec
 from dispatchd.verify import ApiKey, Signer, is_secret_header
 
@@ -44,6 +46,7 @@ def compile_plan(config: Config, source: str = "") -> Plan:
         warnings=tuple(config.warnings()),
         alerts=tuple(alert_spec(config, alert) for alert in config.alerts),
         admin=_admin(config),
+        telemetry=_telemetry(config),
         written=written(config),
         source=source,
     )
@@ -70,6 +73,18 @@ def _admin(config: Config) -> AdminSpec | None:
         fingerprint=fingerprint(config),
         config=json.dumps(shown(config)).encode(),
         endpoints=json.dumps([expectation(config, slug) for slug in config.endpoints]).encode(),
+    )
+
+
+def _telemetry(config: Config) -> TelemetrySpec | None:
+    given = config.telemetry
+    if given is None:
+        return None
+    return TelemetrySpec(
+        traces_url=given.traces_url,
+        headers={name: value.get_secret_value() for name, value in given.headers.items()},
+        sample=given.sample,
+        redactor=Redactor(given.secrets()),
     )
 
 
@@ -189,6 +204,7 @@ def _webhook(config: Config, destination: WebhookConfig) -> WebhookCourier:
         destination.via(config.proxy),
         forwarding=_forwarding(destination, prefix, signer),
         signer=signer,
+        sample=None if config.telemetry is None else config.telemetry.sample,
     )
 
 
@@ -211,7 +227,13 @@ def _forwarding(
     """Compile which of a sender's headers go along; None when none does."""
     if not destination.forward_headers:
         return None
-    written = [*destination.headers, *own_headers(prefix), *(signer.names if signer else ())]
+    written = [
+        *destination.headers,
+        *own_headers(prefix),
+        *(signer.names if signer else ()),
+        TRACEPARENT,
+        TRACESTATE,
+    ]
     return Forwarding(
         destination.forwarded_in_full,
         partial(matches_any, destination.forwarded_by_glob),

@@ -21,6 +21,9 @@ ANOTHER_ADMIN: Final = (
     "admin.listen: needs a restart: a running daemon neither opens nor closes"
     " nor moves its admin listener"
 )
+ANOTHER_TELEMETRY: Final = (
+    "telemetry: needs a restart: a running daemon neither begins nor ceases to trace"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ def obstacles(old: Plan, new: Plan) -> list[str]:
         found.append(ANOTHER_DATABASE)
     if _admin_listen(old) != _admin_listen(new):
         found.append(ANOTHER_ADMIN)
+    if (old.telemetry is None) != (new.telemetry is None):
+        found.append(ANOTHER_TELEMETRY)
     return found
 
 

@@ -13,6 +13,7 @@ from dispatchd.alert.spec import AlertSpec
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.model import Listen
 from dispatchd.receive.spec import RouteSpec
+from dispatchd.telemetry.spec import TelemetrySpec
 from dispatchd.upkeep.spec import StorageSpec
 
 # What an entry of the config is and its name: ("endpoint", "my-slug"), ("", "server"); the keys
@@ -41,5 +42,6 @@ class Plan:
     warnings: tuple[str, ...]
     alerts: tuple[AlertSpec, ...] = ()
     admin: AdminSpec | None = None
+    telemetry: TelemetrySpec | None = None
     written: Written = field(default_factory=dict)
     source: str = ""

@@ -28,6 +28,7 @@ from dispatchd.receive.routes import Route, Routes
 from dispatchd.receive.whither import Decision
 from dispatchd.store.base import Duplicate, Idempotency, Intake
 from dispatchd.store.health import StoreHealth
+from dispatchd.trace_context import trace_headers
 from dispatchd.verify import Answer, Inbound, storable_headers
 
 HOOKS: Final = "/hooks/"
@@ -114,8 +115,8 @@ class Receiver:
 
     async def _hook(self, request: web.BaseRequest, slug: str) -> HttpAnswer:
         """Take one webhook, answer it, and tell of it."""
-        started_s = time.perf_counter()
-        told = WebhookAnswered(slug)
+        began_s = time.perf_counter()
+        told = WebhookAnswered(slug, method=request.method, began_s=began_s)
         try:
             answer = await self._take(request, slug, told)
         except Refusal as refusal:
@@ -124,8 +125,10 @@ class Receiver:
             self._note(request, slug, refusal, told)
             if refusal.pause_s and not (self.draining or self.stopping):
                 await asyncio.sleep(refusal.pause_s * random.uniform(1, 2))  # noqa: S311 - no secret
+        if told.event is None:
+            told.trace = trace_headers(request.headers.items())
         told.status = answer.status
-        told.latency_ms = round((time.perf_counter() - started_s) * 1000, 3)
+        told.latency_ms = round((time.perf_counter() - began_s) * 1000, 3)
         self._tell(told)
         return answer
 
@@ -162,6 +165,7 @@ class Receiver:
         with Share(self._room, stranger if source_ip else None) as share:
             body = await self._read(request, routes.max_body_bytes, share)
             told.body_bytes = len(body)
+            told.read_s = time.perf_counter()
             if route.refused.body:
                 told.body = body
             now_ms = self._clock.now_ms()
@@ -179,6 +183,7 @@ class Receiver:
                 content = await self._judge.read(route, sender, stranger, proven=proven)
             judgement = await self._judge.judge(route, sender, content, source_ip)
             decision = judgement.decision
+            told.judged_s = time.perf_counter()
             if decision is None:
                 return await self._shaken(judgement.handshake, told)
             event = Event(
@@ -280,6 +285,7 @@ class Receiver:
         finally:
             if added is None or isinstance(added, Duplicate):
                 self._takers.withdraw(offered, size_bytes)
+        told.kept_s = time.perf_counter()
         self._health.worked()
         if isinstance(added, Duplicate):
             told.duplicate_of = added.event_id

@@ -1,5 +1,6 @@
 """Replay jobs: what was asked for, and how far they are."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from dispatchd.shapes.spelling import iso, iso_or_none
@@ -73,4 +74,26 @@ def query_fields(query: "ReplayQuery") -> QueryFields:
         if query.filter is None or isinstance(query.filter, str)
         else dict(query.filter),
         "as_sent": query.as_sent,
+    }
+
+
+class DryRunFields(TypedDict):
+    """What a replay would replay: so many `deliveries`, and how many of them to whom.
+
+    Not `complete` where time ran out before all was looked at: there are at least so many.
+    """
+
+    deliveries: int
+    destinations: dict[str, int]
+    complete: bool
+    dry_run: bool
+
+
+def dry_run_fields(counts: Mapping[str, int], *, complete: bool) -> DryRunFields:
+    """Return what was counted, by destination."""
+    return {
+        "deliveries": sum(counts.values()),
+        "destinations": dict(sorted(counts.items())),
+        "complete": complete,
+        "dry_run": True,
     }

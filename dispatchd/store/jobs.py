@@ -97,11 +97,24 @@ class Page:
     ends: bool
 
 
-class Jobs(Protocol):
-    """What bulk tasks ask: where was I, what comes next, and it is done."""
+class JobReads(Protocol):
+    """What is asked about bulk tasks. Nothing here changes anything."""
 
     async def draft_job(self, query: ReplayQuery, rate: float | None, now_ms: int) -> Job:
         """Return the job that `add_job` would keep, with id 0."""
+
+    async def get_job(self, job_id: int) -> Job | None:
+        """Return a job as it stands; None where there is none."""
+
+    async def find_jobs(self, limit: int) -> Sequence[Job]:
+        """List jobs, newest first."""
+
+    async def choose(self, job: Job, limit: int) -> Page:
+        """Look at what comes next, until about `limit` candidates are found or a bound is met."""
+
+
+class Jobs(JobReads, Protocol):
+    """What bulk tasks ask: where was I, what comes next, and it is done."""
 
     async def add_job(self, query: ReplayQuery, rate: float | None, now_ms: int) -> Job:
         """Keep a job for whoever runs them."""
@@ -109,20 +122,8 @@ class Jobs(Protocol):
     async def keep_job(self, draft: Job) -> Job:
         """Keep a job that `draft_job` returned: of this store, or of its `Reads`."""
 
-    async def get_job(self, job_id: int) -> Job | None:
-        """Return a job as it stands; None where there is none."""
-
     async def open_jobs(self) -> Sequence[Job]:
         """Return the jobs that go on, the oldest first."""
-
-    async def find_jobs(self, limit: int) -> Sequence[Job]:
-        """List jobs, newest first."""
-
-    async def choose(self, job: Job, limit: int) -> Page:
-        """Look at what comes next, until about `limit` candidates are found or a bound is met.
-
-        Changes nothing.
-        """
 
     async def advance(
         self, job: Job, page: Page, chosen: Sequence[Candidate], undecided: int, now_ms: int

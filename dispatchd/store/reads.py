@@ -5,11 +5,11 @@ from typing import Protocol
 
 from dispatchd.model import LaneState
 from dispatchd.store.base import Archive
-from dispatchd.store.jobs import Job, ReplayQuery
+from dispatchd.store.jobs import JobReads
 from dispatchd.store.refused import RefusedQuery, RefusedRequest
 
 
-class Reads(Archive, Protocol):
+class Reads(Archive, JobReads, Protocol):
     """A store opened to look, beside the daemon's own: what it is asked holds nobody up."""
 
     async def open(self) -> None:
@@ -23,15 +23,6 @@ class Reads(Archive, Protocol):
 
     async def lane_states(self) -> Mapping[str, LaneState]:
         """Return what holds each lane ever seen, by destination: one small read."""
-
-    async def draft_job(self, query: ReplayQuery, rate: float | None, now_ms: int) -> Job:
-        """Return the job that a replay would be, with id 0: it counts what it has to look at."""
-
-    async def get_job(self, job_id: int) -> Job | None:
-        """Return a job as it stands; None where there is none."""
-
-    async def find_jobs(self, limit: int) -> Sequence[Job]:
-        """List jobs, newest first."""
 
     async def find_refused(self, query: RefusedQuery) -> Sequence[RefusedRequest]:
         """List refused requests, newest first."""

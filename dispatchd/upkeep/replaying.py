@@ -1,29 +1,18 @@
 """One batch of a replay: look at the next page, ask the filter, replay what it lets through."""
 
-import asyncio
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection
 from math import ceil
 from typing import Final
 
 from dispatchd.clock import Clock
-from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Value
-from dispatchd.match import (
-    Filter,
-    JsonataFilter,
-    compile_filter,
-    subject_json,
-    verdict_of,
-)
-from dispatchd.model import Event
-from dispatchd.reading.subject import subject_of
-from dispatchd.store.jobs import Candidate, Job, Jobs, Page
+from dispatchd.evaluate.evaluator import Evaluator, Fault
+from dispatchd.store.jobs import Job, Jobs
+from dispatchd.upkeep.counting import BATCH_MAX, Counting
 
-BATCH_MAX: Final = 500  # deliveries: keeps each hold of the write lock to milliseconds
 SPREAD_S: Final = 0.2  # with a rate, a batch is what falls due in this time, and at least one
 
 
-class Replaying:
+class Replaying(Counting):
     """Runs replays, batch by batch; any number of processes may run the same one.
 
     `replayed` is told the destinations that have something due now.
@@ -36,9 +25,8 @@ class Replaying:
         clock: Clock,
         replayed: Callable[[Collection[str]], None] = lambda _: None,
     ) -> None:
+        super().__init__(store, evaluator, clock)
         self._store = store
-        self._evaluator = evaluator
-        self._clock = clock
         self._tell_replayed = replayed
 
     async def step(self, job: Job) -> Job | Fault | None:
@@ -49,58 +37,13 @@ class Replaying:
         """
         page = await self._store.choose(job, batch_size(job.rate))
         judged = await self._judge(job, page)
-        if isinstance(judged, Fault):
+        if judged is None or isinstance(judged, Fault):
             return judged
         chosen, undecided = judged
         moved = await self._store.advance(job, page, chosen, undecided, self._clock.now_ms())
         if moved is not None and chosen:
             self._tell_replayed({one.destination for one in chosen})
         return moved
-
-    async def count(self, job: Job) -> Mapping[str, int] | Fault:
-        """Count what a job would replay, by destination. Changes nothing."""
-        counts: dict[str, int] = {}
-        while True:
-            page = await self._store.choose(job, BATCH_MAX)
-            judged = await self._judge(job, page)
-            if isinstance(judged, Fault):
-                return judged
-            for one in judged[0]:
-                counts[one.destination] = counts.get(one.destination, 0) + 1
-            if page.ends:
-                return counts
-            job = replace(job, cursor=page.cursor)
-
-    async def _judge(self, job: Job, page: Page) -> tuple[list[Candidate], int] | Fault:
-        """Return which candidates the filter lets through, and for how many it said neither."""
-        chosen = compile_filter(job.query.filter)
-        if chosen is None:
-            return list(page.candidates), 0
-        verdicts: dict[str, bool | None] = {}
-        for event_id, event in page.events.items():
-            verdict = await self._ask(chosen, event, f"filter of job {job.id}")
-            if isinstance(verdict, Fault):
-                return verdict
-            verdicts[event_id] = verdict
-            await asyncio.sleep(0)  # a page of a plain filter must not keep the lanes waiting
-        passed = [one for one in page.candidates if verdicts[one.event_id]]
-        return passed, sum(verdicts[one.event_id] is None for one in page.candidates)
-
-    async def _ask(self, chosen: Filter, event: Event, owner: str) -> bool | Fault | None:
-        """Ask about one event; None where the filter says neither true nor false."""
-        subject = subject_of(event)
-        if not isinstance(chosen, JsonataFilter):
-            return chosen.lets_through(subject)
-        result = await self._evaluator.evaluate(
-            chosen.expression, subject_json(subject), owner=owner
-        )
-        match result:
-            case Value(json=yielded):
-                return verdict_of(yielded)
-            case NoResult():
-                return None
-            case Fault():
-                return result
 
 
 def batch_size(rate: float | None) -> int:

@@ -15,6 +15,7 @@ from dispatchd.evaluate.evaluator import Evaluator, Fault, Result
 from dispatchd.model import Dead
 from dispatchd.store.jobs import Job, JobState, ReplayQuery
 from dispatchd.store.sqlite import SqliteStore
+from dispatchd.upkeep.counting import Count, Counting
 from dispatchd.upkeep.jobs import FAULTS_MAX, IDLE_S, PAUSE_S, TROUBLE_S, JobRunner
 from dispatchd.upkeep.replaying import Replaying
 
@@ -177,3 +178,22 @@ async def test_a_store_in_trouble_is_waited_for(rig: Rig) -> None:
         assert await rig.runner.turn() == TROUBLE_S
     await rig.runner.turn()
     assert (await rig.job(job_id)).replayed == 1
+
+
+@pytest.mark.parametrize("chosen", [None, {"body.a": 1}, "body.a = 1"])
+async def test_a_count_that_runs_out_of_time_says_so(rig: Rig, chosen: Any) -> None:
+    """Each question takes its time: a history without an end would be counted without one."""
+
+    class Slow(FakeClock):
+        def monotonic_s(self) -> float:
+            self.advance(1.0)
+            return self.steady_s
+
+    await rig.fail(1200)
+    job = await rig.store.draft_job(ReplayQuery(statuses=FAILED, filter=chosen), None, NOW_MS)
+    whole = await Counting(rig.store, rig.evaluator, FakeClock()).count(job, 10.0)
+    assert whole == Count({"crm": 1200}, complete=True)
+    cut = await Counting(rig.store, rig.evaluator, Slow()).count(job, 1.0)
+    assert isinstance(cut, Count)
+    assert not cut.complete
+    assert cut.by_destination.get("crm", 0) < 1200

@@ -68,8 +68,8 @@ def test_the_results_are_of_every_figure_and_its_bound(bench):
         [figure.name, figure.must] for figure in figures
     ]
     assert {figure.script for figure in figures} == set(bench("run_all").SCRIPTS)
-    assert "Thirty-one figures, eleven commands" in TEXT
-    assert (len(figures), len(bench("run_all").SCRIPTS)) == (31, 11)
+    assert "Thirty-five figures, twelve commands" in TEXT
+    assert (len(figures), len(bench("run_all").SCRIPTS)) == (35, 12)
 
 
 def test_every_figure_is_judged_by_its_script(bench):

@@ -83,6 +83,28 @@ def test_without_an_admin_section_nothing_of_it_is_imported() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_without_telemetry_nothing_of_it_is_imported() -> None:
+    script = (
+        "import sys, dispatchd.app, dispatchd.cli.serve, dispatchd.plan.compiling\n"
+        "found = {m for m in sys.modules\n"
+        "         if m.startswith(('dispatchd.telemetry.', 'opentelemetry', 'requests'))}\n"
+        "assert found <= {'dispatchd.telemetry.spec'}, found\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_telemetry_travels_with_its_headers_unshown() -> None:
+    text = (
+        "telemetry: {endpoint: 'http://x:1', headers: {Authorization: hunter2hunter2}, sample: 0}"
+    )
+    plan = compile_plan(parse(text))
+    came = pickle.loads(pickle.dumps(plan)).telemetry
+    assert came.headers == {"Authorization": "hunter2hunter2"}
+    assert (came.traces_url, came.sample) == ("http://x:1/v1/traces", 0.0)
+    assert came.redactor.text("is hunter2hunter2") == "is ***"
+    assert "hunter2" not in repr(plan)
+
+
 def test_an_admin_listener_travels_with_its_token_unshown() -> None:
     plan = compile_plan(parse("admin: {listen: '[::]:1', token: hunter2hunter2}"))
     assert pickle.loads(pickle.dumps(plan)) == plan

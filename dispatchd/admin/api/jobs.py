@@ -17,10 +17,11 @@ from dispatchd.admin.api.operation import (
 )
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem, not_found
+from dispatchd.evaluate.evaluator import Fault
 from dispatchd.limits import read_rate
 from dispatchd.match import compile_filter, expression_problem
 from dispatchd.model import DeliveryStatus
-from dispatchd.shapes.job import JobFields, job_fields
+from dispatchd.shapes.job import DryRunFields, JobFields, dry_run_fields, job_fields
 from dispatchd.store.jobs import JobState, ReplayQuery
 
 NUMBER_MAX: Final = 2**53
@@ -68,6 +69,16 @@ async def create_job(parts: AdminParts, asked: Asked) -> JobFields:
     job = await parts.store.keep_job(await parts.reads.draft_job(query, rate, asked.now_ms))
     parts.look()
     return job_fields(job)
+
+
+async def count_job(parts: AdminParts, asked: Asked) -> DryRunFields:
+    """Count what a replay would replay, for ten seconds at most. Changes nothing."""
+    query, _ = _read(asked.body, asked.now_ms)
+    await _check(parts, query)
+    count = await parts.count_replay(await parts.reads.draft_job(query, None, asked.now_ms))
+    if isinstance(count, Fault):
+        raise Problem(503, "evaluator", f"the filter could not be asked: {count.reason}")
+    return dry_run_fields(count.by_destination, complete=count.complete)
 
 
 async def get_job(parts: AdminParts, asked: Asked) -> JobFields:
@@ -184,6 +195,14 @@ OPERATIONS: Final = (
         JobFields,
         body=ReplayFields,
         status=201,
+    ),
+    Operation(
+        "POST",
+        "/dry-run",
+        count_job,
+        "Count what a replay would replay, by destination; changes nothing.",
+        DryRunFields,
+        body=ReplayFields,
     ),
     Operation(
         "GET", "/jobs/{job}", get_job, "Return how far a replay is.", JobFields, in_path=(_JOB,)

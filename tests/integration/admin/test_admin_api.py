@@ -174,6 +174,34 @@ async def test_a_replay_that_makes_no_sense_is_told_why(api: Api, body: Any, nam
     problem = await api.post("/jobs", body, 400)
     assert name in [error["name"] for error in problem["errors"]]
     assert (await api.get("/jobs"))["items"] == []
+    assert await api.post("/dry-run", body, 400) == problem
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"statuses": ["success"]}, 2),
+        ({"statuses": ["success"], "filter": {"body.n": 2}}, 1),
+        ({"statuses": ["success"], "filter": "body.n = 2"}, 1),
+        ({"statuses": ["success"], "until": "1h"}, 0),
+        ({"destination": "crm"}, 0),  # of failed ones there are none
+    ],
+)
+async def test_a_dry_run_counts_and_changes_nothing(
+    api: Api, sink: Sink, query: dict[str, Any], count: int
+) -> None:
+    for n in (1, 2):
+        event_id = await api.daemon.accepted(b'{"n":%d}' % n)
+        await api.daemon.log.wait_for("attempt", event_id=event_id)
+    told = await api.post("/dry-run", {**query, "rate": "1/s"})
+    assert told == {
+        "deliveries": count,
+        "destinations": {"crm": count} if count else {},
+        "complete": True,
+        "dry_run": True,
+    }
+    assert (await api.get("/jobs"))["items"] == []
+    assert len(sink.received) == 2
 
 
 async def test_a_pasted_request_is_judged_and_not_kept(api: Api, sink: Sink) -> None:

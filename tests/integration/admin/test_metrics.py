@@ -15,9 +15,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from rig import BODY, FakeClock, Sink, always
 from rig_api import Api, StartApi
 
-DOCS = Path(__file__).parents[3] / "docs"
+HERE = Path(__file__).parent
+DOCS = HERE.parents[2] / "docs"
 RULES = yaml.safe_load((DOCS / "prometheus-rules.yaml").read_text())["groups"][0]["rules"]
 DASHBOARD = json.loads((DOCS / "grafana-dashboard.json").read_text())
+RULE_TESTS = yaml.safe_load((HERE / "prometheus-rules.test.yaml").read_text())
+NEEDS_PROMTOOL = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed"
+)
 DURATION = re.compile(r"[0-9]+[smhd]")
 
 
@@ -152,14 +157,37 @@ def test_the_rules_are_some_that_prometheus_takes() -> None:
         assert DURATION.fullmatch(rule.get("for", "1m"))
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
-async def test_promtool_is_content(api: Api, sink: Sink) -> None:
-    rules = ["promtool", "check", "rules", DOCS / "prometheus-rules.yaml"]
-    subprocess.run(rules, check=True, capture_output=True)
+def test_every_alert_has_a_test_of_when_it_fires() -> None:
+    fired, quiet = set(), set()
+    for case in RULE_TESTS["tests"]:
+        for asked in case["alert_rule_test"]:
+            (fired if asked.get("exp_alerts") else quiet).add(asked["alertname"])
+    assert fired == quiet == {rule["alert"] for rule in RULES}
+
+
+async def test_the_first_failure_of_a_destination_is_an_increase(api: Api, sink: Sink) -> None:
+    """It began at 1, of which Prometheus makes no increase: no alert told of it."""
+    found = await scraped(api)
+    for result in ("success", "failed"):
+        labels = (("destination", "crm"), ("result", result))
+        assert found["dispatchd_deliveries_total", labels] == 0
+
+
+@NEEDS_PROMTOOL
+def test_promtool_is_content_with_the_rules() -> None:
+    promtool("check", "rules", "--lint=all", "--lint-fatal", DOCS / "prometheus-rules.yaml")
+
+
+@NEEDS_PROMTOOL
+def test_each_alert_fires_when_it_should() -> None:
+    promtool("test", "rules", HERE / "prometheus-rules.test.yaml")
+
+
+@NEEDS_PROMTOOL
+async def test_promtool_is_content_with_the_metrics(api: Api, sink: Sink) -> None:
     await busy(api, sink)
     _, body, _ = await api.ask("GET", "/metrics")
-    metrics = ["promtool", "check", "metrics"]
-    subprocess.run(metrics, input=body, check=True, capture_output=True)
+    promtool("check", "metrics", sent=body)
 
 
 async def test_it_tells_of_what_was_pruned_and_of_too_little_disk(
@@ -177,3 +205,10 @@ async def test_it_tells_of_what_was_pruned_and_of_too_little_disk(
     assert found["dispatchd_disk_low", ()] == 1
     status, document, _ = await api.ask("GET", "/readyz")
     assert (status, document["status"]) == (503, "unavailable")
+
+
+def promtool(*arguments: object, sent: bytes = b"") -> None:
+    ran = subprocess.run(
+        ["promtool", *map(str, arguments)], input=sent, capture_output=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout.decode() + ran.stderr.decode()

@@ -1,0 +1,20 @@
+"""What the config says of traces, as plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dispatchd.redact import Redactor
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetrySpec:
+    """Where traces are posted to (None: where the environment says) and with which headers.
+
+    Of the traces that begin here the share `sample` is recorded. `redactor` blacks out what must
+    not be told of a failure.
+    """
+
+    traces_url: str | None
+    headers: Mapping[str, str] = field(repr=False)
+    sample: float
+    redactor: Redactor = field(repr=False)
