@@ -27,14 +27,13 @@ async def test_a_storage_fault_that_outlasts_a_reload_is_told(tmp_path: Path) ->
     await store.open()
     await store.open_lanes(plan.lanes, clock.now_ms())
     told: list[str] = []
-    health = StoreHealth(lambda error: alarms.storage(error))
-    alarms = Alarms(store, health, clock, RecordingLog())
+    alarms = Alarms(store, StoreHealth(lambda _error: None), clock, RecordingLog())
     alarms.want(plan, ())
     await alarms.start(told.extend, 0)
-    health.failed(StoreUnavailable("full", "the database is on a full disk"))
+    alarms.storage(StoreUnavailable("full", "the database is on a full disk"))
     alarms.want(plan, ())
     await alarms.start(told.extend, 0)
-    health.worked()
+    alarms.storage(None)
     await alarms.stop()
     await store.close()
     assert told == ["ops"]
