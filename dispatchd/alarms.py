@@ -30,6 +30,7 @@ class Alarms:
         self._look: Callable[[Collection[str]], None] = lambda _names: None
         self._lanes: Collection[str] = ()
         self._renewed = asyncio.Event()
+        self._failing: StoreUnavailable | None = None
 
     def tell(self, fact: Fact) -> None:
         """Hear a fact."""
@@ -38,6 +39,7 @@ class Alarms:
 
     def storage(self, error: StoreUnavailable | None) -> None:
         """Hear that the store failed, or with None that it works again."""
+        self._failing = error
         if self._watch is not None:
             self._watch.storage(error)
 
@@ -50,6 +52,8 @@ class Alarms:
             from dispatchd.alert.watch import AlertWatch  # noqa: PLC0415 - only where it is used
 
             self._watch = AlertWatch(plan.alerts, self._clock)
+            if self._failing is not None:  # it hears of the end alone
+                self._watch.storage(self._failing)
         if self._alerting is not None:
             self._alerting.end()
         self._renewed.set()

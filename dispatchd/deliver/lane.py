@@ -218,9 +218,11 @@ class Lane:
         return self._backlog.should_look(now_s, at_once)
 
     async def _look(self) -> None:
+        ordered = self._spec.ordered
         await self._backlog.look(self._gates.at_once(CLAIM_MAX), failing=self._gates.failing)
-        if self._condition.state == "held" and self._gates.breaker.open is None:
-            self._backlog.give_up_ready()  # paused meanwhile
+        paused = self._condition.state == "held" and self._gates.breaker.open is None
+        if paused or ordered != self._spec.ordered:
+            self._backlog.give_up_ready()  # it became so meanwhile
 
     def _idle_s(self) -> float:
         """Return how long (s) `run` has nothing to do, unless it is woken."""

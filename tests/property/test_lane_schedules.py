@@ -12,6 +12,7 @@ import sqlite3
 import tempfile
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -103,7 +104,8 @@ class World:
             roll=self.random.random,
             room=Room(4),
         )
-        self.lanes = Lanes(list(compile_plan(config).lanes.values()), tools)
+        self.specs = compile_plan(config).lanes
+        self.lanes = Lanes(list(self.specs.values()), tools)
         self.running = asyncio.create_task(self.lanes.run())
         return self
 
@@ -247,5 +249,28 @@ def test_without_a_crash_nothing_is_sent_twice(steps: list[str], seed: int) -> N
                         assert len(attempts) == world.sent[key]
                         assert world.succeeded[key] <= 1 + world.replayed[key]
                         assert [a.number for a in attempts] == list(range(1, len(attempts) + 1))
+
+    asyncio.run(scenario())
+
+
+def test_a_lane_that_becomes_ordered_while_it_looks_keeps_the_order(tmp_path: Path) -> None:
+    """What it was handed came as it was due; in order there is another first."""
+
+    async def scenario() -> None:
+        async with World(tmp_path, 0) as world:
+            for _ in range(9):
+                await world.store.ping()  # until the lanes have looked in vain
+            now_ms = world.clock.now_ms()
+            events = [an_event(received_ms=now_ms - due_before_ms) for due_before_ms in (0, 1000)]
+            for event in events:
+                await world.store.add_event(event, ["a"])
+            world.slow = True
+            world.lanes.look(["a"])
+            while len(world.unread) < 2:  # the holds, and what is due
+                await world.store.version()
+            await world.store.order_lanes(["a", "d"])
+            world.lanes.change([replace(world.specs["a"], ordered=True, max_in_flight=1)], (), ())
+            await world.settle()
+            assert list(world.sent) == [(event.id, "a") for event in events]
 
     asyncio.run(scenario())

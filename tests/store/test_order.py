@@ -1,9 +1,15 @@
 """What every backend promises of ordered lanes: the order of receipt, whatever else changes."""
 
+import asyncio
+from pathlib import Path
+
+import pytest
 from asking import FAR_MS, MAX_BYTES, OpenStore, add
+from locks import write_lock
 from nouns import NOW_MS, an_attempt, an_event
 from replays import replayed
 
+from dispatchd.errors import StoreUnavailable
 from dispatchd.model import Dead, Delivered, Delivery, ErrorClass, RetryAt, Verdict
 from dispatchd.store import Store
 from dispatchd.store.jobs import ReplayQuery
@@ -109,3 +115,26 @@ async def test_what_another_process_keeps_for_an_ordered_lane_has_its_place(
     await command.add_event(event, ["crm"])
     found = await daemon.claim_in_order("crm", NOW_MS, MAX_BYTES)
     assert [one[1].id for one in found.ready] == [event.id]
+
+
+async def test_what_waits_to_be_kept_while_a_lane_becomes_ordered_has_its_place(
+    store: Store,
+) -> None:
+    """Else it would be owed for ever: an ordered lane is handed out only what has a place."""
+    adding = [asyncio.create_task(add(store, an_event(), "crm")) for _ in range(3)]
+    await asyncio.sleep(0)  # now they wait for the next batch
+    await store.order_lanes(["crm"])
+    ids = [delivery.event_id for (delivery,) in await asyncio.gather(*adding)]
+    assert [(await end(store, Delivered())).event_id for _ in ids] == ids
+
+
+async def test_what_comes_after_an_order_could_not_be_taken_back_has_its_place(
+    store: Store, tmp_path: Path
+) -> None:
+    """The lane is kept as an ordered one still; the next time it is declared changes nothing."""
+    await store.order_lanes(["crm"])
+    with write_lock(tmp_path / "store.db"), pytest.raises(StoreUnavailable):
+        await store.order_lanes([])
+    ids = [(await add(store, an_event(), "crm"))[0].event_id for _ in range(2)]
+    await store.order_lanes(["crm"])
+    assert [(await end(store, Delivered())).event_id for _ in ids] == ids

@@ -38,11 +38,9 @@ class AlertKeeping(Writes):
     async def tell_alert(self, event: Event, note: AlertNote) -> None:
         """Keep `event`, a queued delivery to `note.to` and the note, in one transaction."""
         key = to_key(event.id)
-        deliveries, in_order = self._owed(key, event.received_ms, [note.to])
         write = Write(
             event=event_to_row(event, key),
-            deliveries=deliveries,
-            in_order=in_order,
+            deliveries=self._owed(key, event.received_ms, [note.to]),
             alert=_note_to_row(note),
             event_id=event.id,
         )

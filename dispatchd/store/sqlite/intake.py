@@ -24,11 +24,9 @@ class Intake(Writes):
         key = to_key(event.id)
         due_ms = event.received_ms
         row = event_to_row(event, key)
-        deliveries, in_order = self._owed(key, due_ms, destinations, rules)
         write = Write(
             event=row,
-            deliveries=deliveries,
-            in_order=in_order,
+            deliveries=self._owed(key, due_ms, destinations, rules),
             remember=None
             if idempotency is None
             else (row[2], idempotency.key, key, idempotency.expires_ms),

@@ -62,8 +62,11 @@ class LaneStates(Database):
                 writer,
             )
 
-        self._ordered = frozenset(destinations)  # before: what is kept from here on has its place
+        # Before: what is kept from here on has its place. Until the database has taken it back,
+        # so has what is kept for a lane that was ordered.
+        self._ordered = self._ordered.union(destinations)
         await self._transaction(declare)
+        self._ordered = frozenset(destinations)
 
     async def hold_lane(
         self,

@@ -25,7 +25,6 @@ class Write:
 
     event: tuple[Any, ...] | None = None
     deliveries: tuple[tuple[Any, ...], ...] = ()
-    in_order: tuple[tuple[Any, ...], ...] = ()  # those to ordered lanes
     attempt: tuple[Any, ...] | None = None
     settle: dict[str, Any] | None = None
     sent: tuple[bytes, str, bytes, str | None] | None = None
@@ -68,17 +67,11 @@ class Writes(Database):
         due_ms: int,
         destinations: Sequence[str],
         rules: Mapping[str, str] = NO_RULES,
-    ) -> tuple[tuple[tuple[Any, ...], ...], tuple[tuple[Any, ...], ...]]:
-        """Return the rows of new deliveries, and apart those to ordered lanes."""
-        rows = tuple(
+    ) -> tuple[tuple[Any, ...], ...]:
+        """Return the rows of new deliveries."""
+        return tuple(
             (key, destination, due_ms + self._ahead_ms, rules.get(destination))
             for destination in destinations
-        )
-        if not self._ordered:
-            return rows, ()
-        return (
-            tuple(one for one in rows if one[1] not in self._ordered),
-            tuple(one for one in rows if one[1] in self._ordered),
         )
 
     async def _written(self, write: Write, size_bytes: int) -> None:
@@ -100,11 +93,12 @@ class Writes(Database):
             if write.event is not None and write.claims:
                 self._claims.hold(write.event_id, write.claims)
         fresh = any(w.remember is not None for w in batch)
+        ordered = self._ordered  # as of now: a lane may have become one while they waited
         try:
             committing = self._transaction(
-                (lambda writer: run_steps(self._fresh_steps(writer, batch), writer))
+                (lambda writer: run_steps(self._fresh_steps(writer, batch, ordered), writer))
                 if fresh
-                else partial(run_steps, _steps(self._sql, batch))
+                else partial(run_steps, _steps(self._sql, batch, ordered))
             )
         except BaseException:
             self._not_committed(batch)
@@ -127,7 +121,7 @@ class Writes(Database):
                 self._claims.let_go(write.event_id, write.claims)
 
     def _fresh_steps(
-        self, connection: sqlite3.Connection, batch: Sequence[Write]
+        self, connection: sqlite3.Connection, batch: Sequence[Write], ordered: Collection[str]
     ) -> Sequence[Step]:
         """Leave out the duplicates: of an earlier event, or of one before them in the batch.
 
@@ -138,7 +132,7 @@ class Writes(Database):
         if connection.executemany(self._sql["remember_new"], keys).rowcount == len(keys):
             for write in batch:
                 write.duplicate_of = None  # a batch may be tried again, halved
-            return _steps(self._sql, batch, remembered=True)
+            return _steps(self._sql, batch, ordered, remembered=True)
         connection.execute("ROLLBACK")
         connection.execute("BEGIN IMMEDIATE")
         taken: dict[tuple[bytes, str], tuple[bytes, int]] = {}
@@ -158,18 +152,26 @@ class Writes(Database):
             else:
                 taken[name] = write.remember[2:]
                 fresh.append(write)
-        return _steps(self._sql, fresh)
+        return _steps(self._sql, fresh, ordered)
 
 
 def _steps(
-    sql: Mapping[str, str], batch: Sequence[Write], *, remembered: bool = False
+    sql: Mapping[str, str],
+    batch: Sequence[Write],
+    ordered: Collection[str],
+    *,
+    remembered: bool = False,
 ) -> Sequence[Step]:
     keys = () if remembered else [w.remember for w in batch if w.remember is not None]
+    owed = [row for w in batch for row in w.deliveries]
+    in_order = [row for row in owed if row[1] in ordered] if ordered else []
+    if in_order:
+        owed = [row for row in owed if row[1] not in ordered]
     return (
         (sql["add_event"], [w.event for w in batch if w.event is not None]),
         (sql["remember"], keys),
-        (sql["add_delivery"], [row for w in batch for row in w.deliveries]),
-        (sql["add_ordered_delivery"], [row for w in batch for row in w.in_order]),
+        (sql["add_delivery"], owed),
+        (sql["add_ordered_delivery"], in_order),
         (sql["add_attempt"], [w.attempt for w in batch if w.attempt is not None]),
         (sql["settle"], [w.settle for w in batch if w.settle is not None]),
         (sql["keep_sent"], [w.sent for w in batch if w.sent is not None]),
