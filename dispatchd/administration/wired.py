@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from dispatchd.admin.counters import Counters
+from dispatchd.admin.dashboard.pulse import Pulse
 from dispatchd.admin.listener import AdminListener
 from dispatchd.admin.parts import AdminParts, Readiness, Reload, Running
 from dispatchd.admin.spec import AdminSpec
@@ -16,12 +17,14 @@ from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.log import Log
 from dispatchd.pinned import PinnedDocuments
 from dispatchd.plan import Plan
+from dispatchd.plan.checking import would_reload
 from dispatchd.plan.explaining import explain_by_plan
 from dispatchd.reading.reader import Reader
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.explain import Inquiry
 from dispatchd.shapes.attempted import TestFields
 from dispatchd.shapes.event import attempt_fields
+from dispatchd.shapes.reload import ReloadFields
 from dispatchd.store import Store, reads_from_url
 
 
@@ -40,6 +43,7 @@ class Wired:
         *,
         documents: PinnedDocuments,
         counters: Counters,
+        pulse: Pulse,
         log: Log,
         look: Callable[[], None],
         readiness: Callable[[], Readiness],
@@ -71,8 +75,11 @@ class Wired:
                 commit_times=store.commit_times,
                 evaluations=lambda: tools.evaluator.evaluations,
                 reload=reload,
+                check=self._check,
+                config_file=lambda: self._plan.source,
             ),
             counters,
+            pulse,
         )
         self.port: int | None = None  # of a TCP listener, once started
 
@@ -119,6 +126,9 @@ class Wired:
             evaluator=self._evaluator,
             reader=self._reader,
         )
+
+    async def _check(self) -> ReloadFields:
+        return (await would_reload(self._plan)).document()
 
     async def _test(self, name: str) -> TestFields:
         tools = self._tools
