@@ -42,6 +42,7 @@ LAYERS = {
     "log": 2,
     "hints": 2,
     "log_facts": 3,
+    "duties": 3,
     "systemd": 2,
     "reading": 2,
     "shapes": 3,
