@@ -6,6 +6,7 @@ No style is written into them: a strict policy would refuse it. Colours are clas
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from math import ceil, log10
 from typing import Final
 
 SPARK_WIDTH: Final = 120
@@ -13,7 +14,7 @@ SPARK_HEIGHT: Final = 28
 CHART_HEIGHT: Final = 100
 STEP_WIDTH: Final = 10
 GRID: Final = (0, 50, 100)
-_NICE: Final = (1, 2, 2.5, 5, 10)
+_NICE: Final = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,9 @@ def bars(good: Sequence[int], bad: Sequence[int], titles: Sequence[str], label: 
 def lines(
     upper: Sequence[float | None], lower: Sequence[float | None], titles: Sequence[str], label: str
 ) -> Chart:
-    """Return a chart of two lines with gaps where nothing is known."""
-    top = nice_top(max((value for value in (*upper, *lower) if value is not None), default=0))
+    """Return a chart of two lines, logarithmic from 1 on, with gaps where nothing is known."""
+    most = max((value for value in (*upper, *lower) if value is not None), default=0)
+    top = 10.0 ** max(2, ceil(log10(max(most, 1))))
     drawn = "".join(
         f'<path class="{name}" d="{"".join(_way(values, top))}"/>'
         for name, values in (("upper", upper), ("lower", lower))
@@ -55,7 +57,7 @@ def lines(
 
 
 def nice_top(most: float) -> float:
-    """Return the round number that a scale up to `most` ends with: 1, 2, 2.5, 5, 10, 20 …, 100."""
+    """Return the round number that a scale up to `most` ends with."""
     if most <= 1:
         return 1
     unit = 1
@@ -108,7 +110,7 @@ def _way(values: Sequence[float | None], top: float) -> Iterator[str]:
             pen = "M"
             continue
         x = place * STEP_WIDTH + STEP_WIDTH / 2
-        y = round(CHART_HEIGHT - value / top * CHART_HEIGHT, 1)
+        y = round(CHART_HEIGHT * (1 - log10(max(value, 1)) / log10(top)), 1)
         alone = pen == "M" and (place + 1 == len(values) or values[place + 1] is None)
         yield f"M{x - 3:g} {y:g}h6" if alone else f"{pen}{x:g} {y:g}"
         pen = "L"

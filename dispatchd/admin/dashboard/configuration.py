@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from typing import Any
 
 from aiohttp import web
 
@@ -45,9 +44,9 @@ class ConfigPage:
         desk = self._desk
         told = await get_config(desk.parts, self._asked())
         path = desk.parts.config_file()
-        # Two sections are long, and are shown entry by entry.
-        named = ("endpoints", "destinations")
-        sections = [(name, value, name in named) for name, value in told["config"].items()]
+        config = told["config"]
+        long = {name: value for name, value in config.items() if isinstance(value, dict | list)}
+        long = {name: value for name, value in long.items() if value}
         return await desk.pages.page(
             request,
             "config",
@@ -59,7 +58,15 @@ class ConfigPage:
                 "path": path,
                 "found": self._found(path),
                 "reloaded": reloaded,
-                "sections": [_section(*one) for one in sections],
+                "sections": [
+                    {"name": name, "folded": folded_value(value), "count": len(value)}
+                    for name, value in long.items()
+                ],
+                "short": [
+                    {"name": name, "folded": folded_value(value)}
+                    for name, value in config.items()
+                    if name not in long
+                ],
                 "canonical": "/config",
             },
         )
@@ -83,11 +90,6 @@ class ConfigPage:
 
     def _asked(self) -> Asked:
         return Asked({}, None, self._desk.parts.clock.now_ms())
-
-
-def _section(name: str, value: Any, is_named: bool) -> dict[str, Any]:
-    count = len(value) if isinstance(value, dict | list) else None
-    return {"name": name, "folded": folded_value(value), "count": count if is_named else None}
 
 
 def _look(path: str) -> _Seen:

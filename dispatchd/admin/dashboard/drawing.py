@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import sqrt
 from typing import Final
 
 from dispatchd.admin.dashboard.charts import bars, lines, spark
@@ -20,6 +21,7 @@ class Drawn:
     svg: str
     top: str
     middle: str
+    bottom: str
     labels: list[str]
     empty: bool
 
@@ -38,8 +40,7 @@ def came_drawn(past: Past, line: Line) -> Drawn:
         "Received",
         past,
         chart.svg,
-        number(chart.top),
-        number(chart.top / 2),
+        (number(chart.top), _half(chart.top), "0"),
         empty=not any(line.results.values()),
     )
 
@@ -59,8 +60,7 @@ def went_drawn(past: Past, line: Line) -> Drawn:
         "Delivered",
         past,
         chart.svg,
-        number(chart.top),
-        number(chart.top / 2),
+        (number(chart.top), _half(chart.top), "0"),
         empty=not any(line.results.values()),
     )
 
@@ -81,10 +81,13 @@ def times_drawn(past: Past) -> Drawn:
         "Delivery time",
         past,
         chart.svg,
-        took(chart.top),
-        took(chart.top / 2),
+        (took(chart.top), took(sqrt(chart.top)), took(1)),
         empty=not whole.times,
     )
+
+
+def _half(top: float) -> str:
+    return number(top / 2) if top % 2 == 0 else ""
 
 
 def sparks(line: Line) -> str:
@@ -99,10 +102,10 @@ def spark_words(past: Past, line: Line, *, came: bool) -> str:
     return f"{said} in {past.span.words}"
 
 
-def _drawn(title: str, past: Past, svg: str, top: str, middle: str, *, empty: bool) -> Drawn:
+def _drawn(title: str, past: Past, svg: str, scale: tuple[str, str, str], *, empty: bool) -> Drawn:
     times = _times(past)
     labels = [times[len(times) * place // LABELS] for place in range(LABELS)]
-    return Drawn(title, svg, top, middle, [*labels, "now"], empty)
+    return Drawn(title, svg, *scale, [*labels, "now"], empty)
 
 
 def _times(past: Past) -> list[str]:

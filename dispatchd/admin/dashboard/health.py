@@ -14,6 +14,12 @@ _HELD: Final = {
     "gone": ("Gone", "bad"),
     "config": ("Not in the config", "idle"),
 }
+_WAITS: Final = {
+    "paused": "waits until it is resumed",
+    "breaker": "waits for a probe to succeed",
+    "gone": "waits until it is resumed",
+    "config": "waits until it is in the config",
+}
 _WORST_FIRST: Final = ("bad", "warn", "held", "busy", "good", "idle")
 RESUMABLE: Final = ("paused", "breaker", "gone")
 DELIVERY_TONES: Final = {
@@ -75,7 +81,7 @@ def draining(lane: LaneFields, drain_per_s: float | None) -> str:
     if not lane["backlog"]:
         return ""
     if lane["held"]:
-        return "waits until it is resumed" if may_resume(lane) else "waits"
+        return _WAITS[lane["held"][0]["kind"]]
     if drain_per_s is None:
         return "measuring how fast it drains"
     if drain_per_s <= 0:
