@@ -82,7 +82,7 @@
     try {
       const answer = await fetch(main.dataset.url, LIVE);
       setSkew(answer.headers);
-      if (answer.redirected) { location.reload(); return; }
+      if (answer.redirected || answer.status === 401) { location.reload(); return; }
       if (answer.ok) take(await answer.text());
       rest = Math.max(LEAST_MS, 10 * (performance.now() - began));  // a slow answer is asked for less
     } catch { rest = POLL_MS; }
