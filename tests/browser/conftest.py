@@ -49,12 +49,24 @@ endpoints:
       - {{to: other, filter: {{body.type: nothing-has-this}}}}
   github: {{provider: github, secret: {SECRET}, destinations: [crm]}}
 destinations:
-  crm: {{url: '{sink.url}', headers: {{X-Key: a-key-that-nobody-may-see}}, retry: {{max_attempts: 2, backoff: [1h]}}}}
+  crm:
+    url: '{sink.url}'
+    headers: {{X-Key: a-key-that-nobody-may-see}}
+    retry: {{max_attempts: 2, backoff: [1h]}}
   other: {{url: '{sink.url}other'}}
 """
         )
         daemon = subprocess.Popen(
-            [sys.executable, "-m", "dispatchd", "serve", "--config", config, "--log-format", "json"],
+            [
+                sys.executable,
+                "-m",
+                "dispatchd",
+                "serve",
+                "--config",
+                config,
+                "--log-format",
+                "json",
+            ],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -87,7 +99,7 @@ def shop(start_shop: Callable[..., Shop]) -> Shop:
 
 @pytest.fixture
 def browse(chromium: Browser, shop: Shop) -> Iterator[Open]:
-    """Open a page with a session; whatever a policy refused or a script failed at fails the test."""
+    """Open a page with a session; what a policy refused or a script failed at fails the test."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 

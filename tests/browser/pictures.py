@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # rig.py
-from town import Town, town  # type: ignore[import-not-found]
 from playwright.async_api import Browser, async_playwright
+from town import Town, town  # type: ignore[import-not-found]
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -59,10 +59,13 @@ async def prepare(there: Town, browser: Browser) -> str:
     return str(found)
 
 
-async def shoot(browser: Browser, url: str, to: Path, look: tuple[str, int, int], *, full: bool) -> None:
+async def shoot(
+    browser: Browser, url: str, to: Path, look: tuple[str, int, int], *, full: bool
+) -> None:
     scheme, width, height = look
     context = await browser.new_context(
-        color_scheme=scheme, viewport={"width": width, "height": height}  # type: ignore[arg-type]
+        color_scheme=scheme,
+        viewport={"width": width, "height": height},  # type: ignore[arg-type]
     )
     page = await context.new_page()
     await page.goto(url)

@@ -66,9 +66,11 @@ def config(directory: Path, sink: str, admin: str) -> str:
             "secret": SECRET,
             "event_type_path": "type",
             "destinations": [
-                {"to": name, "filter": 'body.amount > 100'} if (slug, name) == ("payments", "audit")
+                {"to": name, "filter": "body.amount > 100"}
+                if (slug, name) == ("payments", "audit")
                 else {"to": name, "transform": '{"order": id, "total": amount}'}
-                if (slug, name) == ("shop", "crm") else name
+                if (slug, name) == ("shop", "crm")
+                else name
                 for name in LINKS[slug]
             ],
         }
@@ -159,9 +161,7 @@ async def sink_of_the_town() -> AsyncIterator[str]:
         status, took_ms, _ = DESTINATIONS.get(name, (200, 10, 0))
         await asyncio.sleep(took_ms / 1000 * dice.lognormvariate(0, 0.3))
         if status == 503:
-            return web.json_response(
-                {"error": "no_shard_available", "retry": True}, status=503
-            )
+            return web.json_response({"error": "no_shard_available", "retry": True}, status=503)
         return web.Response(status=200, text="ok")
 
     app = web.Application()
@@ -180,7 +180,9 @@ def body_of(slug: str, kind: str, number: int, dice: random.Random) -> bytes:
             "action": "opened",
             "issue": {
                 "number": 100 + number,
-                "title": dice.choice(["Retry button does nothing", "Docs: a missing step", "Login loops"]),
+                "title": dice.choice(
+                    ["Retry button does nothing", "Docs: a missing step", "Login loops"]
+                ),
                 "html_url": f"https://github.com/tuin/garden/issues/{100 + number}",
                 "user": {"login": dice.choice(["mira", "jonas", "tove"]), "site_admin": False},
                 "labels": [{"name": "bug", "color": "d73a4a"}, {"name": "help wanted"}],
@@ -195,9 +197,17 @@ def body_of(slug: str, kind: str, number: int, dice: random.Random) -> bytes:
             "created": "2026-11-26T18:02:11Z",
             "amount": dice.choice([1290, 4900, 89.95, 20]),
             "currency": "EUR",
-            "customer": {"id": f"cus_{dice.randrange(10**6)}", "name": "Bakkerij de Zon", "vat": None},
+            "customer": {
+                "id": f"cus_{dice.randrange(10**6)}",
+                "name": "Bakkerij de Zon",
+                "vat": None,
+            },
             "lines": [
-                {"sku": f"SKU-{dice.randrange(1000)}", "quantity": dice.randrange(1, 5), "price": 12.50}
+                {
+                    "sku": f"SKU-{dice.randrange(1000)}",
+                    "quantity": dice.randrange(1, 5),
+                    "price": 12.50,
+                }
                 for _ in range(dice.randrange(1, 4))
             ],
             "live": True,
@@ -226,13 +236,20 @@ class Town:
             "X-Hub-Signature-256": signature(body, secret),
         }
         if slug == "github":
-            headers |= {"X-GitHub-Event": kind, "X-GitHub-Delivery": f"{number:08x}-0000-4000-8000-000000000000"}
-        async with self._http.post(f"{self.url}/hooks/{slug}", data=body, headers=headers) as response:
+            headers |= {
+                "X-GitHub-Event": kind,
+                "X-GitHub-Delivery": f"{number:08x}-0000-4000-8000-000000000000",
+            }
+        async with self._http.post(
+            f"{self.url}/hooks/{slug}", data=body, headers=headers
+        ) as response:
             await response.read()
             return response.status
 
     async def busy(self, events: int) -> None:
-        slugs = [slug for slug, (_, rate, _) in ENDPOINTS.items() for _ in range(max(1, rate // 12))]
+        slugs = [
+            slug for slug, (_, rate, _) in ENDPOINTS.items() for _ in range(max(1, rate // 12))
+        ]
         for _ in range(events):
             await self.send(self._dice.choice(slugs))
         await self.send("github", secret="an-old-secret")
