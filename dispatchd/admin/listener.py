@@ -86,6 +86,6 @@ class AdminListener:
 
     async def close(self) -> None:
         """Stop accepting, answer what has begun, close."""
-        self._dashboard.close()
+        await self._dashboard.close()
         await close_listener(self._runner, DRAIN_S)
         await self._runner.cleanup()

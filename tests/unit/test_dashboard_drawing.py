@@ -40,7 +40,7 @@ def test_folded_json_is_well_formed_and_leaves_nothing_out(document: object) -> 
     html = folded(json.dumps(document).encode())
     assert html is not None
     tree = parsed(html)
-    assert {one.tag for one in tree.iter()} <= {"div", "details", "summary", "p", "span"}
+    assert {one.tag for one in tree.iter()} <= {"div", "details", "summary", "p", "b", "i", "small"}
     scalars = len(tree.findall(".//p"))
 
     def leaves(value: object) -> int:
@@ -53,11 +53,11 @@ def test_folded_json_is_well_formed_and_leaves_nothing_out(document: object) -> 
 
 @pytest.mark.parametrize("spelled", ["1.50", "1e400", "-0", "12345678901234567890123", "NaN"])
 def test_numbers_are_spelled_as_they_came(spelled: str) -> None:
-    assert f'<span class="v">{spelled}</span>' in str(folded(f'{{"n": {spelled}}}'.encode()))
+    assert f"<i>{spelled}</i>" in str(folded(f'{{"n": {spelled}}}'.encode()))
 
 
 def test_a_key_that_is_there_twice_is_shown_twice() -> None:
-    assert str(folded(b'{"a": 1, "a": 2}')).count('<span class="k">a</span>') == 2
+    assert str(folded(b'{"a": 1, "a": 2}')).count("<b>a:</b>") == 2
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_bars_stay_in_their_chart(good: list[int], bad: list[int]) -> None:
     tree = ET.fromstring(chart.svg)
     assert tree.attrib["aria-label"] == 'a "label"'
     assert [one.text for one in tree.iter("title")] == titles
-    ET.fromstring(spark(good, bad))
+    ET.fromstring(spark(good, bad, "<words>"))
 
 
 @given(st.lists(st.none() | st.floats(0, 1e7), min_size=1, max_size=90))

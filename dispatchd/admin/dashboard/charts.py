@@ -9,10 +9,10 @@ from html import escape
 from math import ceil, log10
 from typing import Final
 
-SPARK_WIDTH: Final = 120
+SPARK_STEPS_MAX: Final = 60
 SPARK_HEIGHT: Final = 28
 CHART_HEIGHT: Final = 100
-STEP_WIDTH: Final = 10
+STEP_WIDTH: Final = 2  # so that the middle of each step is a whole number
 GRID: Final = (0, 50, 100)
 _NICE: Final = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
 
@@ -25,22 +25,30 @@ class Chart:
     top: float
 
 
-def spark(good: Sequence[int], bad: Sequence[int]) -> str:
-    """Return small bars, what went wrong on top of what went well."""
+def spark(good: Sequence[int], bad: Sequence[int], said: str) -> str:
+    """Return small bars, what went wrong on top of what went well, and `said` of them in words."""
+    good, bad = _merged(good), _merged(bad)
     top = max((g + b for g, b in zip(good, bad, strict=True)), default=0)
-    width = SPARK_WIDTH / max(1, len(good))
+    width = STEP_WIDTH * max(1, len(good))
     return (
-        f'<svg class="spark" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}"'
-        ' preserveAspectRatio="none" aria-hidden="true" focusable="false">'
-        f'<path class="base" d="M0 {SPARK_HEIGHT - 0.5}H{SPARK_WIDTH}"/>'
-        f"{_stacked(good, bad, top, width, SPARK_HEIGHT)}</svg>"
+        f'<svg class="spark" viewBox="0 0 {width} {SPARK_HEIGHT}" preserveAspectRatio="none"'
+        f' role="img"><title>{escape(said)}</title>'
+        f'<path class="base" d="M0 {SPARK_HEIGHT}H{width}"/>'
+        f"{_stacked(good, bad, top, SPARK_HEIGHT)}</svg>"
     )
+
+
+def _merged(values: Sequence[int]) -> Sequence[int]:
+    """Return values two by two where they are too many for a small chart."""
+    if len(values) <= SPARK_STEPS_MAX:
+        return values
+    return [sum(values[place : place + 2]) for place in range(0, len(values), 2)]
 
 
 def bars(good: Sequence[int], bad: Sequence[int], titles: Sequence[str], label: str) -> Chart:
     """Return a chart of bars, with what each is under the pointer."""
     top = nice_top(max((g + b for g, b in zip(good, bad, strict=True)), default=0))
-    return _chart(_stacked(good, bad, top, STEP_WIDTH, CHART_HEIGHT), top, titles, label)
+    return _chart(_stacked(good, bad, top, CHART_HEIGHT), top, titles, label)
 
 
 def lines(
@@ -70,36 +78,35 @@ def _chart(drawn: str, top: float, titles: Sequence[str], label: str) -> Chart:
     width = STEP_WIDTH * len(titles)
     grid = "".join(f'<path class="grid" d="M0 {y}H{width}"/>' for y in GRID)
     under = "".join(
-        f'<path d="M{place * STEP_WIDTH} 0h{STEP_WIDTH}v{CHART_HEIGHT}h-{STEP_WIDTH}z">'
+        f'<path d="M{place * STEP_WIDTH + 1} 0V{CHART_HEIGHT}">'
         f"<title>{escape(title)}</title></path>"
         for place, title in enumerate(titles)
     )
     svg = (
         f'<svg viewBox="0 0 {width} {CHART_HEIGHT}" preserveAspectRatio="none" role="img"'
-        f' aria-label="{escape(label)}">{grid}{drawn}<g class="hit">{under}</g></svg>'
+        f' aria-label="{escape(label)}">{grid}<g class="bars">{drawn}</g>'
+        f'<g class="hit">{under}</g></svg>'
     )
     return Chart(svg, top)
 
 
-def _stacked(good: Sequence[int], bad: Sequence[int], top: float, width: float, height: int) -> str:
-    """Return two paths of bars; a bar that is not nothing can be seen."""
+def _stacked(good: Sequence[int], bad: Sequence[int], top: float, height: int) -> str:
+    """Return two paths of bars, as strokes; a bar that is not nothing can be seen."""
     if not top:
         return ""
     wells, wrongs = [], []
-    bar = round(width * 0.72, 2)
     for place, (well, wrong) in enumerate(zip(good, bad, strict=True)):
-        x = round(place * width + width * 0.14, 2)
+        x = place * STEP_WIDTH + 1
         high = _high(well, top, height)
-        wrong_high = _high(wrong, top, height)
         if well:
-            wells.append(f"M{x:g} {height}v-{high:g}h{bar:g}v{high:g}z")
+            wells.append(f"M{x} {height}V{height - high}")
         if wrong:
-            wrongs.append(f"M{x:g} {height - high:g}v-{wrong_high:g}h{bar:g}v{wrong_high:g}z")
+            wrongs.append(f"M{x} {height - high}v-{_high(wrong, top, height)}")
     return f'<path class="good" d="{"".join(wells)}"/><path class="bad" d="{"".join(wrongs)}"/>'
 
 
-def _high(count: int, top: float, height: int) -> float:
-    return round(max(count / top * height, 0.04 * height), 1) if count else 0.0
+def _high(count: int, top: float, height: int) -> int:
+    return max(round(count / top * height), 1) if count else 0
 
 
 def _way(values: Sequence[float | None], top: float) -> Iterator[str]:
@@ -109,8 +116,8 @@ def _way(values: Sequence[float | None], top: float) -> Iterator[str]:
         if value is None:
             pen = "M"
             continue
-        x = place * STEP_WIDTH + STEP_WIDTH / 2
+        x = place * STEP_WIDTH + 1
         y = round(CHART_HEIGHT * (1 - log10(max(value, 1)) / log10(top)), 1)
         alone = pen == "M" and (place + 1 == len(values) or values[place + 1] is None)
-        yield f"M{x - 3:g} {y:g}h6" if alone else f"{pen}{x:g} {y:g}"
+        yield f"M{x - 0.6:g} {y:g}h1.2" if alone else f"{pen}{x} {y:g}"
         pen = "L"

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -13,6 +15,8 @@ from dispatchd.admin.dashboard.folding import folded_value
 from dispatchd.admin.parts import Running
 from dispatchd.admin.problems import Problem
 from dispatchd.shapes.reload import ReloadFields
+
+TREES_MAX_CHARS: Final = 50_000  # of all sections; the API has the rest
 
 _Seen = tuple[int, ...] | None
 
@@ -58,10 +62,7 @@ class ConfigPage:
                 "path": path,
                 "found": self._found(path),
                 "reloaded": reloaded,
-                "sections": [
-                    {"name": name, "folded": folded_value(value), "count": len(value)}
-                    for name, value in long.items()
-                ],
+                "sections": _sections(long),
                 "short": [
                     {"name": name, "folded": folded_value(value)}
                     for name, value in config.items()
@@ -90,6 +91,17 @@ class ConfigPage:
 
     def _asked(self) -> Asked:
         return Asked({}, None, self._desk.parts.clock.now_ms())
+
+
+def _sections(long: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what is shown of each section: the short ones whole, then what there is room for."""
+    left = TREES_MAX_CHARS
+    shown: dict[str, str] = {}
+    for name, value in sorted(long.items(), key=lambda one: len(str(one[1]))):
+        shown[name] = folded_value(value, max(left // (len(long) - len(shown)), 0))
+        left -= len(shown[name])
+    for name, value in long.items():
+        yield {"name": name, "folded": shown[name], "count": len(value)}
 
 
 def _look(path: str) -> _Seen:

@@ -21,7 +21,7 @@ from dispatchd.admin.problems import not_found
 from dispatchd.shapes.lane import LaneFields
 from dispatchd.store.base import EventQuery
 
-ROWS_MAX: Final = 30
+ROWS_MAX: Final = 16
 LATEST: Final = 8
 
 

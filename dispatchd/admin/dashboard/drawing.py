@@ -90,16 +90,16 @@ def _half(top: float) -> str:
     return number(top / 2) if top % 2 == 0 else ""
 
 
-def sparks(line: Line) -> str:
-    """Draw a line small."""
-    return spark(line.good, line.bad)
-
-
-def spark_words(past: Past, line: Line, *, came: bool) -> str:
-    """Say what a small chart shows, for who does not see it."""
+def came_spark(past: Past, line: Line) -> str:
+    """Draw small what was received and refused."""
     good, bad = number(sum(line.good)), number(sum(line.bad))
-    said = f"{good} received, {bad} refused" if came else f"{good} delivered, {bad} tries failed"
-    return f"{said} in {past.span.words}"
+    return spark(line.good, line.bad, f"{good} received, {bad} refused in {past.span.words}")
+
+
+def went_spark(past: Past, line: Line) -> str:
+    """Draw small the attempts that succeeded and failed."""
+    good, bad = number(sum(line.good)), number(sum(line.bad))
+    return spark(line.good, line.bad, f"{good} delivered, {bad} tries failed in {past.span.words}")
 
 
 def _drawn(title: str, past: Past, svg: str, scale: tuple[str, str, str], *, empty: bool) -> Drawn:

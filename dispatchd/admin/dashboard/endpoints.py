@@ -17,7 +17,7 @@ from dispatchd.admin.dashboard.past import SPANS, TAKEN, Line
 from dispatchd.admin.problems import not_found
 from dispatchd.store.base import EventQuery
 
-ROWS_MAX: Final = 60
+ROWS_MAX: Final = 24
 LATEST: Final = 8
 REFUSED: Final = 15
 NOBODY: Final = "-"  # the page of requests to slugs that are nobody's

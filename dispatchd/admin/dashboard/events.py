@@ -17,7 +17,7 @@ from dispatchd.shapes.event import EventSummaryFields
 if TYPE_CHECKING:
     from dispatchd.admin.problems import FlawFields
 
-LOOK_MS: Final = 25  # a look's time; a page is on its way well within 50
+LOOK_MS: Final = 20  # a look's time; a page is on its way well within 50
 LIMIT: Final = 40
 CHIPS_MAX: Final = 4  # destinations named in one row
 SINCE: Final = (

@@ -42,9 +42,9 @@ def folded(body: bytes) -> str | None:
     return folded_tree(document)
 
 
-def folded_value(value: Any) -> str:
+def folded_value(value: Any, most_chars: int = HTML_MAX_CHARS) -> str:
     """Likewise of what has been read already."""
-    return folded_tree(_paired(value, DEPTH_MAX))
+    return folded_tree(_paired(value, DEPTH_MAX), most_chars)
 
 
 def _paired(value: Any, depth: int) -> Any:
@@ -57,10 +57,10 @@ def _paired(value: Any, depth: int) -> Any:
     return value
 
 
-def folded_tree(document: Any) -> str:
+def folded_tree(document: Any, most_chars: int = HTML_MAX_CHARS) -> str:
     """Lay out pairs, lists and scalars, as far as the bound goes."""
     parts: list[str] = []
-    left = HTML_MAX_CHARS
+    left = most_chars
     for part in _value(document, "", 0):
         left -= len(part)
         if left < 0:
@@ -85,27 +85,27 @@ def _value(value: Any, name: str, depth: int) -> Iterator[str]:
     is_open = depth < OPEN_DEPTH and (depth == 0 or len(value) <= OPEN_ITEMS)
     yield (
         f"<details{' open' if is_open else ''}><summary>{name}{first}"
-        f'<span class="n">{len(value)} {noun}</span>{last}</summary><div>'
+        f"<small>{len(value)} {noun}</small>{last}</summary><div>"
     )
     if pairs:
         for key, item in value:
-            yield from _value(item, f'<span class="k">{_text(key)}</span>: ', depth + 1)
+            yield from _value(item, f"<b>{_text(key)}:</b> ", depth + 1)
     else:
         for place, item in enumerate(value):
-            yield from _value(item, f'<span class="i">{place}</span>: ', depth + 1)
+            yield from _value(item, f"<small>{place}:</small> ", depth + 1)
     yield "</div></details>"
 
 
 def _scalar(value: Any) -> str:
     if isinstance(value, _Number):
-        return f'<span class="v">{_text(value)}</span>'
+        return f"<i>{_text(value)}</i>"
     if isinstance(value, str):
-        return f'<span class="s">"{_text(value)}"</span>'
+        return f'"{_text(value)}"'
     if value is None or isinstance(value, bool):
-        return f'<span class="v">{json.dumps(value)}</span>'
+        return f"<i>{json.dumps(value)}</i>"
     if not value:
         return "{}" if isinstance(value, tuple) else "[]"
-    return '<span class="n">…</span>'
+    return "<small>…</small>"
 
 
 def _text(text: str) -> str:

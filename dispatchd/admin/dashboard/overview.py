@@ -8,10 +8,10 @@ from dispatchd.admin.api.events import event_page
 from dispatchd.admin.dashboard.desk import Desk
 from dispatchd.admin.dashboard.drawing import (
     came_drawn,
-    spark_words,
-    sparks,
+    came_spark,
     times_drawn,
     went_drawn,
+    went_spark,
 )
 from dispatchd.admin.dashboard.events import LOOK_MS, event_rows
 from dispatchd.admin.dashboard.health import health, worst_first
@@ -21,7 +21,7 @@ from dispatchd.admin.dashboard.pulse import DELIVERED, FAILED, RECEIVED
 from dispatchd.shapes.lane import LaneFields
 from dispatchd.store.base import EventQuery
 
-ROWS_MAX: Final = 20  # destinations, and endpoints
+ROWS_MAX: Final = 12  # destinations, and endpoints
 LATEST: Final = 8
 
 
@@ -90,8 +90,7 @@ def lane_row(desk: Desk, past: Past, lane: LaneFields) -> dict[str, Any]:
         "type": config.get("type", ""),
         "health": health(lane),
         "lane": lane,
-        "spark": sparks(line),
-        "said": spark_words(past, line, came=False),
+        "spark": went_spark(past, line),
         "delivered": sum(line.good),
         "failed_tries": sum(line.bad),
         "p50_ms": line.quantile_ms(0.5),
@@ -103,8 +102,7 @@ def endpoint_row(past: Past, slug: str, line: Line) -> dict[str, Any]:
     """Return what a row says of an endpoint."""
     return {
         "name": slug,
-        "spark": sparks(line),
-        "said": spark_words(past, line, came=True),
+        "spark": came_spark(past, line),
         "received": sum(line.good),
         "refused": sum(line.bad),
     }

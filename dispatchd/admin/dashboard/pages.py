@@ -9,6 +9,7 @@ from aiohttp import web
 from dispatchd import __version__
 from dispatchd.admin.dashboard.assets import Assets
 from dispatchd.admin.dashboard.filters import FILTERS, NONE, ago, exact
+from dispatchd.admin.dashboard.past import Pasts
 from dispatchd.admin.guard import CSRF_FIELD, KNOWN, SESSION
 from dispatchd.admin.parts import AdminParts
 from dispatchd.strangers import printable
@@ -34,11 +35,19 @@ def is_live(request: web.Request) -> bool:
 class Pages:
     """Renders pages."""
 
-    def __init__(self, parts: AdminParts, assets: Assets) -> None:
+    def __init__(self, parts: AdminParts, assets: Assets, pasts: Pasts) -> None:
         self._parts = parts
+        self._pasts = pasts
         self._assets = assets
         self._environment: Environment | None = None
         self._loading = asyncio.Lock()
+        self._warming: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """End what goes on beside the pages."""
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.gather(self._warming, return_exceptions=True)
 
     async def page(
         self,
@@ -74,6 +83,7 @@ class Pages:
             if self._environment is None:
                 # In a thread: importing jinja2 and compiling templates takes its time once.
                 self._environment = await asyncio.to_thread(self._load)
+                self._warming = asyncio.create_task(self._pasts.warm())
             return self._environment
 
     def _load(self) -> "Environment":

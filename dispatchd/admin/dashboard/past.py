@@ -5,16 +5,29 @@ It reads the counts per minute and hour alone, so it costs the same however long
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from operator import add
 from typing import Final
 
 from dispatchd.admin.parts import AdminParts
-from dispatchd.store.counts import HOUR_S, MINUTE_S, Counts, quantile_ms
+from dispatchd.errors import StoreUnavailable
+from dispatchd.store.counts import (
+    HOUR_S,
+    MINUTE_S,
+    Counts,
+    quantile_ms,
+)
 
 # What became of a request that was taken; whatever else is counted is why it was not.
 TAKEN: Final = frozenset({"received", "filtered", "duplicate", "handshake"})
+
+
+# An attempt counts in the minute in which it began, once it has ended: most end soon. What ends
+# late is seen when all is read again.
+SOON_S: Final = 120
+SETTLES_S: Final = {MINUTE_S: 60.0, HOUR_S: 600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,10 @@ class Line:
     results: dict[str, int] = field(default_factory=dict)
     times: dict[int, int] = field(default_factory=dict)  # of successes, by class
 
+    def copy(self) -> "Line":
+        """Return one that may be added to."""
+        return Line(self.good[:], self.bad[:], dict(self.results), dict(self.times))
+
     def quantile_ms(self, share: float) -> float | None:
         """Return the time that `share` of the successful attempts stayed under."""
         return quantile_ms(list(self.times.items()), share)
@@ -87,64 +104,140 @@ class Past:
 
 
 class Pasts:
-    """Reads the counts of a span, unless that was done just now."""
+    """Reads the counts of a span: all of them once in each step, then what may be new."""
 
     def __init__(self, parts: AdminParts) -> None:
         self._parts = parts
-        self._read: dict[str, tuple[float, Past]] = {}
-        self._reading = asyncio.Lock()
+        self._kept: dict[str, _Kept] = {}
+        self._reading = {name: asyncio.Lock() for name in SPANS}
 
     async def get(self, span: Span) -> Past:
         """Return what is known of a span. Raises StoreUnavailable."""
-        async with self._reading:
-            found = self._read.get(span.name)
-            if found is not None and time.monotonic() < found[0]:
-                return found[1]
-            now_ms = self._parts.clock.now_ms()
+        async with self._reading[span.name]:
+            now_ms, now_s = self._parts.clock.now_ms(), time.monotonic()
             since_s = span.since_s(now_ms)
-            counts = await self._parts.reads.counts(span.count_s, since_s * 1000, now_ms + 1)
-            past = past_of(span, since_s, counts)
-            self._read[span.name] = (time.monotonic() + span.fresh_s, past)
-            return past
+            kept = self._kept.get(span.name)
+            if kept is None or kept.laid.since_s != since_s or now_s >= kept.settles_s:
+                kept = self._kept[span.name] = await self._settled(span, since_s, now_ms)
+                kept.settles_s = now_s + SETTLES_S[span.count_s]
+            elif kept.past is not None and now_s < kept.fresh_until_s:
+                return kept.past
+            laid = kept.laid.copy()
+            laid.lay(await self._counts(span, kept.edge_s, now_ms))
+            kept.past, kept.fresh_until_s = laid.past(), now_s + span.fresh_s
+            return kept.past
+
+    async def warm(self) -> None:
+        """Read ahead what takes the longest, so that the first to look need not wait."""
+        for name in ("day", "week"):
+            with suppress(StoreUnavailable):
+                await self.get(SPANS[name])
+
+    async def _settled(self, span: Span, since_s: int, now_ms: int) -> "_Kept":
+        """Lay everything that ended some time ago, and will hardly change any more."""
+        edge_s = (now_ms // 1000 - SOON_S) // span.count_s * span.count_s
+        laid = _Laid.empty(span, since_s)
+        counts = await self._parts.reads.counts(span.count_s, since_s * 1000, edge_s * 1000)
+        laid.lay(counts)
+        return _Kept(laid, edge_s)
+
+    async def _counts(self, span: Span, since_s: int, now_ms: int) -> Counts:
+        return await self._parts.reads.counts(span.count_s, since_s * 1000, now_ms + 1)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is laid up to `edge_s` (Unix s), and the whole as it was last told."""
+
+    laid: "_Laid"
+    edge_s: int
+    settles_s: float = 0.0
+    past: Past | None = None
+    fresh_until_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Laid:
+    """Counts on their way into the steps of a span."""
+
+    span: Span
+    since_s: int
+    endpoints: dict[str | None, Line]
+    destinations: dict[str, Line]
+    times: list[dict[int, int]]  # of successes by class, for each step
+
+    @classmethod
+    def empty(cls, span: Span, since_s: int) -> "_Laid":
+        return cls(span, since_s, {}, {}, [{} for _ in range(span.steps)])
+
+    def copy(self) -> "_Laid":
+        return _Laid(
+            self.span,
+            self.since_s,
+            {name: line.copy() for name, line in self.endpoints.items()},
+            {name: line.copy() for name, line in self.destinations.items()},
+            [dict(step) for step in self.times],
+        )
+
+    def lay(self, counts: Counts) -> None:
+        """Add counts; what began before the span or after it is left out."""
+        since_s, step_s, steps = self.since_s, self.span.step_s, self.span.steps
+        for one in counts.endpoints:
+            step = (one.start_s - since_s) // step_s
+            if 0 <= step < steps:
+                line = self.endpoints.get(one.endpoint)
+                if line is None:
+                    line = self.endpoints[one.endpoint] = _line(self.span)
+                (line.good if one.result in TAKEN else line.bad)[step] += one.count
+                line.results[one.result] = line.results.get(one.result, 0) + one.count
+        for each in counts.destinations:
+            step = (each.start_s - since_s) // step_s
+            if 0 <= step < steps:
+                line = self.destinations.get(each.destination)
+                if line is None:
+                    line = self.destinations[each.destination] = _line(self.span)
+                result, count = each.result, each.count
+                line.results[result] = line.results.get(result, 0) + count
+                if result == "success":
+                    within, now = each.within_ms, self.times[step]
+                    line.good[step] += count
+                    line.times[within] = line.times.get(within, 0) + count
+                    now[within] = now.get(within, 0) + count
+                else:
+                    line.bad[step] += count
+
+    def past(self) -> Past:
+        """Return what was laid, with its sums."""
+        return Past(
+            self.span,
+            self.since_s,
+            self.endpoints,
+            self.destinations,
+            _sum(self.span, self.endpoints.values()),
+            _sum(self.span, self.destinations.values()),
+            [quantile_ms(list(step.items()), 0.5) for step in self.times],
+            [quantile_ms(list(step.items()), 0.99) for step in self.times],
+        )
 
 
 def past_of(span: Span, since_s: int, counts: Counts) -> Past:
     """Lay counts into the steps of a span that began at `since_s`."""
-    endpoints: dict[str | None, Line] = defaultdict(lambda: _line(span))
-    destinations: dict[str, Line] = defaultdict(lambda: _line(span))
-    whole_in, whole_out = _line(span), _line(span)
-    times: list[list[tuple[int, int]]] = [[] for _ in range(span.steps)]
-    for came in counts.endpoints:
-        step = (came.start_s - since_s) // span.step_s
-        if 0 <= step < span.steps:
-            for line in (endpoints[came.endpoint], whole_in):
-                _add(line, step, came.result, came.count, good=came.result in TAKEN)
-    for went in counts.destinations:
-        step = (went.start_s - since_s) // span.step_s
-        if 0 <= step < span.steps:
-            good = went.result == "success"
-            for line in (destinations[went.destination], whole_out):
-                _add(line, step, went.result, went.count, good=good)
-                if good:
-                    line.times[went.within_ms] = line.times.get(went.within_ms, 0) + went.count
-            if good:
-                times[step].append((went.within_ms, went.count))
-    return Past(
-        span,
-        since_s,
-        dict(endpoints),
-        dict(destinations),
-        whole_in,
-        whole_out,
-        [quantile_ms(step, 0.5) for step in times],
-        [quantile_ms(step, 0.99) for step in times],
-    )
+    laid = _Laid.empty(span, since_s)
+    laid.lay(counts)
+    return laid.past()
 
 
 def _line(span: Span) -> Line:
     return Line([0] * span.steps, [0] * span.steps)
 
 
-def _add(line: Line, step: int, result: str, count: int, *, good: bool) -> None:
-    (line.good if good else line.bad)[step] += count
-    line.results[result] = line.results.get(result, 0) + count
+def _sum(span: Span, lines: Iterable[Line]) -> Line:
+    whole = _line(span)
+    for line in lines:
+        whole.good = list(map(add, whole.good, line.good))
+        whole.bad = list(map(add, whole.bad, line.bad))
+        for result, count in line.results.items():
+            whole.results[result] = whole.results.get(result, 0) + count
+        for within_ms, count in line.times.items():
+            whole.times[within_ms] = whole.times.get(within_ms, 0) + count
+    return whole

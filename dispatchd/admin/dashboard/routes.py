@@ -28,8 +28,9 @@ class Dashboard:
         self._assets = Assets()
         self._ticks = Ticks(pulse)
         self._pulse = pulse
-        self.pages = Pages(parts, self._assets)
-        self._desk = Desk(parts, self.pages, pulse, Pasts(parts), standing)
+        pasts = Pasts(parts)
+        self.pages = Pages(parts, self._assets, pasts)
+        self._desk = Desk(parts, self.pages, pulse, pasts, standing)
         self.problems = ProblemPage(self.pages).middleware
 
     def add_to(self, app: web.Application) -> None:
@@ -79,6 +80,7 @@ class Dashboard:
         """Take note that another config runs."""
         self._pulse.touch()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End what would not end by itself."""
         self._ticks.close()
+        await self.pages.close()

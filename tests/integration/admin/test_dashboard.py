@@ -86,7 +86,7 @@ async def test_an_event_tells_its_story(api: Api, sink: Sink) -> None:
         "&lt;b&gt;no&lt;/b&gt;",
         "it is &lt;late&gt;",
         "&lt;i&gt;me&lt;/i&gt;",
-        '<span class="v">1.0</span>',  # a number as it was spelled
+        "<i>1.0</i>",  # a number as it was spelled
         "curl -X POST",
         "Next try",
         "opened (from path action)",
