@@ -4,6 +4,7 @@ Without DIRECTORY the four of docs/ are made anew; with one, every page in both 
 """
 
 import asyncio
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -53,10 +54,11 @@ async def prepare(there: Town, browser: Browser) -> str:
     await there.log.wait_for("lane_held", destination="search-index")
     await there.busy(60)
     await asyncio.sleep(3)  # the rates are of the last ten seconds
-    await page.goto(f"{there.admin_url}/events?endpoint=shop&delivery=held")
-    found = await page.get_attribute("table.events a.name", "href")
+    # An event of the first: its delivery to what is down was tried before that was held.
+    await page.goto(f"{there.admin_url}/api/v1/events?endpoint=shop&delivery=held&limit=1000")
+    told = json.loads(await page.inner_text("body"))
     await page.close()
-    return str(found)
+    return f"/events/{told['items'][-1]['event_id']}"
 
 
 async def shoot(
@@ -80,6 +82,8 @@ async def main() -> None:
         async with town(Path(directory)) as there, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             event = await prepare(there, browser)
+            traffic = asyncio.create_task(there.go_on())
+            await asyncio.sleep(6)
             if to is None:
                 for name, (page, *look) in KEPT.items():
                     url = there.admin_url + (event if page == "event" else page)
@@ -92,6 +96,8 @@ async def main() -> None:
                             url = there.admin_url + (event if page == "event" else page)
                             file = to / f"{name}-{scheme}-{width}.png"
                             await shoot(browser, url, file, (scheme, width, 900), full=True)
+            traffic.cancel()
+            await asyncio.gather(traffic, return_exceptions=True)
             await browser.close()
 
 

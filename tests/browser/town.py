@@ -246,6 +246,13 @@ class Town:
             await response.read()
             return response.status
 
+    async def go_on(self) -> None:
+        """Send as many a second as the history had, until cancelled."""
+        slugs = [slug for slug, (_, rate, _) in ENDPOINTS.items() for _ in range(rate)]
+        while True:
+            await self.send(self._dice.choice(slugs))
+            await asyncio.sleep(60 / len(slugs) * self._dice.uniform(0.2, 1.8))
+
     async def busy(self, events: int) -> None:
         slugs = [
             slug for slug, (_, rate, _) in ENDPOINTS.items() for _ in range(max(1, rate // 12))
