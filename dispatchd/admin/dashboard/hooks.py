@@ -16,7 +16,7 @@ def hook_url(endpoint: Mapping[str, Any], request: web.Request) -> str:
         return str(endpoint["url"])
     path = f"/hooks/{quote(endpoint['endpoint'])}"
     listen = str(endpoint["listen"])
-    if socket_of(endpoint) is not None or listen == "systemd":
+    if socket_of(endpoint) is not None or listen.startswith("systemd"):
         return f"http://{_FALLBACK}{path}"
     host, _, port = listen.rpartition(":")
     if host in _ANYWHERE:
