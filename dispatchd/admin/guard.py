@@ -1,5 +1,6 @@
 """The door of the admin listener: who asks, whether a browser was tricked, and strict headers."""
 
+import secrets
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from math import ceil
@@ -23,6 +24,7 @@ OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/login"})
 OPEN_PREFIX: Final = "/static/"
 SESSION: Final = web.RequestKey("session", Session)
 KNOWN: Final = web.RequestKey("known", bool)
+CSRF: Final = web.RequestKey("csrf", str)  # what this request's forms are to carry
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -56,6 +58,8 @@ class Guard:
         self._parts = parts
         self.sessions = Sessions()
         self._attempts = Attempts()
+        # Without a token there are no sessions; forms carry this, which other sites cannot read.
+        self._open_csrf = secrets.token_urlsafe(32)
 
     @property
     def _token(self) -> bytes | None:
@@ -99,13 +103,15 @@ class Guard:
         if session is not None:
             request[SESSION] = session
         request[KNOWN] = known
+        request[CSRF] = self._open_csrf if session is None else session.csrf
         path = request.path
         if not known and path not in OPEN_PATHS and not path.startswith(OPEN_PREFIX):
             return self._turn_away(request)
         if request.method not in SAFE:
             self._check_origin(request)
-            if session is not None and not (by_token and bearer):
-                await _check_csrf(request, session)
+            form = self._token is None and not path.startswith(("/api/", *OPEN_PATHS))
+            if form or (session is not None and not (by_token and bearer)):
+                await _check_csrf(request, request[CSRF])
         return await handler(request)
 
     def check_login(self, request: web.Request, given: str) -> bool:
@@ -200,11 +206,11 @@ def _is_loopback(name: str) -> bool:
         return False
 
 
-async def _check_csrf(request: web.Request, session: Session) -> None:
-    """Refuse what does not carry the session's own token: the cookie alone is no proof."""
+async def _check_csrf(request: web.Request, wanted: str) -> None:
+    """Refuse what does not carry the token of our own forms: the cookie alone is no proof."""
     given = request.headers.get(CSRF_HEADER)
     if given is None and request.content_type == "application/x-www-form-urlencoded":
         field = (await request.post()).get(CSRF_FIELD)
         given = field if isinstance(field, str) else None
-    if given is None or not same_token(given, session.csrf.encode()):
+    if given is None or not same_token(given, wanted.encode()):
         raise Problem(403, "csrf", f"the {CSRF_HEADER} of this session is missing or wrong")

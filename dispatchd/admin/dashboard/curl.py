@@ -5,7 +5,9 @@ import shlex
 from collections.abc import Sequence
 from typing import Final
 
-BODY_MAX_BYTES: Final = 4096  # a longer body is taken from a file
+BODY_MAX_BYTES: Final = 2048  # a longer body is taken from a file
+HEADERS_MAX: Final = 30
+HEADER_MAX_CHARS: Final = 200  # a longer one is left out
 _PLAIN: Final = re.compile(r"[\t\n\x20-\x7e]*", re.ASCII)
 # What a client writes by itself, or a proxy did.
 _LEFT_OUT: Final = frozenset(
@@ -21,7 +23,7 @@ def curl(
     *,
     socket: str | None = None,
 ) -> str:
-    """Return a command for a POSIX shell that says the same to `url`."""
+    """Return a command for a POSIX shell that says the same to `url`, but for long headers."""
     words = ["curl", "-X", "POST"]
     if socket is not None:
         words += ["--unix-socket", socket]
@@ -36,8 +38,9 @@ def curl(
             ("Content-Type", content_type or "application/json"),
         ]
     )
-    for name, value in all_headers:
-        if name.lower() not in _LEFT_OUT and value.isprintable():
+    for name, value in all_headers[:HEADERS_MAX]:
+        short = len(name) + len(value) <= HEADER_MAX_CHARS
+        if name.lower() not in _LEFT_OUT and value.isprintable() and short:
             lines.append(f"-H {shlex.quote(f'{name}: {value}')}")
     if len(body) <= BODY_MAX_BYTES:
         lines.append(f"--data-binary {_quoted(body)}")

@@ -8,21 +8,23 @@ from dispatchd.admin.api import destinations as api
 from dispatchd.admin.api.events import event_page
 from dispatchd.admin.api.jobs import create_job
 from dispatchd.admin.api.operation import Asked
+from dispatchd.admin.dashboard.allowance import Allowance
 from dispatchd.admin.dashboard.desk import Desk
 from dispatchd.admin.dashboard.drawing import went_drawn
-from dispatchd.admin.dashboard.event import attempt_told
 from dispatchd.admin.dashboard.events import LOOK_MS, event_rows
 from dispatchd.admin.dashboard.filters import at_ms
 from dispatchd.admin.dashboard.folding import folded_value
 from dispatchd.admin.dashboard.health import draining, may_resume, worst_first
 from dispatchd.admin.dashboard.overview import lane_row, span_of
 from dispatchd.admin.dashboard.past import SPANS, Past
+from dispatchd.admin.dashboard.telling import attempt_told
 from dispatchd.admin.problems import not_found
 from dispatchd.shapes.lane import LaneFields
 from dispatchd.store.base import EventQuery
 
 ROWS_MAX: Final = 16
 LATEST: Final = 8
+ANSWER_MAX_CHARS: Final = 12_000
 
 
 class DestinationPages:
@@ -79,7 +81,7 @@ class DestinationPages:
         """Send a test and show what came of it."""
         told = await api.test_destination(self._desk.parts, self._asked(request))
         attempt = told["attempt"]
-        tried = attempt_told(attempt, at_ms(attempt["started"]), attempt["latency_ms"])
+        tried = attempt_told(attempt, at_ms(attempt["started"]), Allowance(ANSWER_MAX_CHARS))
         return await self._shown(request, tried)
 
     async def _shown(

@@ -7,6 +7,7 @@ from aiohttp import web
 from dispatchd.admin.api.events import event_page
 from dispatchd.admin.api.insight import list_refused
 from dispatchd.admin.api.operation import Asked
+from dispatchd.admin.dashboard.allowance import Allowance
 from dispatchd.admin.dashboard.desk import Desk
 from dispatchd.admin.dashboard.drawing import came_drawn
 from dispatchd.admin.dashboard.events import LOOK_MS, event_rows
@@ -24,6 +25,7 @@ NOBODY: Final = "-"  # the page of requests to slugs that are nobody's
 HEADERS_MAX: Final = 20
 VALUE_MAX_CHARS: Final = 120
 BODY_MAX_CHARS: Final = 400
+REFUSED_MAX_CHARS: Final = 22_000  # of their headers and bodies, as they are put out
 
 
 class EndpointPages:
@@ -67,6 +69,7 @@ class EndpointPages:
         now_ms = desk.parts.clock.now_ms()
         asked = Asked({"endpoint": slug, "limit": REFUSED}, None, now_ms)
         refused = await list_refused(desk.parts, asked)
+        room = Allowance(REFUSED_MAX_CHARS)
         told: dict[str, Any] = {
             "section": "endpoints",
             "title": "Requests to no endpoint" if endpoint is None else slug,
@@ -76,7 +79,7 @@ class EndpointPages:
             "span": span,
             "received": sum(line.good),
             "reasons": reasons(line),
-            "refused": [_refused_told(dict(one)) for one in refused["items"]],
+            "refused": [_refused_told(dict(one), room) for one in refused["items"]],
             "hint": None,
             "url": None,
             "events": [],
@@ -106,11 +109,12 @@ def hint(provider: str) -> dict[str, Any] | None:
     return fields(provider) if provider in HINTS else None
 
 
-def _refused_told(one: dict[str, Any]) -> dict[str, Any]:
+def _refused_told(one: dict[str, Any], room: Allowance) -> dict[str, Any]:
     body = one.get("body", one.get("body_base64"))
     return {
         **one,
         "reason": words(one["reason"]),
-        "headers": [(n, v[:VALUE_MAX_CHARS]) for n, v in one["headers"][:HEADERS_MAX]],
-        "body": None if body is None else body[:BODY_MAX_CHARS],
+        "slug": one["slug"][:VALUE_MAX_CHARS],
+        "headers": room.pairs(one["headers"], HEADERS_MAX, VALUE_MAX_CHARS),
+        "body": None if body is None else room.text(body, BODY_MAX_CHARS),
     }

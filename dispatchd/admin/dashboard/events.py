@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LOOK_MS: Final = 20  # a look's time; a page is on its way well within 50
 LIMIT: Final = 40
+TYPE_MAX_CHARS: Final = 80
 CHIPS_MAX: Final = 4  # destinations named in one row
 SINCE: Final = (
     ("", "any time"),
@@ -78,6 +79,7 @@ def event_rows(items: Sequence[EventSummaryFields]) -> list[dict[str, Any]]:
     return [
         {
             **item,
+            "event_type": _cut(item["event_type"]),
             "chips": [
                 {
                     "name": name,
@@ -90,6 +92,10 @@ def event_rows(items: Sequence[EventSummaryFields]) -> list[dict[str, Any]]:
         }
         for item in items
     ]
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= TYPE_MAX_CHARS else f"{text[:TYPE_MAX_CHARS]}…"
 
 
 def _query(given: dict[str, str]) -> str:

@@ -12,7 +12,6 @@ from dispatchd.strangers import printable
 
 READ_MAX_BYTES: Final = 64 * 1024  # a larger one would keep the loop
 HTML_MAX_CHARS: Final = 40_000
-TEXT_MAX_CHARS: Final = 8_000  # of what is no JSON
 DEPTH_MAX: Final = 40
 OPEN_DEPTH: Final = 2  # what lies deeper is folded
 OPEN_ITEMS: Final = 12  # and so is what is longer
@@ -25,7 +24,7 @@ class _Number(str):
     __slots__ = ()
 
 
-def folded(body: bytes) -> str | None:
+def folded(body: bytes, most_chars: int = HTML_MAX_CHARS) -> str | None:
     """Return a JSON document as HTML; None where it is none, or too large to read here."""
     if len(body) > READ_MAX_BYTES:
         return None
@@ -39,7 +38,7 @@ def folded(body: bytes) -> str | None:
         )
     except (ValueError, RecursionError):
         return None
-    return folded_tree(document)
+    return folded_tree(document, most_chars)
 
 
 def folded_value(value: Any, most_chars: int = HTML_MAX_CHARS) -> str:

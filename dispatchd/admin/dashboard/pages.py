@@ -10,7 +10,7 @@ from dispatchd import __version__
 from dispatchd.admin.dashboard.assets import Assets
 from dispatchd.admin.dashboard.filters import FILTERS, NONE, ago, exact
 from dispatchd.admin.dashboard.past import Pasts
-from dispatchd.admin.guard import CSRF_FIELD, KNOWN, SESSION
+from dispatchd.admin.guard import CSRF, CSRF_FIELD, KNOWN, SESSION
 from dispatchd.admin.parts import AdminParts
 from dispatchd.strangers import printable
 
@@ -60,12 +60,12 @@ class Pages:
     ) -> web.Response:
         """Return a page of the template `name`."""
         environment = await self._loaded()
-        session = request.get(SESSION)
         text = environment.get_template(f"{name}.html").render(
             {
                 "now_ms": self._parts.clock.now_ms(),
-                "csrf": None if session is None else session.csrf,
+                "csrf": request.get(CSRF, ""),
                 "known": request.get(KNOWN, False),
+                "signed_in": SESSION in request,
                 "section": "",
                 "store_good": self._parts.health.good,
                 "here": request.path,

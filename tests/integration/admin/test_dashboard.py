@@ -1,6 +1,7 @@
 """The dashboard without a browser: what pages say, what they cost, and who may do what on them."""
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -68,6 +69,29 @@ async def test_every_page_is_whole_without_a_script_and_light(api: Api, path: st
     assert len(re.findall("<script", text)) == 1
     assert re.search(r'<script src="/static/dashboard\.[0-9a-f]{12}\.js" defer></script>', text)
     assert SECRET not in text
+
+
+@pytest.mark.parametrize("body", ['"' * 60_000, "<" * 500_000, ",".join(["'&'"] * 9000)])
+async def test_whatever_strangers_write_a_page_stays_light(api: Api, sink: Sink, body: str) -> None:
+    sink.answer = always(500, text='"<&>"' * 500, headers={f"X-{n}": '"' * 300 for n in range(40)})
+    headers = {f"X-Long-{n}": '"' * 700 for n in range(60)} | {"X-Event-Type": "'" * 255}
+    sent = json.dumps({"text": body, "list": [body[:20]] * 2000}).encode()
+    events = [await api.daemon.accepted(sent, headers=headers) for _ in range(8)]
+    small = json.dumps([{"<": '"' * 20} for _ in range(1500)]).encode()
+    events += [await api.daemon.accepted(small, headers=headers) for _ in range(42)]
+    await api.daemon.log.wait_for("attempt", 50)
+    for _ in range(20):
+        await api.daemon.post(sent, secret="wrong", headers=headers)
+    for path in (
+        f"/events/{events[0]}?judgement=1",
+        f"/events/{events[-1]}?judgement=1",
+        "/events",
+        "/",
+        "/endpoints/my-slug",
+        "/destinations/crm",
+    ):
+        text = await page(api, path)
+        assert await weight(api, text) <= PAGE_MAX_BYTES, path
 
 
 async def test_a_newcomer_is_told_what_to_do_next(api: Api) -> None:
@@ -242,12 +266,18 @@ async def test_without_a_token_there_is_no_door_to_pass(start_api: StartApi) -> 
     assert "Sign out" not in await page(browser, "/")
     status, _, headers = await browser.ask("GET", "/login", headers=HTML)
     assert (status, headers["Location"]) == (303, "/")
-    status, _, _ = await browser.ask("POST", "/destinations/crm/pause", data={"reason": "noon"})
+    form = {"reason": "noon"}
+    for token in ({}, {"csrf_token": "wrong"}):
+        status, _, _ = await browser.ask("POST", "/destinations/crm/pause", data={**form, **token})
+        assert status == 403
+    (token,) = set(re.findall(r'name="csrf_token" value="([^"]+)"', await page(browser, "/config")))
+    form["csrf_token"] = token
+    status, _, _ = await browser.ask("POST", "/destinations/crm/pause", data=form)
     assert status == 303
     assert "Paused by hand: noon" in await page(browser, "/destinations/crm")
     for origin in ("https://evil.example", "null"):
         status, _, _ = await browser.ask(
-            "POST", "/destinations/crm/resume", headers={"Origin": origin}
+            "POST", "/destinations/crm/resume", data=form, headers={"Origin": origin}
         )
         assert status == 403
 

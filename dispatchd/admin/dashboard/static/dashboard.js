@@ -120,12 +120,14 @@
   addEventListener("pagehide", rest);
 
   // Copying.
-  const dress = (root) => { for (const one of root.querySelectorAll("[data-copy]")) one.hidden = false; };
+  const dress = (root) => { for (const one of root.querySelectorAll(".copy")) one.hidden = false; };
   document.addEventListener("click", async (event) => {
-    const one = event.target.closest("[data-copy]");
+    const one = event.target.closest(".copy");
     if (!one) return;
     const label = one.textContent;
-    try { await navigator.clipboard.writeText(one.dataset.copy); one.textContent = "Copied"; }
+    const { copy, copyOf } = one.dataset;
+    const text = copyOf ? document.getElementById(copyOf).textContent : copy;
+    try { await navigator.clipboard.writeText(text); one.textContent = "Copied"; }
     catch { one.textContent = "Not allowed here"; }
     setTimeout(() => { one.textContent = label; }, 1500);
   });
