@@ -17,6 +17,8 @@ from dispatchd.strangers import printable
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+# What had happened when a page was asked for: whatever comes after it is news to that page.
+SEEN: Final = web.RequestKey("seen", int)
 LIVE_HEADER: Final = "X-Dispatchd-Live"  # of a page that asks for itself again
 NAV: Final = (
     ("/", "Overview", "overview"),
@@ -67,6 +69,7 @@ class Pages:
                 "known": request.get(KNOWN, False),
                 "signed_in": SESSION in request,
                 "section": "",
+                "seen": request.get(SEEN, 0),
                 "store_good": self._parts.health.good,
                 "here": request.path,
                 "canonical": request.path_qs,

@@ -129,9 +129,9 @@ class Pasts:
 
     async def warm(self) -> None:
         """Read ahead what takes the longest, so that the first to look need not wait."""
-        for name in ("day", "week"):
+        for span in SPANS.values():
             with suppress(StoreUnavailable):
-                await self.get(SPANS[name])
+                await self.get(span)
 
     async def _settled(self, span: Span, since_s: int, now_ms: int) -> "_Kept":
         """Lay everything that ended some time ago, and will hardly change any more."""

@@ -5,7 +5,8 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from dispatchd.admin.dashboard.pages import Pages
+from dispatchd.admin.dashboard.pages import SEEN, Pages
+from dispatchd.admin.dashboard.pulse import Pulse
 from dispatchd.admin.guard import Handler
 from dispatchd.admin.problems import PROBLEM_JSON
 
@@ -21,12 +22,14 @@ _NEXT: Final = {
 class ProblemPage:
     """Shows problems to browsers."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, pulse: Pulse) -> None:
         self._pages = pages
+        self._pulse = pulse
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer a browser's request for a page with a page."""
+        request[SEEN] = self._pulse.version
         answer = await handler(request)
         if (
             not isinstance(answer, web.Response)

@@ -31,7 +31,7 @@ class Dashboard:
         pasts = Pasts(parts)
         self.pages = Pages(parts, self._assets, pasts)
         self._desk = Desk(parts, self.pages, pulse, pasts, standing)
-        self.problems = ProblemPage(self.pages).middleware
+        self.problems = ProblemPage(self.pages, pulse).middleware
 
     def add_to(self, app: web.Application) -> None:
         """Add every page."""

@@ -16,6 +16,7 @@ LISTENERS_MAX: Final = 64
 EVERY_S: Final = 1.0
 SILENT_S: Final = 15.0  # then a comment shows the way is open
 WRITE_MAX_S: Final = 5.0
+SEEN_MAX_DIGITS: Final = 18
 LASTS_S: Final = 3600.0  # then the browser comes again, if it still may
 _HEADERS: Final = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 
@@ -41,7 +42,7 @@ class Ticks:
         response = web.StreamResponse(headers=_HEADERS)
         try:
             await response.prepare(request)
-            await self._tell(response)
+            await self._tell(response, _seen(request, self._pulse.version))
         except (ConnectionError, TimeoutError):
             if request.transport is not None:
                 request.transport.abort()
@@ -49,9 +50,9 @@ class Ticks:
             self.listeners -= 1
         return response
 
-    async def _tell(self, response: web.StreamResponse) -> None:
+    async def _tell(self, response: web.StreamResponse, seen: int) -> None:
         await _write(response, b"retry: 3000\n\n")
-        seen, silent_s = self._pulse.version, 0.0
+        silent_s = 0.0
         for _ in range(int(LASTS_S / EVERY_S)):
             if await self._closed_within(EVERY_S):
                 return
@@ -74,6 +75,12 @@ class Ticks:
     def close(self) -> None:
         """End every stream."""
         self._closing.set()
+
+
+def _seen(request: web.Request, now: int) -> int:
+    """Return what the page knows of, as it says; else what has happened by now."""
+    text = request.query.get("seen", "")
+    return int(text) if text.isdecimal() and len(text) <= SEEN_MAX_DIGITS else now
 
 
 async def _write(response: web.StreamResponse, text: bytes) -> None:

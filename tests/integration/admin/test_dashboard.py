@@ -237,6 +237,19 @@ async def test_ticks_come_with_what_happens(api: Api) -> None:
             assert (await stream.content.readuntil(b"\n\n")).startswith(b"data: ")
 
 
+async def test_what_happened_before_the_stream_began_is_told_too(api: Api) -> None:
+    text = await page(api, "/events")
+    (live,) = re.findall(r'data-live="([^"]+)"', text)
+    await api.daemon.accepted(BODY)
+    auth = {"Authorization": f"Bearer {TOKEN}"}
+    async with (
+        asyncio.timeout(20),
+        api.daemon.http.get(f"{api.daemon.admin_url}{live}", headers=auth) as stream,
+    ):
+        assert await stream.content.readuntil(b"\n\n") == b"retry: 3000\n\n"
+        assert (await stream.content.readuntil(b"\n\n")).startswith(b"data: ")
+
+
 async def test_so_many_pages_are_told_and_no_more(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@
   const LIVE = { headers: { "X-Dispatchd-Live": "1" } };
   const LEAST_MS = 1000;
   const POLL_MS = 5000;
+  const AGAIN_MS = 2000;
   let source = null, poll = 0, due = 0, busy = false, again = false, on = true;
 
   // Times: the server's words, counted on here.
@@ -87,7 +88,11 @@
       rest = Math.max(LEAST_MS, 10 * (performance.now() - began));  // a slow answer is asked for less
     } catch { rest = POLL_MS; }
     busy = false;
-    if (again) { again = false; soon(rest); }
+    if (again) { again = false; soon(rest); } else onward(rest);
+  };
+  // What is under way (a rate, a replay) may end without anything that happens.
+  const onward = (rest) => {
+    if (main.querySelector("[data-again]")) soon(Math.max(rest, AGAIN_MS));
   };
   const soon = (ms) => { if (!due) due = setTimeout(refresh, ms); };
 
@@ -166,5 +171,6 @@
   if (tried) tried.focus();
   listen();
   later();
+  if (pulse) onward(0);
   setInterval(tell, 1000);
 })();
