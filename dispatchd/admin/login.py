@@ -5,6 +5,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from dispatchd.admin.body import read_form
 from dispatchd.admin.dashboard.pages import Pages
 from dispatchd.admin.guard import COOKIE, SESSION, Guard
 from dispatchd.admin.parts import AdminParts
@@ -22,15 +23,15 @@ class Login:
         self._guard = guard
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        """Show the form; without a token there is nothing to log in to."""
-        if self._parts.running.spec.token is None:
+        """Show the form, unless there is nothing to log in to, or that is done."""
+        if self._parts.running.spec.token is None or SESSION in request:
             raise web.HTTPSeeOther(FIRST)
         return await self._page(request, "", 200)
 
     async def enter(self, request: web.Request) -> web.StreamResponse:
         """Begin a session."""
-        given = (await request.post()).get("token")
-        if not self._guard.check_login(request, given if isinstance(given, str) else ""):
+        given = (await read_form(request)).get("token", "")
+        if not self._guard.check_login(request, given):
             return await self._page(request, "That is not the token.", 401)
         response = web.HTTPSeeOther(FIRST)
         response.set_cookie(

@@ -8,6 +8,7 @@ from dispatchd.admin.api import destinations as api
 from dispatchd.admin.api.events import event_page
 from dispatchd.admin.api.jobs import create_job
 from dispatchd.admin.api.operation import Asked
+from dispatchd.admin.body import read_form
 from dispatchd.admin.dashboard.allowance import Allowance
 from dispatchd.admin.dashboard.desk import Desk
 from dispatchd.admin.dashboard.drawing import went_drawn
@@ -61,8 +62,7 @@ class DestinationPages:
 
     async def pause(self, request: web.Request) -> web.StreamResponse:
         """Pause it, for the reason that was given."""
-        reason = (await request.post()).get("reason", "")
-        body = {"reason": reason.strip() if isinstance(reason, str) else ""}
+        body = {"reason": (await read_form(request)).get("reason", "").strip()}
         await api.pause_destination(self._desk.parts, self._asked(request, body))
         raise _back(request)
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from dispatchd.admin.api import events as api
 from dispatchd.admin.api.jobs import create_job, get_job
 from dispatchd.admin.api.operation import EVENT, Asked
+from dispatchd.admin.body import read_form
 from dispatchd.admin.dashboard.allowance import Allowance
 from dispatchd.admin.dashboard.curl import curl
 from dispatchd.admin.dashboard.desk import Desk
@@ -90,9 +91,9 @@ class EventPage:
     async def replay(self, request: web.Request) -> web.StreamResponse:
         """Start its deliveries afresh, or that to one destination; then show the event."""
         asked = self._asked(request)
-        destination = (await request.post()).get("destination")
+        destination = (await read_form(request)).get("destination")
         body: dict[str, Any] = {"event_ids": [asked.given["event_id"]]}
-        if isinstance(destination, str) and destination:
+        if destination:
             body["destination"] = destination
         job = await create_job(self._desk.parts, Asked({}, body, asked.now_ms))
         raise web.HTTPSeeOther(f"/events/{asked.given['event_id']}?replay={job['job']}")

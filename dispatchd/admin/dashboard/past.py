@@ -27,6 +27,7 @@ TAKEN: Final = frozenset({"received", "filtered", "duplicate", "handshake"})
 # An attempt counts in the minute in which it began, once it has ended: most end soon. What ends
 # late is seen when all is read again.
 SOON_S: Final = 120
+ROWS_MAX: Final = 5_000  # read at once
 SETTLES_S: Final = {MINUTE_S: 60.0, HOUR_S: 600.0}
 
 
@@ -137,8 +138,11 @@ class Pasts:
         """Lay everything that ended some time ago, and will hardly change any more."""
         edge_s = (now_ms // 1000 - SOON_S) // span.count_s * span.count_s
         laid = _Laid.empty(span, since_s)
-        counts = await self._parts.reads.counts(span.count_s, since_s * 1000, edge_s * 1000)
-        laid.lay(counts)
+        next_ms: int | None = since_s * 1000
+        while next_ms is not None:  # piece by piece, so that nobody waits for all of it
+            counts = await self._parts.reads.counts(span.count_s, next_ms, edge_s * 1000, ROWS_MAX)
+            laid.lay(counts)
+            next_ms = counts.next_ms
         return _Kept(laid, edge_s)
 
     async def _counts(self, span: Span, since_s: int, now_ms: int) -> Counts:
