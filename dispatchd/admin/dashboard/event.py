@@ -65,6 +65,7 @@ class EventPage:
         headers_shown = headers.pairs(told["headers"], HEADERS_MAX, VALUE_MAX_CHARS)
         judgement = None if is_live(request) else await self._judged(request, asked, would)
         command = self._curl(request, story)
+        job = await self._job(request, asked.now_ms)
         used = headers.used + answers.used + would.used + len(command or "")
         return await desk.pages.page(
             request,
@@ -83,8 +84,8 @@ class EventPage:
                 "body": body_told(body, told["content_type"], STRANGERS_MAX_CHARS - used),
                 "curl": command,
                 "known_endpoint": told["endpoint"] in desk.known.endpoints,
-                "job": await self._job(request, asked.now_ms),
-                "canonical": request.path,
+                "job": job,
+                "canonical": request.path if job is None else f"{request.path}?replay={job['job']}",
             },
         )
 

@@ -120,6 +120,24 @@ async def test_an_event_tells_its_story(api: Api, sink: Sink) -> None:
     assert signature(BODY) not in text
 
 
+async def test_a_replay_is_followed_by_the_page_that_asked_for_it(api: Api) -> None:
+    event = await api.daemon.accepted(BODY)
+    await api.daemon.log.wait_for("attempt")
+    cookie, csrf = await session_of(api)
+    _, _, headers = await Api(api.daemon, None).ask(
+        "POST", f"/events/{event}/replay", data={"csrf_token": csrf}, headers=cookie
+    )
+    there = headers["Location"]
+    text = await page(api, there)  # asked again by what it says it is, it tells of it still
+    assert f'data-url="{there}"' in text
+    await api.daemon.log.wait_for("attempt", 2)
+    async with asyncio.timeout(20):
+        while "1 of 1 started afresh" not in (text := await page(api, there)):
+            await api.daemon.store.ping()
+        while "data-again" in text:  # until it has ended
+            text = await page(api, there)
+
+
 async def test_a_judgement_that_takes_its_time_is_asked_for_once_more(api: Api) -> None:
     event = await api.daemon.accepted(BODY)
     parts: Any = api.daemon.app._admin._wired._listener._parts  # type: ignore[union-attr]
