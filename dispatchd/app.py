@@ -28,13 +28,14 @@ from dispatchd.log_facts import log_watcher
 from dispatchd.pinned import PinnedDocuments
 from dispatchd.plan import Plan
 from dispatchd.plan.difference import Difference
+from dispatchd.plan.outcome import Outcome
 from dispatchd.reading.reader import Reader
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.judge import Judge
 from dispatchd.receive.receiver import Receiver
 from dispatchd.receive.refusals import Refusals
 from dispatchd.receive.routes import compile_routes, recompile_routes
-from dispatchd.reload import Outcome, Reloading
+from dispatchd.reload import Reloading
 from dispatchd.send import Carrier, HttpSender
 from dispatchd.shapes.reload import ReloadFields
 from dispatchd.store import Store, store_from_url

@@ -5,41 +5,19 @@ Who asks while a reload is under way gets the next one, and shares it with all w
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from dispatchd.log import Log
 from dispatchd.plan import Plan
-from dispatchd.plan.difference import Change, Difference, difference, obstacles
+from dispatchd.plan.difference import Difference, difference, obstacles
+from dispatchd.plan.outcome import Outcome
 from dispatchd.plan.rereading import read_again
-from dispatchd.shapes.reload import ReloadFields
 from dispatchd.systemd import Notifier
 
 NO_FILE: Final = "this daemon was started without a config file"
 
 # Applies a plan; returns what kept it from doing so, and then has changed nothing.
 Apply = Callable[[Plan, Difference], Awaitable[list[str]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a reload: `changes` that are in force now, or `problems` and nothing changed."""
-
-    changes: tuple[Change, ...] = ()
-    problems: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    def document(self) -> ReloadFields:
-        """Return it as the JSON document that is answered. No value of the config is in it."""
-        return {
-            "ok": not self.problems,
-            "changes": [
-                {"change": c.how, "kind": c.kind or None, "name": c.name, "keys": list(c.keys)}
-                for c in self.changes
-            ],
-            "problems": list(self.problems),
-            "warnings": list(self.warnings),
-        }
 
 
 class Reloading:

@@ -1,5 +1,6 @@
 """The door of the admin listener: who asks, whether a browser was tricked, and strict headers."""
 
+import secrets
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from math import ceil
@@ -26,6 +27,7 @@ OPEN_PATHS: Final = frozenset({*HEALTH_PATHS, "/login"})
 OPEN_PREFIX: Final = "/static/"
 SESSION: Final = web.RequestKey("session", Session)
 KNOWN: Final = web.RequestKey("known", bool)
+CSRF: Final = web.RequestKey("csrf", str)  # what this request's forms are to carry
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -70,6 +72,8 @@ class Guard:
         self._parts = parts
         self.sessions = Sessions()
         self._attempts = Attempts()
+        # Without a token there are no sessions; forms carry this, which other sites cannot read.
+        self._open_csrf = secrets.token_urlsafe(32)
 
     @property
     def _token(self) -> bytes | None:
@@ -119,6 +123,7 @@ class Guard:
         if session is not None:
             request[SESSION] = session
         request[KNOWN] = known
+        request[CSRF] = self._open_csrf if session is None else session.csrf
         if not known and path not in OPEN_PATHS and not path.startswith(OPEN_PREFIX):
             return self._turn_away(request)
         # Without a token a page could have a browser ask; a link that leads here is a person's.
@@ -126,9 +131,10 @@ class Guard:
         if request.method not in SAFE or (self._token is None and not is_link):
             self._check_origin(request)
         if request.method not in SAFE:
-            by_cookie = not (by_token and bearer) and path not in OPEN_PATHS
-            if session is not None and by_cookie:
-                await _check_csrf(request, session)
+            by_cookie = session is not None and not (by_token and bearer)
+            by_form = self._token is None and not path.startswith("/api/")
+            if (by_cookie or by_form) and path not in OPEN_PATHS:
+                await _check_csrf(request, request[CSRF])
         return await handler(request)
 
     def check_login(self, request: web.Request, given: str) -> bool:
@@ -223,10 +229,10 @@ def _is_loopback(name: str) -> bool:
         return False
 
 
-async def _check_csrf(request: web.Request, session: Session) -> None:
-    """Refuse what does not carry the session's own token: the cookie alone is no proof."""
+async def _check_csrf(request: web.Request, wanted: str) -> None:
+    """Refuse what does not carry the token of our own forms: the cookie alone is no proof."""
     given = request.headers.get(CSRF_HEADER)
     if given is None and request.content_type == FORM:
         given = (await read_form(request)).get(CSRF_FIELD)
-    if given is None or not same_token(given, session.csrf.encode()):
+    if given is None or not same_token(given, wanted.encode()):
         raise Problem(403, "csrf", f"the {CSRF_HEADER} of this session is missing or wrong")

@@ -9,11 +9,14 @@ from aiohttp import web
 
 from dispatchd.admin.api.routes import add_api
 from dispatchd.admin.counters import Counters
+from dispatchd.admin.dashboard.pulse import Pulse
+from dispatchd.admin.dashboard.routes import Dashboard
 from dispatchd.admin.guard import Guard, add_headers, spelled
 from dispatchd.admin.health import Health
 from dispatchd.admin.login import Login
 from dispatchd.admin.metrics import Metrics
 from dispatchd.admin.parts import AdminParts, Running
+from dispatchd.admin.standing import Standing
 from dispatchd.handed import HandedSockets
 from dispatchd.listen import bind_handed, bind_tcp, bind_unix
 from dispatchd.receive.answers import Refusal
@@ -27,22 +30,25 @@ DRAIN_S: Final = 2.0
 
 
 class AdminListener:
-    """Serves the API, the metrics and the health until it is closed."""
+    """Serves the dashboard, the API, the metrics and the health until it is closed."""
 
-    def __init__(self, parts: AdminParts, counters: Counters) -> None:
+    def __init__(self, parts: AdminParts, counters: Counters, pulse: Pulse) -> None:
         self._parts = parts
         guard = self._guard = Guard(parts)
+        standing = Standing(parts)
+        dashboard = self._dashboard = Dashboard(parts, pulse, standing)
         self.app = web.Application(
-            middlewares=[guard.problems, guard.door], client_max_size=BODY_MAX_BYTES
+            middlewares=[dashboard.problems, guard.problems, guard.door],
+            client_max_size=BODY_MAX_BYTES,
         )
         self.app.on_response_prepare.append(add_headers)
         health = Health(parts)
-        login = Login(parts, guard)
+        login = Login(parts, guard, dashboard.pages)
         self.app.add_routes(
             [
                 web.get("/healthz", health.alive),
                 web.get("/readyz", health.ready),
-                web.get("/metrics", Metrics(parts, counters).scrape),
+                web.get("/metrics", Metrics(parts, counters, standing).scrape),
                 web.get("/login", login.page),
                 web.post("/login", login.enter),
                 web.get("/api/v1/session", login.session),
@@ -50,6 +56,7 @@ class AdminListener:
             ]
         )
         add_api(self.app, parts)
+        dashboard.add_to(self.app)
         self.port: int | None = None  # of a TCP listener, once started
 
     async def start(self, handed: HandedSockets) -> None:
@@ -87,8 +94,10 @@ class AdminListener:
         if running.spec.token != self._parts.running.spec.token:
             self._guard.sessions.end_all()
         self._parts.running = running
+        self._dashboard.follow()
 
     async def close(self) -> None:
         """Stop accepting, answer what has begun, close."""
+        await self._dashboard.close()
         await close_listener(self._runner, DRAIN_S)
         await self._runner.cleanup()

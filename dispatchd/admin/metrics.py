@@ -3,9 +3,7 @@
 Names and units are by Prometheus' guide: https://prometheus.io/docs/practices/naming/
 """
 
-import asyncio
 import platform
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +21,7 @@ from prometheus_client.process_collector import ProcessCollector
 from dispatchd import __version__
 from dispatchd.admin.counters import Counters, Histogram, cumulated
 from dispatchd.admin.parts import AdminParts
-from dispatchd.errors import StoreUnavailable
+from dispatchd.admin.standing import Standing
 from dispatchd.store.commit_times import BOUNDS_S
 
 if TYPE_CHECKING:
@@ -32,44 +30,28 @@ if TYPE_CHECKING:
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 STATES: Final = ("open", "paced", "held")
 ENDS: Final = ("success", "failed")
-AGAIN_S: Final = 1.0  # the lanes are counted no more often,
-AGAIN_TIMES: Final = 20  # nor in more than a twentieth of the time
 
 
 class Metrics:
     """Answers scrapes."""
 
-    def __init__(self, parts: AdminParts, counters: Counters) -> None:
+    def __init__(self, parts: AdminParts, counters: Counters, standing: Standing) -> None:
         self._parts = parts
+        self._seen = standing
         self._counters = counters
         self._lanes: Sequence[LaneSummary] = ()
         self._disk: tuple[int, int] | None = None
-        self._again_s = 0.0
-        self._turn = asyncio.Lock()  # who comes meanwhile is told what this one sees
         self._registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
     async def scrape(self, _: web.Request) -> web.Response:
         """Answer one scrape."""
-        async with self._turn:
-            await self._look()
+        self._lanes = await self._seen.lanes()
+        self._disk = await self._seen.disk()
         response = web.Response(body=generate_latest(self._registry))
         response.headers["Content-Type"] = CONTENT_TYPE
         return response
-
-    async def _look(self) -> None:
-        """Ask the store, unless it was asked just now: a large backlog takes a while to count."""
-        began_s = time.perf_counter()
-        if began_s < self._again_s:
-            return
-        try:
-            self._lanes = await self._parts.reads.lanes()
-            self._disk = await self._parts.reads.disk()
-        except StoreUnavailable:
-            pass  # dispatchd_store_healthy says so; the rest is as it was
-        ended_s = time.perf_counter()
-        self._again_s = ended_s + max(AGAIN_S, AGAIN_TIMES * (ended_s - began_s))
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric but the process's."""

@@ -44,7 +44,8 @@ class Running:
 class AdminParts:
     """What handlers have. `reads` holds nobody up; `store` is for what changes something.
 
-    `look` has the lanes and the jobs look for what changed.
+    `look` has the lanes and the jobs look for what changed. `check` says what `reload` would do;
+    `config_file` is the path of the file, empty where there is none.
     """
 
     running: Running
@@ -61,3 +62,5 @@ class AdminParts:
     commit_times: Callable[[], CommitTimes]
     evaluations: Callable[[], Evaluations]
     reload: Reload
+    check: Reload
+    config_file: Callable[[], str]

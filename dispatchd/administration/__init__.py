@@ -13,6 +13,7 @@ from dispatchd.store import Store
 
 if TYPE_CHECKING:
     from dispatchd.admin.counters import Counters
+    from dispatchd.admin.dashboard.pulse import Pulse
     from dispatchd.admin.parts import Readiness, Reload
     from dispatchd.administration.wired import Wired
 
@@ -22,13 +23,13 @@ class Administration:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._counters = None if plan.admin is None else _counters()
+        self._watching = None if plan.admin is None else _watching()
         self._wired: Wired | None = None
 
     @property
     def watchers(self) -> Sequence[Tell]:
         """Who wants to be told facts."""
-        return [] if self._counters is None else [self._counters.watch]
+        return [] if self._watching is None else [one.watch for one in self._watching]
 
     @property
     def port(self) -> int | None:
@@ -48,17 +49,19 @@ class Administration:
         handed: HandedSockets,
     ) -> None:
         """Listen, where the plan says so. Raises DispatchdError."""
-        if self._plan.admin is None or self._counters is None:
+        if self._plan.admin is None or self._watching is None:
             return
         from dispatchd.administration.wired import Wired  # noqa: PLC0415 - only where it is used
 
+        counters, pulse = self._watching
         self._wired = Wired(
             self._plan.admin,
             self._plan,
             store,
             tools,
             documents=documents,
-            counters=self._counters,
+            counters=counters,
+            pulse=pulse,
             log=log,
             look=look,
             readiness=readiness,
@@ -78,7 +81,8 @@ class Administration:
             await self._wired.close()
 
 
-def _counters() -> "Counters":
-    from dispatchd.admin.counters import Counters  # noqa: PLC0415 - only where it is used
+def _watching() -> "tuple[Counters, Pulse]":
+    from dispatchd.admin.counters import Counters  # noqa: PLC0415 - only where they are used
+    from dispatchd.admin.dashboard.pulse import Pulse  # noqa: PLC0415 - likewise
 
-    return Counters()
+    return Counters(), Pulse()

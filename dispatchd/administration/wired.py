@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from dispatchd.admin.counters import Counters
+from dispatchd.admin.dashboard.pulse import Pulse
 from dispatchd.admin.listener import AdminListener
 from dispatchd.admin.parts import AdminParts, Readiness, Reload, Running
 from dispatchd.admin.spec import AdminSpec
@@ -17,12 +18,14 @@ from dispatchd.handed import HandedSockets
 from dispatchd.log import Log
 from dispatchd.pinned import PinnedDocuments
 from dispatchd.plan import Plan
+from dispatchd.plan.checking import would_reload
 from dispatchd.plan.explaining import explain_by_plan
 from dispatchd.reading.reader import Reader
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.explain import Inquiry
 from dispatchd.shapes.attempted import TestFields
 from dispatchd.shapes.event import attempt_fields
+from dispatchd.shapes.reload import ReloadFields
 from dispatchd.store import Store, reads_from_url
 from dispatchd.store.jobs import Job
 from dispatchd.upkeep.counting import Count, Counting
@@ -45,6 +48,7 @@ class Wired:
         *,
         documents: PinnedDocuments,
         counters: Counters,
+        pulse: Pulse,
         log: Log,
         look: Callable[[], None],
         readiness: Callable[[], Readiness],
@@ -77,8 +81,11 @@ class Wired:
                 commit_times=store.commit_times,
                 evaluations=lambda: tools.evaluator.evaluations,
                 reload=reload,
+                check=self._check,
+                config_file=lambda: self._plan.source,
             ),
             counters,
+            pulse,
         )
         self.port: int | None = None  # of a TCP listener, once started
 
@@ -129,6 +136,9 @@ class Wired:
     async def _count_replay(self, job: Job) -> Count | Fault:
         counting = Counting(self._reads, self._evaluator, self._tools.clock)
         return await counting.count(job, DRY_RUN_MAX_S)
+
+    async def _check(self) -> ReloadFields:
+        return (await would_reload(self._plan)).document()
 
     async def _test(self, name: str) -> TestFields:
         tools = self._tools

@@ -18,6 +18,7 @@ from dispatchd.cli.story import get_story
 from dispatchd.cli.text import body_text, say, spoken, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.shapes.event import deliveries_fields
+from dispatchd.shapes.explained import facts_said, link_said
 from dispatchd.shapes.explanation import explanation_fields
 from dispatchd.strangers import printable
 
@@ -176,51 +177,13 @@ async def _explained(config: "Config", slug: str, asked: "Inquiry") -> dict[str,
 
 
 def _lines(told: dict[str, Any]) -> Iterator[str]:
-    for name, text in _facts(told):
-        yield f"{name:<11} {text}"
+    for name, text in facts_said(told):
+        yield f"{name:<11} {printable(text)}"
     for link in told.get("links", []):
         yield from _link_lines(link)
     for delivery in told.get("deliveries", []):
         yield ""
         yield from _delivery_lines(delivery)
-
-
-def _facts(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what is told of the event as a whole, in the order in which it is judged."""
-    yield "Endpoint", printable(told["endpoint"])
-    if "problem" in told:
-        yield "Problem", told["problem"]
-    if not told.get("admitted", True):
-        yield "Address", "not in allow_ips, 403"
-    if "verified" in told:
-        yield "Verified", _proof(told["verified"])
-    if "body" in told:
-        yield "Body", printable(told["body"])
-    if "event_type" in told:
-        kind, key = told["event_type"], told["idempotency_key"]
-        came = f" (from {kind['from']})" if kind["from"] else ""
-        yield "Event type", f"{'none' if kind['value'] is None else printable(kind['value'])}{came}"
-        yield "Duplicates", "no key" if key is None else f"known by {printable(key)}"
-    if "status" in told:
-        yield "Status", _status(told)
-    yield from (("Filter", printable(text)) for text in [told.get("filter")] if text)
-    yield from (("Note", printable(note)) for note in told.get("notes", []))
-
-
-def _proof(verified: dict[str, Any]) -> str:
-    if verified["ok"]:
-        return f"by {printable(verified['by'] or 'means unknown')}"
-    status = 503 if verified["why"].partition(":")[0].endswith("_unavailable") else 401
-    return f"no, {status}: {verified['why']}"
-
-
-def _status(told: dict[str, Any]) -> str:
-    if told["status"] not in ("received", "filtered", "refused"):
-        return str(told["status"])
-    judged = f"filtered by {told['filtered_by']}" if told.get("filtered_by") else "received"
-    if told["status"] != "refused":
-        return judged
-    return f"refused; were it not, {judged}" if "event_type" in told else "refused"
 
 
 def _link_lines(link: dict[str, Any]) -> Iterator[str]:
@@ -229,22 +192,13 @@ def _link_lines(link: dict[str, Any]) -> Iterator[str]:
         yield f"To {link['destination']} at {link['url']}: yes"
     else:
         yield f"To {link['destination']}: no, turned away by its {link['turned_away_by']}"
-    if link["event_types"]:
-        yield f"  event types {printable(link['event_types'])}"
-    if link["filter"]:
-        yield f"  filter {printable(link['filter'])}"
-    if link["rule"]:
-        yield f"  rule {link['rule']}"
-    if not link["goes"]:
-        return
-    yield from _sent_lines(link)
+    for name, text in link_said(link):
+        yield f"  {name} {printable(text)}"
+    if link["goes"]:
+        yield from _sent_lines(link)
 
 
 def _sent_lines(link: dict[str, Any]) -> Iterator[str]:
-    if link["transform"] is not None:
-        yield f"  transform {printable(link['transform'])}"
-    if link["template"] is not None:
-        yield f"  template {printable(link['template'])}"
     if "headers" in link:
         yield f"  headers {printable(', '.join(link['headers']))}"
     if link["said"] is not None:

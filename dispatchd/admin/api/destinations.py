@@ -1,5 +1,6 @@
 """Destinations: how they stand, pause, resume, and a test."""
 
+from collections.abc import Sequence
 from typing import Final, NotRequired, TypedDict
 
 from dispatchd.admin.api.operation import DESTINATION, Asked, Operation
@@ -68,7 +69,12 @@ async def test_destination(parts: AdminParts, asked: Asked) -> TestFields:
 
 
 async def _lanes(parts: AdminParts) -> list[LaneSummary]:
-    kept = {lane.destination: lane for lane in await parts.reads.lanes()}
+    return with_config(parts, await parts.reads.lanes())
+
+
+def with_config(parts: AdminParts, counted: Sequence[LaneSummary]) -> list[LaneSummary]:
+    """Add what the config has and the store has not seen; by name."""
+    kept = {lane.destination: lane for lane in counted}
     for name in parts.running.destinations:
         kept.setdefault(name, LaneSummary(name, LaneState(), 0, None, None, None, None))
     return [kept[name] for name in sorted(kept)]

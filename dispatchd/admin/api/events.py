@@ -32,7 +32,7 @@ from dispatchd.shapes.event import (
 )
 from dispatchd.shapes.explanation import ExplanationFields, explanation_fields
 from dispatchd.shapes.spelling import iso
-from dispatchd.store.base import DeliveryQuery, EventQuery, EventStory
+from dispatchd.store.base import DeliveryQuery, EventPage, EventQuery, EventStory
 
 _BEFORE: Final = event_id("before", "Only events older than this one: the `next` of a page.")
 
@@ -73,8 +73,19 @@ class DeliveriesFields(TypedDict):
 
 async def list_events(parts: AdminParts, asked: Asked) -> EventPageFields:
     """List events."""
+    page = await parts.reads.browse_events(event_query(asked), LOOK_MS)
+    return event_page(page)
+
+
+def event_page(page: EventPage) -> EventPageFields:
+    """Return a page of events."""
+    return {"items": [summary_fields(event) for event in page.events], "next": page.next_id}
+
+
+def event_query(asked: Asked) -> EventQuery:
+    """Return which events are asked for."""
     status, delivery = asked.get("status"), asked.get("delivery")
-    query = EventQuery(
+    return EventQuery(
         endpoint=asked.get("endpoint"),
         event_type=asked.get("event_type"),
         status=None if status is None else EventStatus(status),
@@ -85,8 +96,6 @@ async def list_events(parts: AdminParts, asked: Asked) -> EventPageFields:
         limit=asked.get("limit") or 50,
         search=asked.get("search"),
     )
-    page = await parts.reads.browse_events(query, LOOK_MS)
-    return {"items": [summary_fields(event) for event in page.events], "next": page.next_id}
 
 
 async def get_event(parts: AdminParts, asked: Asked) -> StoryFields:
@@ -165,25 +174,26 @@ async def _story(parts: AdminParts, asked: Asked) -> EventStory:
 
 
 _STATUSES: Final[Sequence[str]] = [status.value for status in DeliveryStatus]
-OPERATIONS: Final = (
-    Operation(
-        "GET",
-        "/events",
-        list_events,
-        "List events, newest first.",
-        EventPageFields,
-        in_query=(
-            text("endpoint", "Only those of this endpoint."),
-            text("event_type", "Only those of exactly this event type."),
-            choice("status", "What they became on arrival.", [s.value for s in EventStatus]),
-            text("destination", "Only those owed to this destination."),
-            choice("delivery", "Only those with such a delivery.", _STATUSES),
-            moment("since", "Only those received since:"),
-            text("search", "Only those whose event type or body holds this text."),
-            _BEFORE,
-            LIMIT,
-        ),
+LIST: Final = Operation(
+    "GET",
+    "/events",
+    list_events,
+    "List events, newest first.",
+    EventPageFields,
+    in_query=(
+        text("endpoint", "Only those of this endpoint."),
+        text("event_type", "Only those of exactly this event type."),
+        choice("status", "What they became on arrival.", [s.value for s in EventStatus]),
+        text("destination", "Only those owed to this destination."),
+        choice("delivery", "Only those with such a delivery.", _STATUSES),
+        moment("since", "Only those received since:"),
+        text("search", "Only those whose event type or body holds this text."),
+        _BEFORE,
+        LIMIT,
     ),
+)
+OPERATIONS: Final = (
+    LIST,
     Operation(
         "GET",
         "/events/{event_id}",

@@ -1,12 +1,13 @@
 """One operation of the API: what it takes, what it answers, and who does it."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from dispatchd.admin.parts import AdminParts
+from dispatchd.admin.problems import FlawFields
 from dispatchd.durations import duration_ms
 
 LIMIT_MAX: Final = 1000
@@ -71,6 +72,29 @@ class Operation:
     status: int = 200
     errors: Sequence[int] = field(default=())
     body_max_bytes: int = BODY_MAX_BYTES
+
+
+def query_values(
+    operation: Operation,
+    query: Iterable[tuple[str, str]],
+    now_ms: int,
+    errors: list[FlawFields],
+) -> dict[str, Any]:
+    """Return what a query says; what is wrong with it goes into `errors`."""
+    known = {param.name: param for param in operation.in_query}
+    given: dict[str, Any] = {}
+    for name, text in query:
+        param = known.get(name)
+        if param is None:
+            errors.append({"name": name, "message": "there is no such parameter"})
+        elif name in given:
+            errors.append({"name": name, "message": "is there twice"})
+        else:
+            try:
+                given[name] = param.read(text, now_ms)
+            except ValueError as error:
+                errors.append({"name": name, "message": str(error)})
+    return given
 
 
 def text(name: str, description: str, *, most_chars: int = TEXT_MAX_CHARS) -> Param:

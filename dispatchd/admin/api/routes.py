@@ -9,7 +9,7 @@ from aiohttp import web
 
 from dispatchd.admin.api import daemon, destinations, events, insight, jobs
 from dispatchd.admin.api.openapi import PREFIX, openapi
-from dispatchd.admin.api.operation import Asked, Operation, Raw
+from dispatchd.admin.api.operation import Asked, Operation, Raw, query_values
 from dispatchd.admin.api.types import flaws
 from dispatchd.admin.body import read_body
 from dispatchd.admin.parts import AdminParts
@@ -52,7 +52,7 @@ def _handler(operation: Operation, parts: AdminParts) -> Any:
         errors: list[FlawFields] = []
         given = {
             **_path_values(operation, request.match_info, now_ms, errors),
-            **_query_values(operation, request, now_ms, errors),
+            **query_values(operation, request.query.items(), now_ms, errors),
         }
         body = None
         if operation.body is not None:
@@ -87,25 +87,6 @@ def _path_values(
             given[param.name] = param.read(found[param.name], now_ms)
         except ValueError as error:
             errors.append({"name": param.name, "message": str(error)})
-    return given
-
-
-def _query_values(
-    operation: Operation, request: web.Request, now_ms: int, errors: list[FlawFields]
-) -> dict[str, Any]:
-    known = {param.name: param for param in operation.in_query}
-    given: dict[str, Any] = {}
-    for name, text in request.query.items():
-        param = known.get(name)
-        if param is None:
-            errors.append({"name": name, "message": "there is no such parameter"})
-        elif name in given:
-            errors.append({"name": name, "message": "is there twice"})
-        else:
-            try:
-                given[name] = param.read(text, now_ms)
-            except ValueError as error:
-                errors.append({"name": name, "message": str(error)})
     return given
 
 
