@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from dispatchd.errors import StoreUnavailable, StoreUnusable, WriteRejected
 from dispatchd.store.sqlite.rows import schema
 
-SCHEMA_VERSION: Final = 8
+SCHEMA_VERSION: Final = 9
 
 Step = tuple[str, Sequence[Any]]
 T = TypeVar("T")
