@@ -178,6 +178,7 @@ class App:
             look=self._look_everywhere,
             readiness=self._readiness,
             reload=self._answer_reload,
+            lanes=lanes,
         )
         duty("notice", Notice(store, health, clock, self._look_everywhere).run())
         self._exit.push_async_callback(lanes.stop, self._drain_s, self._hurry)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dispatchd.admin.spec import AdminSpec
 from dispatchd.clock import Clock
@@ -15,6 +15,9 @@ from dispatchd.shapes.reload import ReloadFields
 from dispatchd.store import Reads, Store
 from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.health import StoreHealth
+
+if TYPE_CHECKING:
+    from dispatchd.deliver.pull import PullLane
 
 Explain = Callable[[str, Inquiry], Awaitable[dict[str, Any]]]
 Reload = Callable[[], Awaitable[ReloadFields]]
@@ -41,7 +44,8 @@ class Running:
 class AdminParts:
     """What handlers have. `reads` holds nobody up; `store` is for what changes something.
 
-    `look` has the lanes and the jobs look for what changed.
+    `look` has the lanes and the jobs look for what changed; `queue` finds the lane of a queue by
+    name, and `polls` counts the claims that wait.
     """
 
     running: Running
@@ -57,3 +61,5 @@ class AdminParts:
     commit_times: Callable[[], CommitTimes]
     evaluations: Callable[[], Evaluations]
     reload: Reload
+    queue: "Callable[[str], PullLane | None]"
+    polls: int = 0

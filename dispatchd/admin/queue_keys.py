@@ -28,6 +28,4 @@ def opens(key: QueueKey, request: web.Request) -> bool:
     """Whether a key opens what a request asks, by the route that will answer it."""
     found = request.match_info
     resource = found.route.resource
-    return (
-        resource is not None and resource.canonical in OPENED and found.get("queue") == key.queue
-    )
+    return resource is not None and resource.canonical in OPENED and found.get("queue") == key.queue

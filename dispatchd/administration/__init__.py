@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.facts import Tell
 from dispatchd.log import Log
@@ -44,6 +45,7 @@ class Administration:
         look: Callable[[], None],
         readiness: "Callable[[], Readiness]",
         reload: "Reload",
+        lanes: Lanes,
     ) -> None:
         """Listen, where the plan says so. Raises DispatchdError."""
         if self._plan.admin is None or self._counters is None:
@@ -61,6 +63,7 @@ class Administration:
             look=look,
             readiness=readiness,
             reload=reload,
+            lanes=lanes,
         )
         await self._wired.start()
 

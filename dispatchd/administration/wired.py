@@ -10,6 +10,7 @@ from dispatchd.admin.listener import AdminListener
 from dispatchd.admin.parts import AdminParts, Readiness, Reload, Running
 from dispatchd.admin.spec import AdminSpec
 from dispatchd.deliver.attempt import Attempts
+from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.testing import send_test
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.evaluate.evaluator import Evaluator
@@ -44,6 +45,7 @@ class Wired:
         look: Callable[[], None],
         readiness: Callable[[], Readiness],
         reload: Reload,
+        lanes: Lanes,
     ) -> None:
         self._spec = spec
         self._plan = plan
@@ -71,6 +73,7 @@ class Wired:
                 commit_times=store.commit_times,
                 evaluations=lambda: tools.evaluator.evaluations,
                 reload=reload,
+                queue=lanes.queue,
             ),
             counters,
         )

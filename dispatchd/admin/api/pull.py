@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict, cast
 
 from dispatchd.admin.api.operation import Asked, Handle, Operation, text
@@ -17,15 +18,39 @@ if TYPE_CHECKING:
     from dispatchd.store.leases import Lease
 
 CLAIM_MAX: Final = 100  # deliveries
-LEASE_MS: Final = 60_000
-LEASE_MIN_MS: Final = 1000
-LEASE_MAX_MS: Final = 12 * 3600 * 1000
-WAIT_MAX_MS: Final = 60_000
-DELAY_MAX_MS: Final = 24 * 3600 * 1000  # as `Retry-After`
 REASON_MAX_CHARS: Final = 1000
 POLLS_MAX: Final = 128  # claims that wait, over all queues: half of the listener's connections
 JSON: Final = "application/json"
 Flaws = list[FlawFields]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A duration in a body: what it is where it is not given, and its bounds, in ms."""
+
+    name: str
+    default_ms: int
+    least_ms: int
+    most_ms: int
+
+    def of(self, body: dict[str, Any], flaws: Flaws) -> int:
+        """Return it in ms; a flaw is added where it is none, or out of bounds."""
+        if self.name not in body:
+            return self.default_ms
+        try:
+            span_ms = duration_ms(body[self.name])
+        except ValueError as error:
+            flaws.append({"name": self.name, "message": str(error)})
+            return self.default_ms
+        if not self.least_ms <= span_ms <= self.most_ms:
+            message = f"must be from {self.least_ms // 1000}s to {self.most_ms // 1000}s"
+            flaws.append({"name": self.name, "message": message})
+        return span_ms
+
+
+LEASE: Final = Span("lease", 60_000, 1000, 12 * 3600 * 1000)
+WAIT: Final = Span("wait", 0, 0, 60_000)
+DELAY: Final = Span("delay", 0, 0, 24 * 3600 * 1000)  # at most as a `Retry-After`
 _QUEUE: Final = text("queue", "The queue's name.", most_chars=128)
 
 
@@ -119,8 +144,8 @@ async def claim_deliveries(parts: AdminParts, asked: Asked) -> ClaimedFields:
     most = int(body.get("max", 1))
     if not 1 <= most <= CLAIM_MAX:
         flaws.append({"name": "max", "message": f"must be from 1 to {CLAIM_MAX}"})
-    lease_ms = _duration(body, "lease", LEASE_MS, LEASE_MIN_MS, LEASE_MAX_MS, flaws)
-    wait_ms = _duration(body, "wait", 0, 0, WAIT_MAX_MS, flaws)
+    lease_ms = LEASE.of(body, flaws)
+    wait_ms = WAIT.of(body, flaws)
     _refuse(flaws)
     with _poll(parts, wait_ms):
         handed = await queue.claim(most, lease_ms, wait_ms / 1000, asked.gone)
@@ -137,7 +162,7 @@ async def nack_delivery(parts: AdminParts, asked: Asked) -> LeaseEndedFields:
     """Hear that a delivery could not be done."""
     queue, body = _queue(parts, asked), asked.body
     flaws: Flaws = []
-    delay_ms = _duration(body, "delay", 0, 0, DELAY_MAX_MS, flaws)
+    delay_ms = DELAY.of(body, flaws)
     reason = body.get("reason")
     if reason is not None and len(reason) > REASON_MAX_CHARS:
         flaws.append({"name": "reason", "message": f"has more than {REASON_MAX_CHARS} characters"})
@@ -149,7 +174,7 @@ async def extend_lease(parts: AdminParts, asked: Asked) -> LeaseExtendedFields:
     """Have a lease run for longer."""
     queue, body = _queue(parts, asked), asked.body
     flaws: Flaws = []
-    lease_ms = _duration(body, "lease", LEASE_MS, LEASE_MIN_MS, LEASE_MAX_MS, flaws)
+    lease_ms = LEASE.of(body, flaws)
     _refuse(flaws)
     extended = await queue.ends.extend(body["lease_id"], lease_ms)
     if extended is None:
@@ -180,23 +205,6 @@ def _queue(parts: AdminParts, asked: Asked) -> "PullLane":
     if queue is None:
         raise not_found(f"queue {name!r}")
     return queue
-
-
-def _duration(
-    body: dict[str, Any], name: str, default_ms: int, least_ms: int, most_ms: int, flaws: Flaws
-) -> int:
-    """Read a duration within its bounds, in ms; a flaw is added."""
-    if name not in body:
-        return default_ms
-    try:
-        span_ms = duration_ms(body[name])
-    except ValueError as error:
-        flaws.append({"name": name, "message": str(error)})
-        return default_ms
-    if not least_ms <= span_ms <= most_ms:
-        message = f"must be from {least_ms // 1000}s to {most_ms // 1000}s"
-        flaws.append({"name": name, "message": message})
-    return span_ms
 
 
 def _refuse(flaws: Flaws) -> None:
