@@ -2,12 +2,18 @@
 
 import asyncio
 import base64
+import os
+import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from rig import BODY, FakeClock, StartDaemon
+from rig import BODY, FakeClock, Sink, StartDaemon, holding
 from rig_api import Api
-from rig_pull import Queue, queue_config, start_queue
+from rig_pull import KEY, Queue, digest, queue_config, start_queue
+
+CLAIM = "/api/v1/pull/jobs/claim"
 
 
 @pytest.fixture
@@ -414,6 +420,70 @@ async def test_a_key_opens_its_queue_and_nothing_else(queue: Queue) -> None:
     status, _, _ = await api.ask("POST", "/login", data={"token": queue.key})
     assert status == 401
     assert str(queue.key) not in str(queue.daemon.log.lines)
+
+
+def docs_consumer() -> str:
+    text = (Path(__file__).parents[2] / "docs" / "pull.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len([line for line in script.splitlines() if line.strip()]) <= 10
+    return str(script)
+
+
+async def test_the_consumer_of_the_docs(queue: Queue) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        docs_consumer(),
+        stdout=asyncio.subprocess.PIPE,
+        env={
+            **os.environ,
+            "QUEUE_URL": f"{queue.daemon.admin_url}/api/v1/pull/jobs",
+            "QUEUE_KEY": KEY,
+        },
+    )
+    try:
+        assert process.stdout is not None
+        for count in (1, 2):
+            event_id = await queue.daemon.accepted(b'{"n": 1}')
+            assert (await process.stdout.readline()).decode() == f'{event_id} {{"n": 1}}\n'
+            await queue.daemon.log.wait_for("attempt", count, result="success")
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_a_destination_becomes_a_queue_and_the_other_way_round(
+    start_daemon: StartDaemon, sink: Sink, tmp_path: Path
+) -> None:
+    """What it owes goes the new way; what a consumer has stays with it."""
+    queue = await start_queue(start_daemon)
+    path = tmp_path / "config.yaml"
+    as_queue = path.read_text()
+    as_webhook = as_queue.replace("jobs: {type: pull}", f"jobs: {{url: '{sink.url}'}}").replace(
+        f"  - {{name: worker, hash: '{digest(KEY)}', pull: jobs}}\n", ""
+    )
+    ids = [await queue.daemon.accepted(BODY) for _ in range(2)]
+    (item,) = await queue.claim(1, lease="1h")
+    waiting = asyncio.create_task(queue.claim(wait="1m"))
+    assert [one["event_id"] for one in await waiting] == [ids[1]]
+    await queue.done("nack", (await waiting)[0]["lease_id"])
+    path.write_text(as_webhook)
+    assert (await queue.daemon.app.reload()).problems == ()
+    await sink.wait_for(1)
+    assert sink.event_ids() == [ids[1]]  # the other is with its consumer
+    assert (await Queue(queue.daemon, key=None).admin.ask("POST", CLAIM, json={}))[0] == 404
+    release = asyncio.Event()
+    sink.answer = holding(release, status=500)
+    third = await queue.daemon.accepted(BODY)
+    await sink.wait_for(2)  # under way, while it becomes a queue again
+    path.write_text(as_queue)
+    assert (await queue.daemon.app.reload()).problems == ()
+    assert await queue.claim() == []
+    await queue.done("ack", item["lease_id"])
+    release.set()
+    await queue.daemon.log.wait_for("attempt", event_id=third, error="http_error")
+    (item,) = await queue.claim(wait="1m")
+    assert (item["event_id"], item["attempt"]) == (third, 2)
 
 
 async def test_wrong_keys_are_counted(start_daemon: StartDaemon) -> None:
