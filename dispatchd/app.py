@@ -20,6 +20,7 @@ from dispatchd.duties import Duties
 from dispatchd.errors import DispatchdError, StoreUnavailable
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.facts import telling
+from dispatchd.handed import HandedSockets
 from dispatchd.listener import Listener
 from dispatchd.log import Log
 from dispatchd.log_facts import log_watcher
@@ -65,6 +66,7 @@ class App:
         notifier: Notifier | None = None,
         drain_s: float = DRAIN_S,
         watch: bool = False,
+        handed: HandedSockets | None = None,
     ) -> None:
         self._plan = plan
         self._log = log
@@ -72,6 +74,7 @@ class App:
         self._notifier = notifier or Notifier()
         self._drain_s = drain_s
         self._watch_config = watch
+        self._handed = handed or HandedSockets({})
         self._exit = AsyncExitStack()
         self._health = StoreHealth(self._store_changed)
         self._ended = asyncio.Event()  # somebody asked us to stop, or a duty died
@@ -99,7 +102,7 @@ class App:
 
     async def _start(self) -> None:
         plan, log, clock, health = self._plan, self._log, self._clock, self._health
-        duty = self._duties.start
+        duty, handed = self._duties.start, self._handed
         store = self._store = await self._open_store()
         kept_ms = await store.kept_time()  # of the last run: the watch keeps its own
         watch = ClockWatch(store, health, clock, log, self._look_again)
@@ -152,7 +155,7 @@ class App:
             refusals=refusals,
             visitor=documents,
         )
-        self._listener = Listener(self._receiver.handle, plan, log)
+        self._listener = Listener(self._receiver.handle, plan, log, handed)
         self._exit.push_async_callback(self._close_listener)
         await self._listener.prepare(plan.listen)
         self._listener.move()
@@ -179,6 +182,7 @@ class App:
             readiness=self._readiness,
             reload=self._answer_reload,
             lanes=lanes,
+            handed=handed,
         )
         duty("notice", Notice(store, health, clock, self._look_everywhere).run())
         self._exit.push_async_callback(lanes.stop, self._drain_s, self._hurry)
@@ -344,7 +348,7 @@ class App:
 
 
 def _client_ip(plan: Plan) -> ClientIp:
-    return ClientIp(plan.trusted_proxies, unix=plan.listen.path is not None)
+    return ClientIp(plan.trusted_proxies, unix=plan.listen.may_be_unix)
 
 
 def _ordered(plan: Plan) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.facts import Tell
+from dispatchd.handed import HandedSockets
 from dispatchd.log import Log
 from dispatchd.pinned import PinnedDocuments
 from dispatchd.plan import Plan
@@ -46,6 +47,7 @@ class Administration:
         readiness: "Callable[[], Readiness]",
         reload: "Reload",
         lanes: Lanes,
+        handed: HandedSockets,
     ) -> None:
         """Listen, where the plan says so. Raises DispatchdError."""
         if self._plan.admin is None or self._counters is None:
@@ -65,7 +67,7 @@ class Administration:
             reload=reload,
             lanes=lanes,
         )
-        await self._wired.start()
+        await self._wired.start(handed)
 
     def follow(self, plan: Plan) -> None:
         """Tell of another plan from here on. Its admin listener is where this one's is."""

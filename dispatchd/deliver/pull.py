@@ -27,13 +27,13 @@ from dispatchd.store.base import Claimed
 from dispatchd.store.leases import Taking
 
 # Of one answer: what is read, evaluated and spelled as JSON in one go. A larger event goes alone.
-HANDED_MAX_BYTES: Final = 1024 * 1024
+ANSWER_MAX_BYTES: Final = 1024 * 1024
 ID_BYTES: Final = 16
 DONE_POLL_S: Final = 1.0  # how often a queue that has left the config asks whether it is done
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
+class Leased:
     """A delivery that is handed to a consumer, until `until_ms` (Unix ms)."""
 
     lease_id: str
@@ -73,7 +73,7 @@ class PullLane:
 
     async def claim(
         self, most: int, lease_ms: int, wait_s: float, gone: Callable[[], bool]
-    ) -> Sequence[Handed]:
+    ) -> Sequence[Leased]:
         """Lease up to `most` due deliveries for `lease_ms`; wait for the first up to `wait_s`.
 
         Nothing is handed out while the queue is paused, nor to a consumer that is `gone`.
@@ -88,9 +88,9 @@ class PullLane:
                 if self._may_look():
                     async with self._turn:
                         if self._may_look() and not gone():
-                            handed = await self._take(most, lease_ms)
-                            if handed:
-                                return handed
+                            leased = await self._take(most, lease_ms)
+                            if leased:
+                                return leased
                 left_s = until_s - self._clock.monotonic_s()
                 if left_s <= 0:
                     break
@@ -111,12 +111,12 @@ class PullLane:
             and (self._may_be_due or self._clock.monotonic_s() >= self._due_at_s)
         )
 
-    async def _take(self, most: int, lease_ms: int) -> Sequence[Handed]:
+    async def _take(self, most: int, lease_ms: int) -> Sequence[Leased]:
         """Look once, and lease what is found."""
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         # Before asking, never after: what changes meanwhile may set them again.
         self._may_be_due, self._due_at_s = False, now_s + LOOK_EVERY_S
-        self._tools.room.take(HANDED_MAX_BYTES)
+        self._tools.room.take(ANSWER_MAX_BYTES)
         try:
             # First, by the same clock: what is due again has its attempt on disk.
             self._next_end(await self.ends.all_that_ran_out(now_ms))
@@ -134,7 +134,7 @@ class PullLane:
             self._may_be_due = True  # whatever there is, it was not seen
             raise
         finally:
-            self._tools.room.give_back(HANDED_MAX_BYTES)
+            self._tools.room.give_back(ANSWER_MAX_BYTES)
 
     async def _claimed(self, now_ms: int, most: int) -> Claimed:
         name = self._spec.destination
@@ -144,18 +144,18 @@ class PullLane:
                 return await self._store.claim_in_order(name, now_ms, max_bytes)
             return await self._store.claim(name, now_ms, limit, max_bytes)
 
-        claimed = await within(HANDED_MAX_BYTES, most)
+        claimed = await within(ANSWER_MAX_BYTES, most)
         if claimed.ready or claimed.next_bytes is None:
             return claimed
         return await within(claimed.next_bytes, 1)  # a large one goes alone
 
     async def _leased(
         self, ready: Sequence[tuple[Delivery, Event]], lease_ms: int
-    ) -> Sequence[Handed]:
+    ) -> Sequence[Leased]:
         """Turn claims to leases. Each ends as one, as a result, or is released."""
         waiting = list(ready)
         made: list[tuple[Delivery, Event, Content]] = []
-        left_bytes = HANDED_MAX_BYTES
+        left_bytes = ANSWER_MAX_BYTES
         try:
             while waiting:
                 delivery, event = waiting[0]
@@ -178,11 +178,11 @@ class PullLane:
 
     async def _keep(
         self, made: Sequence[tuple[Delivery, Event, Content]], lease_ms: int
-    ) -> Sequence[Handed]:
+    ) -> Sequence[Leased]:
         now_ms = self._clock.now_ms()
         until_ms = now_ms + lease_ms
-        handed = [
-            Handed(secrets.token_hex(ID_BYTES), until_ms, delivery, event, content)
+        leased = [
+            Leased(secrets.token_hex(ID_BYTES), until_ms, delivery, event, content)
             for delivery, event, content in made
         ]
         takings = [
@@ -193,12 +193,12 @@ class PullLane:
                 one.content.transform,
                 one.content.sent,
             )
-            for one in handed
+            for one in leased
         ]
         await self._store.lease(takings, now_ms, until_ms)
         self._health.worked()
         self._next_end(until_ms)
-        return handed
+        return leased
 
     async def _content(self, delivery: Delivery, event: Event) -> Content | None:
         """Make what is handed over; None where there is nothing, which is kept as a result."""

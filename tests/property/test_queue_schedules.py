@@ -21,7 +21,7 @@ from rig import FakeClock
 
 from dispatchd.config import load
 from dispatchd.deliver.lanes import Lanes
-from dispatchd.deliver.pull import Handed, PullLane
+from dispatchd.deliver.pull import Leased, PullLane
 from dispatchd.deliver.room import Room
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.facts import Fact, InternalError
@@ -47,7 +47,7 @@ class Held:
     """What a consumer was handed, and until when (steady time, s)."""
 
     queue: str
-    handed: Handed
+    handed: Leased
     until_s: float
     ended: bool = False
 

@@ -39,6 +39,7 @@ LAYERS = {
     "pinned": 2,
     "evaluate": 2,
     "listen": 2,
+    "handed": 2,
     "log": 2,
     "hints": 2,
     "log_facts": 3,

@@ -13,7 +13,7 @@ from dispatchd.model import Delivered, DeliveryStatus, RetryAt
 from dispatchd.shapes.spelling import bytes_field, iso
 
 if TYPE_CHECKING:
-    from dispatchd.deliver.pull import Handed, PullLane
+    from dispatchd.deliver.pull import Leased, PullLane
     from dispatchd.model import Verdict
     from dispatchd.store.leases import Lease
 
@@ -91,7 +91,7 @@ class ExtendFields(TypedDict):
     lease: NotRequired[str]
 
 
-class HandedFields(TypedDict):
+class LeasedFields(TypedDict):
     """A delivery that is yours until `leased_until`.
 
     The body is what a destination of type webhook would be sent: where `transform` is `applied`
@@ -116,7 +116,7 @@ class HandedFields(TypedDict):
 class ClaimedFields(TypedDict):
     """What was claimed, the longest due first; none where nothing became due in time."""
 
-    items: list[HandedFields]
+    items: list[LeasedFields]
 
 
 class LeaseEndedFields(TypedDict):
@@ -148,8 +148,8 @@ async def claim_deliveries(parts: AdminParts, asked: Asked) -> ClaimedFields:
     wait_ms = WAIT.of(body, flaws)
     _refuse(flaws)
     with _poll(parts, wait_ms):
-        handed = await queue.claim(most, lease_ms, wait_ms / 1000, asked.gone)
-    return {"items": [_handed_fields(one) for one in handed]}
+        leased = await queue.claim(most, lease_ms, wait_ms / 1000, asked.gone)
+    return {"items": [_leased_fields(one) for one in leased]}
 
 
 async def ack_delivery(parts: AdminParts, asked: Asked) -> LeaseEndedFields:
@@ -212,24 +212,24 @@ def _refuse(flaws: Flaws) -> None:
         raise Problem(400, "invalid", "the request cannot be done as it is", errors=flaws)
 
 
-def _handed_fields(handed: "Handed") -> HandedFields:
-    event, content = handed.event, handed.content
+def _leased_fields(leased: "Leased") -> LeasedFields:
+    event, content = leased.event, leased.content
     body = event.body if content.body is None else content.body
     fields: dict[str, Any] = {
-        "lease_id": handed.lease_id,
-        "leased_until": iso(handed.until_ms),
+        "lease_id": leased.lease_id,
+        "leased_until": iso(leased.until_ms),
         "event_id": event.id,
         "endpoint": event.endpoint,
         "endpoint_id": event.endpoint_id,
         "event_type": event.event_type,
         "received": iso(event.received_ms),
-        "attempt": handed.delivery.attempts + 1,
+        "attempt": leased.delivery.attempts + 1,
         "transform": content.transform,
         "headers": [list(pair) for pair in event.headers],
         "content_type": event.content_type if content.body is None else JSON,
         **bytes_field("body", body),
     }
-    return cast("HandedFields", fields)
+    return cast("LeasedFields", fields)
 
 
 def _ended_fields(ended: "tuple[Lease, Verdict] | None") -> LeaseEndedFields:
