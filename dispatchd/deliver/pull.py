@@ -29,6 +29,7 @@ from dispatchd.store.leases import Taking
 # Of one answer: what is read, evaluated and spelled as JSON in one go. A larger event goes alone.
 ANSWER_MAX_BYTES: Final = 1024 * 1024
 ID_BYTES: Final = 16
+GONE_POLL_S: Final = 2.0  # how often a claim that waits asks whether its consumer still does
 DONE_POLL_S: Final = 1.0  # how often a queue that has left the config asks whether it is done
 
 
@@ -96,7 +97,7 @@ class PullLane:
                     break
                 if not self._may_look():
                     self._wake.set()  # `run` counts until something is due for whoever waits
-                    await self._clock.wait(news, left_s)
+                    await self._clock.wait(news, min(left_s, GONE_POLL_S))
             return []
         finally:
             del self._waiting[news]
@@ -174,6 +175,11 @@ class PullLane:
         finally:
             for delivery, _ in waiting:
                 self._store.release(delivery)
+        if self._condition.paused is not None:  # meanwhile
+            for delivery, _, _ in made:
+                self._store.release(delivery)
+            self._may_be_due = True
+            return []
         return await self._keep(made, lease_ms) if made else []
 
     async def _keep(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from locks import write_lock
 from rig import BODY, FakeClock, Sink, StartDaemon, holding
 from rig_api import Api
 from rig_pull import KEY, Queue, digest, queue_config, start_queue
@@ -118,6 +119,19 @@ async def test_a_delay_is_kept_where_it_is_longer_than_the_backoff(
     assert await queue.claim() == []
     clock.advance(1)
     assert len(await queue.claim()) == 1
+
+
+async def test_whoever_leaves_something_wakes_the_next(start_daemon: StartDaemon) -> None:
+    clock = FakeClock()
+    options = ", retry: {backoff: [5s], jitter: 0}"
+    queue = await start_queue(start_daemon, queue_config(options), clock)
+    ids = {await queue.daemon.accepted(BODY) for _ in range(3)}
+    for item in await queue.claim():
+        await queue.done("nack", item["lease_id"])
+    waiting = [asyncio.create_task(queue.claim(1, wait="1m")) for _ in range(3)]
+    await polls(queue, 3)
+    clock.advance(5)  # all of them are due, and one is woken
+    assert {item["event_id"] for one in waiting for item in await one} == ids
 
 
 async def test_a_lease_that_runs_out_is_a_failed_attempt(start_daemon: StartDaemon) -> None:
@@ -393,6 +407,33 @@ async def test_a_queue_is_seen_like_every_destination(queue: Queue) -> None:
     assert b'dispatchd_leased_deliveries{destination="jobs"} 1.0' in text
     problem = await queue.admin.post("/destinations/jobs/test", status=409)
     assert problem["code"] == "is_a_queue"
+
+
+async def test_what_a_consumer_would_be_handed_is_explained(start_daemon: StartDaemon) -> None:
+    link = "{to: jobs, transform: '{\"did\": action}'}"
+    queue = await start_queue(start_daemon, queue_config(link=link))
+    event_id = await queue.daemon.accepted(BODY)
+    told = await queue.admin.get(f"/events/{event_id}/explain")
+    (found,) = told["links"]
+    assert (found["destination"], found["goes"], found["url"]) == ("jobs", True, "")
+    assert (found["transform"], found["body"]) == ("applied", '{"did":"opened"}')
+    assert "headers" not in found
+
+
+async def test_a_database_in_trouble_loses_nothing(
+    start_daemon: StartDaemon, tmp_path: Path
+) -> None:
+    queue = await start_queue(start_daemon)
+    ids = [await queue.daemon.accepted(BODY) for _ in range(2)]
+    (item,) = await queue.claim(1)
+    with write_lock(tmp_path / "dispatchd.db"):
+        for word, body in (("claim", {}), ("ack", {"lease_id": item["lease_id"]})):
+            status, problem = await queue.ask(word, **body)
+            assert (status, problem["code"]) == (503, "unavailable_locked")
+    await queue.daemon.log.wait_for("storage_recovered")
+    await queue.done("ack", item["lease_id"])
+    (item,) = await queue.claim()
+    assert (item["event_id"], item["attempt"]) == (ids[1], 1)
 
 
 async def test_a_key_opens_its_queue_and_nothing_else(queue: Queue) -> None:

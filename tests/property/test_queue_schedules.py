@@ -7,14 +7,14 @@ is left over.
 
 import asyncio
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from nouns import an_event
 from replays import replayed
 from rig import FakeClock
@@ -64,6 +64,7 @@ class Queues(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.events: list[str] = []
         self.held: list[Held] = []
+        self.waiting: list[tuple[str, asyncio.Task[Sequence[Leased]]]] = []
         self.faults: list[object] = []
         self.run(self.start())
 
@@ -97,6 +98,10 @@ class Queues(RuleBasedStateMachine):
                 await self.store.version()
 
     async def die(self) -> None:
+        for _, task in self.waiting:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in self.waiting), return_exceptions=True)
+        self.waiting.clear()
         self.running.cancel()
         await asyncio.gather(self.running, return_exceptions=True)
         await self.store.close()
@@ -127,8 +132,14 @@ class Queues(RuleBasedStateMachine):
         answers = await asyncio.gather(
             *(lane.claim(most, lease_s * 1000, 0, lambda: False) for _ in range(2))
         )
+        for answer in answers:
+            await self.heard(queue, answer, lease_s)
+        return sum(map(len, answers))
+
+    async def heard(self, queue: str, answer: Sequence[Leased], lease_s: int) -> None:
+        """Note what was handed over, which must have been nobody's."""
         now_s = self.clock.monotonic_s()
-        for handed in [one for answer in answers for one in answer]:
+        for handed in answer:
             for other in self.held:
                 if other.queue == queue and not other.ended and other.until_s > now_s:
                     assert other.handed.event.id != handed.event.id  # somebody has it
@@ -136,7 +147,29 @@ class Queues(RuleBasedStateMachine):
             if queue == "strict":
                 await self.check_order(handed.event.id)
             self.held.append(Held(queue, handed, now_s + lease_s))
-        return sum(map(len, answers))
+
+    @rule(queue=st.sampled_from(QUEUES))
+    def somebody_waits(self, queue: str) -> None:
+        async def begin() -> asyncio.Task[Sequence[Leased]]:
+            claim = self.lane(queue).claim(1, 5000, 30, lambda: False)
+            return asyncio.create_task(claim)
+
+        self.waiting.append((queue, self.run(begin())))
+
+    @invariant()
+    def nobody_waits_for_what_is_due(self) -> None:
+        self.run(self.settle())
+
+    async def settle(self) -> None:
+        for _ in range(6):  # turns of the loop and of the database's threads
+            await self.store.version()
+            await self.store.lane_states()
+        for queue, task in [one for one in self.waiting if one[1].done()]:
+            await self.heard(queue, task.result(), 5)
+        self.waiting = [one for one in self.waiting if not one[1].done()]
+        if any(queue == "free" for queue, _ in self.waiting):
+            (lane,) = [lane for lane in await self.store.lanes() if lane.destination == "free"]
+            assert lane.oldest_due_ms is None or lane.oldest_due_ms > self.clock.now_ms()
 
     async def check_order(self, event_id: str) -> None:
         """Nothing goes past what is owed and came before."""
@@ -229,7 +262,8 @@ class Queues(RuleBasedStateMachine):
 
     async def drain(self) -> None:
         """Work off what is left: everything is handed to somebody, and then there is nothing."""
-        self.clock.advance(60)
+        self.clock.advance(60)  # nobody waits any longer
+        await self.settle()
         for _ in range(3 * len(self.events) + 3):
             for queue in QUEUES:
                 await self.claim(queue, 100, 10)
