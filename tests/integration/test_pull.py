@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from locks import write_lock
-from rig import BODY, FakeClock, Sink, StartDaemon, holding
+from rig import BODY, FakeClock, Sink, StartDaemon, always, holding
 from rig_api import Api
 from rig_pull import KEY, Queue, digest, queue_config, start_queue
 
@@ -525,6 +525,27 @@ async def test_a_destination_becomes_a_queue_and_the_other_way_round(
     await queue.daemon.log.wait_for("attempt", event_id=third, error="http_error")
     (item,) = await queue.claim(wait="1m")
     assert (item["event_id"], item["attempt"]) == (third, 2)
+
+
+async def test_what_held_a_destination_holds_no_queue(
+    start_daemon: StartDaemon, sink: Sink, tmp_path: Path
+) -> None:
+    """It answered 410; nobody can say so of a queue."""
+    yaml = queue_config().replace("jobs: {type: pull}", f"jobs: {{url: '{sink.url}'}}")
+    key = f"  - {{name: worker, hash: '{digest(KEY)}', pull: jobs}}\n"
+    queue = await start_queue(start_daemon, yaml.replace(key, ""))
+    sink.answer = always(410)
+    event_id = await queue.daemon.accepted(BODY)
+    await queue.daemon.log.wait_for("lane_held", destination="jobs", kind="gone")
+    path = tmp_path / "config.yaml"
+    text = path.read_text().replace(f"jobs: {{url: '{sink.url}'}}", "jobs: {type: pull}")
+    path.write_text(text.replace("api_keys:\n", f"api_keys:\n{key}"))
+    assert (await queue.daemon.app.reload()).problems == ()
+    (item,) = await queue.claim(wait="1m")
+    assert (item["event_id"], item["attempt"]) == (event_id, 2)
+    while (await queue.admin.get("/destinations/jobs"))["held"]:
+        await queue.daemon.accepted(BODY)
+    assert (await queue.admin.get("/destinations/jobs"))["state"] == "open"
 
 
 async def test_wrong_keys_are_counted(start_daemon: StartDaemon) -> None:
