@@ -3,6 +3,7 @@
 Names and units are by Prometheus' guide: https://prometheus.io/docs/practices/naming/
 """
 
+import asyncio
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,13 +44,15 @@ class Metrics:
         self._lanes: Sequence[LaneSummary] = ()
         self._disk: tuple[int, int] | None = None
         self._again_s = 0.0
+        self._turn = asyncio.Lock()  # who comes meanwhile is told what this one sees
         self._registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
     async def scrape(self, _: web.Request) -> web.Response:
         """Answer one scrape."""
-        await self._look()
+        async with self._turn:
+            await self._look()
         response = web.Response(body=generate_latest(self._registry))
         response.headers["Content-Type"] = CONTENT_TYPE
         return response

@@ -5,11 +5,13 @@ Names in the YAML are the contract's; where a value has a unit, the attribute sa
 
 import re
 import uuid
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import (
     BeforeValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     field_validator,
     model_validator,
@@ -22,11 +24,11 @@ from dispatchd.config.fields import (
     EMPTY_LIST,
     EMPTY_MAPPING,
     PRESENT,
+    BearerToken,
     DurationS,
     ListenAt,
     Name,
     Network,
-    Secret,
     SizeBytes,
     Slug,
     Switch,
@@ -103,7 +105,7 @@ class AdminConfig(Part):
         description="Where it listens; never the same as server.listen.",
         json_schema_extra={"default": "127.0.0.1:8081"},
     )
-    token: Annotated[Secret | None, PRESENT] = Field(
+    token: Annotated[BearerToken | None, PRESENT] = Field(
         None,
         description="What clients prove themselves by; required unless only this machine can ask.",
     )
@@ -301,6 +303,8 @@ class Config(Part):
         (), description="What is told of dispatchd itself, and to which destination."
     )
 
+    _references: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
     @field_validator("header_prefix")
     @classmethod
     def _is_prefix(cls, value: str) -> str:
@@ -321,6 +325,21 @@ class Config(Part):
     def endpoint_keys(self) -> tuple[ApiKeyConfig, ...]:
         """Return the keys that endpoints accept."""
         return tuple(key for key in self.api_keys if key.pull is None)
+
+    def remember(self, references: Mapping[str, str]) -> None:
+        """Remember how texts with references were written, by what they became."""
+        self._references = references
+
+    def as_written(self, value: Any) -> Any:
+        """Return free text, or a tree with some in it, with the references that made it.
+
+        What they gave may be a token, in a filter or a template as well as in a header.
+        """
+        if isinstance(value, Mapping):
+            return {key: self.as_written(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.as_written(item) for item in value]
+        return self._references.get(value, value) if isinstance(value, str) else value
 
     def way(self, to: str) -> Way:
         """Return what an alert to the destination `to` comes by."""

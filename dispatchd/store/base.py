@@ -304,11 +304,14 @@ class Archive(Protocol):
         Adds up what `counts` tells, but for what is owed, which is counted.
         """
 
-    async def counts(self, span_s: int, since_ms: int, until_ms: int) -> Counts:
+    async def counts(
+        self, span_s: int, since_ms: int, until_ms: int, rows_max: int | None = None
+    ) -> Counts:
         """Return what is counted by minutes (`span_s` 60) or hours (3600), the oldest first.
 
         Those that begin before `until_ms`, from that on which holds `since_ms`. Minutes are kept
-        for a day, hours for a year.
+        for a day, hours for a year. With `rows_max` no more than about so many of each kind, of
+        whole steps: then `next_ms` says where to go on.
         """
 
     async def oldest_due_ms(self) -> int | None:

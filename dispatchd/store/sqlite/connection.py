@@ -45,6 +45,11 @@ class Connection:
         self._asked.put((work, answer, loop))
         return answer
 
+    @property
+    def waiting(self) -> int:
+        """How many functions have not begun to run."""
+        return self._asked.qsize()
+
     async def close(self) -> None:
         """Let the thread end what it was given, then close."""
         if self._closed:

@@ -353,8 +353,19 @@ WHERE ((span_s = 3600 AND start_s >= ?2) OR (span_s = 60 AND start_s >= ?1 AND s
     AND result != 'retrying'
 GROUP BY destination, result;
 
--- name: first_minute
+-- name: endpoint_count_at
+SELECT start_s FROM endpoint_counts
+WHERE span_s = ? AND start_s >= ? AND start_s < ? ORDER BY start_s LIMIT 1 OFFSET ?;
+
+-- name: destination_count_at
+SELECT start_s FROM destination_counts
+WHERE span_s = ? AND start_s >= ? AND start_s < ? ORDER BY start_s LIMIT 1 OFFSET ?;
+
+-- name: first_endpoint_minute
 SELECT min(start_s) FROM endpoint_counts WHERE span_s = 60;
+
+-- name: first_destination_minute
+SELECT min(start_s) FROM destination_counts WHERE span_s = 60;
 
 -- name: drop_endpoint_counts
 DELETE FROM endpoint_counts WHERE (span_s, start_s, endpoint, result) IN (

@@ -1,5 +1,6 @@
 """What /metrics says: true, well-formed, bounded, and as the docs, the dashboard and the rules."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -67,6 +68,23 @@ async def test_it_counts_what_happened(start_api: StartApi, sink: Sink) -> None:
     assert value("free_disk_bytes") > 0
     assert value("store_healthy") == 1
     assert "nobody" not in str(found)
+
+
+async def test_scrapes_at_once_count_a_backlog_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large one takes seconds; two servers and a person would have it counted three times."""
+    reads = api.daemon.app._admin._wired._reads
+    counted, lanes = [], reads.lanes
+
+    async def counting() -> Any:
+        counted.append(1)
+        return await lanes()
+
+    monkeypatch.setattr(reads, "lanes", counting)
+    found = await asyncio.gather(*(scraped(api) for _ in range(5)))
+    assert all(("dispatchd_backlog_deliveries", (("destination", "crm"),)) in one for one in found)
+    assert len(counted) == 1
 
 
 async def test_the_docs_have_every_metric_and_no_other(api: Api, sink: Sink) -> None:
