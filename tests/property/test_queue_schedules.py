@@ -25,7 +25,7 @@ from dispatchd.deliver.pull import Leased, PullLane
 from dispatchd.deliver.room import Room
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.facts import Fact, InternalError
-from dispatchd.model import DeliveryStatus
+from dispatchd.model import DeliveryStatus, ErrorClass
 from dispatchd.plan.compiling import compile_plan
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
@@ -133,20 +133,23 @@ class Queues(RuleBasedStateMachine):
             *(lane.claim(most, lease_s * 1000, 0, lambda: False) for _ in range(2))
         )
         for answer in answers:
-            await self.heard(queue, answer, lease_s)
+            await self.heard(queue, answer)
+            if queue == "strict":
+                for handed in answer:
+                    await self.check_order(handed.event.id)
         return sum(map(len, answers))
 
-    async def heard(self, queue: str, answer: Sequence[Leased], lease_s: int) -> None:
+    async def heard(self, queue: str, answer: Sequence[Leased]) -> None:
         """Note what was handed over, which must have been nobody's."""
-        now_s = self.clock.monotonic_s()
+        now_s, now_ms = self.clock.monotonic_s(), self.clock.now_ms()
         for handed in answer:
-            for other in self.held:
+            lease = await self.store.find_lease(queue, handed.lease_id, now_ms)
+            left_ms = 0 if lease is None else lease.delivery.due_ms - now_ms  # it may be over
+            for other in self.held if lease is not None else ():
                 if other.queue == queue and not other.ended and other.until_s > now_s:
                     assert other.handed.event.id != handed.event.id  # somebody has it
                     assert queue != "strict"  # one at a time
-            if queue == "strict":
-                await self.check_order(handed.event.id)
-            self.held.append(Held(queue, handed, now_s + lease_s))
+            self.held.append(Held(queue, handed, now_s + left_ms / 1000))
 
     @rule(queue=st.sampled_from(QUEUES))
     def somebody_waits(self, queue: str) -> None:
@@ -164,12 +167,20 @@ class Queues(RuleBasedStateMachine):
         for _ in range(6):  # turns of the loop and of the database's threads
             await self.store.version()
             await self.store.lane_states()
+        for _ in range(1000):  # however long the disk takes
+            if not await self.late():
+                break
         for queue, task in [one for one in self.waiting if one[1].done()]:
-            await self.heard(queue, task.result(), 5)
+            await self.heard(queue, task.result())
         self.waiting = [one for one in self.waiting if not one[1].done()]
-        if any(queue == "free" for queue, _ in self.waiting):
-            (lane,) = [lane for lane in await self.store.lanes() if lane.destination == "free"]
-            assert lane.oldest_due_ms is None or lane.oldest_due_ms > self.clock.now_ms()
+        assert not await self.late()
+
+    async def late(self) -> bool:
+        """Whether somebody waits for a delivery of the free queue that is due."""
+        if all(task.done() for queue, task in self.waiting if queue == "free"):
+            return False
+        (lane,) = [lane for lane in await self.store.lanes() if lane.destination == "free"]
+        return lane.oldest_due_ms is not None and lane.oldest_due_ms <= self.clock.now_ms()
 
     async def check_order(self, event_id: str) -> None:
         """Nothing goes past what is owed and came before."""
@@ -262,7 +273,8 @@ class Queues(RuleBasedStateMachine):
 
     async def drain(self) -> None:
         """Work off what is left: everything is handed to somebody, and then there is nothing."""
-        self.clock.advance(60)  # nobody waits any longer
+        self.clock.advance(60)  # nobody waits any longer, but for what is due just now
+        await asyncio.gather(*(task for _, task in self.waiting))
         await self.settle()
         for _ in range(3 * len(self.events) + 3):
             for queue in QUEUES:
@@ -279,13 +291,19 @@ class Queues(RuleBasedStateMachine):
             for delivery in story.deliveries:
                 name = delivery.destination
                 assert delivery.status in (DeliveryStatus.SUCCESS, DeliveryStatus.FAILED)
-                numbers = [a.number for a in story.attempts if a.destination == name]
+                attempts = [a for a in story.attempts if a.destination == name]
+                numbers = [a.number for a in attempts]
+                assert numbers == list(range(1, delivery.attempts + 1))
                 handed = [
                     one.handed.delivery.attempts + 1
                     for one in self.held
                     if one.queue == name and one.handed.event.id == event_id
                 ]
-                assert numbers == handed == list(range(1, delivery.attempts + 1))
+                assert len(set(handed)) == len(handed)
+                # What was leased and never heard of, since the daemon died, ran out.
+                unheard = [a.error for a in attempts if a.number not in handed]
+                assert set(unheard) <= {ErrorClass.LEASE}
+                assert set(handed) <= set(numbers)
 
 
 TestQueues = Queues.TestCase
