@@ -96,6 +96,12 @@ class Metrics:
             ("destination", "result"),
             counters.ended,
         )
+        yield _counter(
+            "dispatchd_pruned_events",
+            "Events that the daemon deleted, because of their age or of the database's size.",
+            ("why",),
+            {(why,): count for why, count in counters.pruned.items()},
+        )
         yield _histogram(
             "dispatchd_request_duration_seconds",
             "How long requests to endpoints took, answer and disk included.",
@@ -177,6 +183,11 @@ class Metrics:
             "dispatchd_store_healthy",
             "1 while the database takes writes.",
             float(parts.health.good),
+        )
+        yield GaugeMetricFamily(
+            "dispatchd_disk_low",
+            "1 while webhooks are refused because the disk has less than storage.min_free left.",
+            float(parts.health.disk_low),
         )
         yield GaugeMetricFamily(
             "dispatchd_config_loaded_timestamp_seconds",

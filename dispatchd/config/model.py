@@ -46,6 +46,7 @@ from dispatchd.model import Listen
 # Endpoint ids are derived from slugs in this namespace; it must never change.
 NAMESPACE: Final = uuid.UUID("5d0f4a6e-7f0b-5d7e-9c39-2f4f6f1f8a11")
 FAILED_TIMES: Final = 3  # what failed for good waits for somebody to look: longer than the rest
+MAX_SIZE_MIN_BYTES: Final = 1024**2
 _PREFIX: Final = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", re.ASCII)
 _HASH: Final = re.compile(r"sha256:[0-9a-fA-F]{64}", re.ASCII)
 
@@ -118,12 +119,18 @@ class RetentionConfig(Part):
         30 * 86_400.0,
         alias="events",
         json_schema_extra={"default": "30d"},
-        description="How old events get before `prune` deletes them.",
+        description="How old events get before they are deleted.",
     )
     failed_s: Annotated[DurationS | None, PRESENT] = Field(
         None,
         alias="failed",
         description="How old those get of which a delivery failed for good; 3 x `events`.",
+    )
+
+    max_bytes: Annotated[SizeBytes | None, PRESENT] = Field(
+        None,
+        alias="max_size",
+        description="How large the database may get before the oldest are deleted, e.g. 5GiB.",
     )
 
     @property
@@ -137,6 +144,8 @@ class RetentionConfig(Part):
             raise ValueError("`events` must be at least 1s")
         if self.failed_or_default_s < self.events_s:
             raise ValueError("`failed` must not be shorter than `events`")
+        if self.max_bytes is not None and self.max_bytes < MAX_SIZE_MIN_BYTES:
+            raise ValueError("`max_size` must be at least 1MiB")
         return self
 
 
@@ -165,7 +174,16 @@ class StorageConfig(Part):
     retention: Retention = Field(
         RetentionConfig(events="30d"),
         json_schema_extra={"default": "30d"},
-        description="How old events get before `prune` deletes them, or both ages.",
+        description="How old events get before they are deleted, or the ages and a size.",
+    )
+    min_free_bytes: Annotated[SizeBytes | None, PRESENT] = Field(
+        None,
+        alias="min_free",
+        description="With less free disk than this, webhooks are answered 503, e.g. 256MiB.",
+    )
+    backup_before_upgrade: Switch = Field(
+        default=True,
+        description="Whether a database is copied before a newer dispatchd changes its schema.",
     )
 
     @property

@@ -18,6 +18,7 @@ from dispatchd.store.sqlite.jobs import JobKeeping
 from dispatchd.store.sqlite.lanes import LaneStates
 from dispatchd.store.sqlite.leases import Leasing
 from dispatchd.store.sqlite.refused import RefusedKeeping
+from dispatchd.store.sqlite.retention import RetentionKeeping
 from dispatchd.store.sqlite.searching import Searching
 from dispatchd.store.sqlite.upkeep import Upkeep
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
 class SqliteReads(LaneStates, Searching, Archive, Counting, JobKeeping, RefusedKeeping):
     """The same file, opened to look: a reader of its own, and nothing can be written."""
 
-    async def open(self) -> None:
+    async def open(self) -> None:  # type: ignore[override]  # to look is to upgrade nothing
         """Connect to a database that is there. Raises StoreUnusable where that cannot work."""
         await self.open_to_read()
 
@@ -57,6 +58,7 @@ class SqliteStore(
     JobKeeping,
     RefusedKeeping,
     AlertKeeping,
+    RetentionKeeping,
     Upkeep,
 ):
     """Store on one SQLite file at `path`.

@@ -277,7 +277,7 @@ UPDATE jobs SET state = ?, ended_ms = ?, error = ?
 WHERE id = ? AND state IN ('queued', 'running');
 
 -- name: prune_jobs
-DELETE FROM jobs WHERE ended_ms < ?;
+DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE ended_ms < ? ORDER BY id LIMIT ?);
 
 -- name: keep_sent
 INSERT INTO sent (event_id, destination, body, variant) VALUES (?, ?, ?, ?)
@@ -296,7 +296,7 @@ DELETE FROM sent WHERE event_id = ?;
 
 -- The last column: 2 where something is owed still, 1 where something failed for good, else 0.
 -- name: prunable
-SELECT e.received_ms, e.seq, e.id,
+SELECT e.received_ms, e.seq, e.id, length(e.body),
        (SELECT max(CASE d.status WHEN 'success' THEN 0 WHEN 'failed' THEN 1 ELSE 2 END)
         FROM deliveries d WHERE d.event_id = e.id)
 FROM events e
@@ -388,7 +388,7 @@ DELETE FROM refused WHERE endpoint = ?1 AND reason = ?2 AND id <= (
     ORDER BY id DESC LIMIT 1 OFFSET ?3);
 
 -- name: prune_refused
-DELETE FROM refused WHERE at_ms < ?;
+DELETE FROM refused WHERE id IN (SELECT id FROM refused WHERE at_ms < ? ORDER BY id LIMIT ?);
 
 -- One that is there has run out: else its delivery would not have been due.
 -- name: add_lease

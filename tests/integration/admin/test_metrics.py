@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from nouns import an_event
 from prometheus_client.parser import text_string_to_metric_families
 from rig import BODY, FakeClock, Sink, always
 from rig_api import Api, StartApi
@@ -159,3 +160,20 @@ async def test_promtool_is_content(api: Api, sink: Sink) -> None:
     _, body, _ = await api.ask("GET", "/metrics")
     metrics = ["promtool", "check", "metrics"]
     subprocess.run(metrics, input=body, check=True, capture_output=True)
+
+
+async def test_it_tells_of_what_was_pruned_and_of_too_little_disk(
+    start_api: StartApi, tmp_path: Path
+) -> None:
+    clock = FakeClock()
+    storage = f"storage: {{url: 'sqlite:///{tmp_path}/dispatchd.db', min_free: 900000000GiB}}"
+    api = await start_api(storage, clock=clock)
+    old_ms = clock.now_ms() - 31 * 86_400_000
+    await api.daemon.store.add_event(an_event(received_ms=old_ms), [])
+    await api.daemon.pass_until(clock, lambda: api.daemon.log.of("pruned"))
+    found = await scraped(api)
+    assert found["dispatchd_pruned_events_total", (("why", "age"),)] == 1
+    assert found["dispatchd_pruned_events_total", (("why", "size"),)] == 0
+    assert found["dispatchd_disk_low", ()] == 1
+    status, document, _ = await api.ask("GET", "/readyz")
+    assert (status, document["status"]) == (503, "unavailable")
