@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from dispatchd import __version__
-from dispatchd.cli.options import unknown
+from dispatchd.cli.options import config_option, unknown
 from dispatchd.errors import DispatchdError
 from dispatchd.strangers import printable
 
@@ -82,9 +82,12 @@ class LazyGroup(Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@config_option
 @click.version_option(__version__, prog_name="dispatchd")
-def cli() -> None:
+def cli(**_: str | None) -> None:
     """Receive webhooks, keep them, deliver them.
+
+    --config may stand here, or behind the command.
 
     \b
     Example:

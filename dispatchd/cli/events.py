@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from dispatchd.cli.ids import find_event_id, parse_event_id, short_ids
-from dispatchd.cli.options import check_name, config_option, json_option, limit_option, parse_since
+from dispatchd.cli.options import (
+    check_name,
+    check_stretch,
+    config_option,
+    json_option,
+    limit_option,
+    since_option,
+    until_option,
+)
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw, lay_out, width
 from dispatchd.cli.text import size, span, to_json
@@ -56,13 +64,8 @@ COLUMNS: Final = (
     type=click.Choice([s.value for s in DeliveryStatus]),
     help="Only those with such a delivery.",
 )
-@click.option(
-    "--since",
-    "since_ms",
-    type=parse_since,
-    metavar="TIME",
-    help="Received in the last 24h, or since.",
-)
+@since_option
+@until_option
 @click.option("--search", metavar="TEXT", help="Only those whose type or body holds this text.")
 @click.option(
     "--before", "before_id", type=parse_event_id, metavar="EVENT_ID", help="Only older ones."
@@ -78,6 +81,7 @@ def command(
     destination: str | None,
     delivery_status: str | None,
     since_ms: int | None,
+    until_ms: int | None,
     search: str | None,
     before_id: str | None,
     limit: int,
@@ -85,8 +89,8 @@ def command(
 ) -> None:
     """List received events, the newest first.
 
-    --since takes a duration back from now (30m, 24h, 7d) or an ISO time. Where the terminal is
-    narrow, ids are shown by their beginnings, which every command takes.
+    --since and --until take a duration back from now (30m, 24h, 7d) or an ISO time. Where the
+    terminal is narrow, ids are shown by their beginnings, which every command takes.
 
     \b
     Example:
@@ -94,6 +98,7 @@ def command(
     """  # noqa: D301 - click reads the backspace itself
     from dispatchd.store.base import EventQuery  # noqa: PLC0415 - not for --help
 
+    check_stretch(since_ms, until_ms)
     config = load_outline(config_path)
     query = EventQuery(
         endpoint=endpoint,
@@ -102,6 +107,7 @@ def command(
         destination=destination,
         delivery_status=None if delivery_status is None else DeliveryStatus(delivery_status),
         since_ms=since_ms,
+        until_ms=until_ms,
         search=search,
         before_id=before_id,
         limit=limit,
@@ -159,7 +165,9 @@ def _row(event: "EventSummary", now_ms: int) -> tuple[str, ...]:
         event.endpoint,
         "-" if event.event_type is None else event.event_type,
         size(event.body_bytes),
-        "filtered" if event.status is EventStatus.FILTERED else deliveries(event.statuses),
+        "filtered"
+        if event.status is EventStatus.FILTERED and not event.statuses
+        else deliveries(event.statuses),
     )
 
 

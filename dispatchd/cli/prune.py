@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dispatchd.cli.asking import ask_first, yes_option
 from dispatchd.cli.options import config_option, json_option, parse_duration
 from dispatchd.cli.progress import counted
 from dispatchd.cli.storage import load_outline, opened
@@ -34,11 +35,14 @@ if TYPE_CHECKING:
     metavar="AGE",
     help="For events of which a delivery failed; 3 x --older-than unless told.",
 )
+@yes_option
 @json_option
 def command(
     config_path: str | None,
+    *,
     older_than_ms: int | None,
     failed_older_than_ms: int | None,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Delete old events that owe nothing, with their deliveries and attempts.
@@ -46,7 +50,7 @@ def command(
     Old is what was received longer ago than storage.retention, or --older-than. An event with
     a delivery still open stays, however old; one with a delivery that failed for good stays
     three times as long, or as storage.retention or --failed-older-than say. There is no way
-    back: `dispatchd backup` first.
+    back: `dispatchd backup` first. With an age of your own it asks before it deletes over 100.
 
     \b
     Example:
@@ -55,6 +59,7 @@ def command(
     from dispatchd.config.model import FAILED_TIMES  # noqa: PLC0415 - not for --help
 
     config = load_outline(config_path)
+    of_config = older_than_ms is None and failed_older_than_ms is None
     retention = config.storage.retention
     if failed_older_than_ms is None:
         failed_older_than_ms = (
@@ -69,7 +74,9 @@ def command(
     now_ms = SystemClock().now_ms()
     before_ms = max(now_ms - older_than_ms, 0)
     failed_before_ms = max(now_ms - failed_older_than_ms, 0)
-    count, kept_failed = asyncio.run(_prune(config, before_ms, failed_before_ms))
+    count, kept_failed = asyncio.run(
+        _prune(config, before_ms, failed_before_ms, yes=yes or of_config)
+    )
     if as_json:
         click.echo(
             to_json(
@@ -90,7 +97,9 @@ def command(
         )
 
 
-async def _prune(config: "Outline", before_ms: int, failed_before_ms: int) -> tuple[int, int]:
+async def _prune(
+    config: "Outline", before_ms: int, failed_before_ms: int, *, yes: bool
+) -> tuple[int, int]:
     """Return how many events were deleted, and how many kept because they failed."""
     kept_failed = 0
 
@@ -101,5 +110,17 @@ async def _prune(config: "Outline", before_ms: int, failed_before_ms: int) -> tu
             yield pruned.events
 
     async with opened(config) as store:
+        if not yes:
+            await _ask_first(store, before_ms)
         count = await counted(batches(store), "pruned", "event", None)
     return count, kept_failed
+
+
+async def _ask_first(store: "Store", before_ms: int) -> None:
+    """Ask where many events are old enough; those that owe something will stay all the same."""
+    from dispatchd.store.jobs import ReplayQuery  # noqa: PLC0415 - not for --help
+
+    # What a replay would have to look at is counted by an index, and none is begun.
+    draft = await store.draft_job(ReplayQuery(until_ms=before_ms), None, before_ms)
+    what = f"delete up to {plural(draft.total, 'event')} received before {clock_time(before_ms)}"
+    ask_first(what, draft.total, yes=False)

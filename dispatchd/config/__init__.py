@@ -12,6 +12,7 @@ from dispatchd.config.greeting import AnswerConfig, HandshakeConfig
 from dispatchd.config.jwt import BodyHashConfig, JwtConfig
 from dispatchd.config.lane import LaneConfig
 from dispatchd.config.link import LinkConfig, RuleConfig
+from dispatchd.config.linked import load_links
 from dispatchd.config.loading import (
     Outline,
     check_without_references,
@@ -76,6 +77,7 @@ __all__ = [
     "find_config",
     "json_schema",
     "load",
+    "load_links",
     "load_outline",
     "load_templates",
     "model_of",

@@ -127,6 +127,7 @@ class EventQuery:
     destination: str | None = None
     delivery_status: DeliveryStatus | None = None
     since_ms: int | None = None
+    until_ms: int | None = None
     before_id: str | None = None
     limit: int = 50
     search: str | None = None
@@ -294,10 +295,11 @@ class Archive(Protocol):
     async def get_event(self, event_id: str) -> EventStory | None:
         """Return one event and everything that happened to it; None where there is none."""
 
-    async def stats(self, since_ms: int) -> Stats:
+    async def stats(self, since_ms: int, until_ms: int | None = None) -> Stats:
         """Count events and deliveries: from the minute of `since_ms` on, or else from its hour.
 
-        Adds up what `counts` tells, but for what is owed, which is counted.
+        What came and ended is counted until `until_ms`, rounded likewise. Adds up what `counts`
+        tells, but for what is owed, which is counted.
         """
 
     async def counts(self, span_s: int, since_ms: int, until_ms: int) -> Counts:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from typing import Final
 
@@ -11,13 +12,14 @@ from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Value
 from dispatchd.match import (
     Filter,
     JsonataFilter,
+    Subject,
     compile_filter,
     subject_json,
     verdict_of,
 )
-from dispatchd.model import Event
 from dispatchd.reading.subject import subject_of
 from dispatchd.store.jobs import Candidate, Job, Jobs, Page
+from dispatchd.upkeep.carrying import carries
 
 BATCH_MAX: Final = 500  # deliveries: keeps each hold of the write lock to milliseconds
 SPREAD_S: Final = 0.2  # with a rate, a batch is what falls due in this time, and at least one
@@ -57,8 +59,11 @@ class Replaying:
             self._tell_replayed({one.destination for one in chosen})
         return moved
 
-    async def count(self, job: Job) -> Mapping[str, int] | Fault:
-        """Count what a job would replay, by destination. Changes nothing."""
+    async def count(self, job: Job, most: int | None = None) -> Mapping[str, int] | Fault:
+        """Count what a job would replay, by destination. Changes nothing.
+
+        Stops where it has counted over `most`.
+        """
         counts: dict[str, int] = {}
         while True:
             page = await self._store.choose(job, BATCH_MAX)
@@ -67,18 +72,22 @@ class Replaying:
                 return judged
             for one in judged[0]:
                 counts[one.destination] = counts.get(one.destination, 0) + 1
-            if page.ends:
+            if page.ends or (most is not None and sum(counts.values()) > most):
                 return counts
             job = replace(job, cursor=page.cursor)
 
     async def _judge(self, job: Job, page: Page) -> tuple[list[Candidate], int] | Fault:
-        """Return which candidates the filter lets through, and for how many it said neither."""
-        chosen = compile_filter(job.query.filter)
-        if chosen is None:
+        """Return which candidates are let through, and of how many that cannot be told."""
+        query = job.query
+        if not query.asks:
             return list(page.candidates), 0
+        chosen = compile_filter(query.filter)
         verdicts: dict[str, bool | None] = {}
         for event_id, event in page.events.items():
-            verdict = await self._ask(chosen, event, f"filter of job {job.id}")
+            ask = partial(self._ask, subject_of(event), f"filter of job {job.id}")
+            verdict = True if chosen is None else await ask(chosen)
+            if verdict is True and query.to is not None:
+                verdict = await carries(query.links[event.endpoint], event.event_type, ask)
             if isinstance(verdict, Fault):
                 return verdict
             verdicts[event_id] = verdict
@@ -86,9 +95,8 @@ class Replaying:
         passed = [one for one in page.candidates if verdicts[one.event_id]]
         return passed, sum(verdicts[one.event_id] is None for one in page.candidates)
 
-    async def _ask(self, chosen: Filter, event: Event, owner: str) -> bool | Fault | None:
+    async def _ask(self, subject: Subject, owner: str, chosen: Filter) -> bool | Fault | None:
         """Ask about one event; None where the filter says neither true nor false."""
-        subject = subject_of(event)
         if not isinstance(chosen, JsonataFilter):
             return chosen.lets_through(subject)
         result = await self._evaluator.evaluate(

@@ -6,7 +6,9 @@ from replays import replayed
 
 from dispatchd.model import Dead, Delivered, Delivery, ErrorClass, RetryAt, Verdict
 from dispatchd.store import Store
-from dispatchd.store.jobs import ReplayQuery
+from dispatchd.store.jobs import LinkTerms, ReplayQuery
+
+ANYTHING: LinkTerms = {"event_types": [], "filters": [], "rules": []}
 
 
 async def first(store: Store, now_ms: int = FAR_MS) -> str | None:
@@ -109,3 +111,13 @@ async def test_what_another_process_keeps_for_an_ordered_lane_has_its_place(
     await command.add_event(event, ["crm"])
     found = await daemon.claim_in_order("crm", NOW_MS, MAX_BYTES)
     assert [one[1].id for one in found.ready] == [event.id]
+
+
+async def test_a_delivery_made_later_takes_the_place_of_its_event(store: Store) -> None:
+    await store.order_lanes(["crm"])
+    early, late = an_event(), an_event()
+    await add(store, early)
+    await add(store, late, "crm")
+    query = ReplayQuery(to="crm", links={early.endpoint: ANYTHING})
+    assert await replayed(store, query, NOW_MS) == 1
+    assert await first(store) == early.id

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dispatchd.store.sqlite.writes import Write
 
 BATCH_ROWS: Final = 500
+NEVER: Final = (1 << 62, 1 << 62)  # the `bounds` of a time that does not come
 _Row = tuple[Any, ...]
 
 
