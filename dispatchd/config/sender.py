@@ -34,6 +34,7 @@ from dispatchd.verify import (
     Listed,
     SignatureSpec,
     covers_url,
+    provider_names,
     public_url_problem,
 )
 
@@ -177,7 +178,9 @@ class SenderConfig(Part):
     """The part of an endpoint that says who sends and how to read them."""
 
     provider: str = Field(
-        "generic", description="Who sends, which names how it signs: github, stripe, slack."
+        "generic",
+        description="Who sends, which names how it signs: github, stripe, slack.",
+        json_schema_extra={"enum": sorted(provider_names())},
     )
     secret: Annotated[
         tuple[Secret, ...],
