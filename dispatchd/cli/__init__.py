@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "import": "Turn another program's config into one of dispatchd's.",
     "key": "Make API keys, and secrets to sign deliveries with.",
     "events": "List received events.",
+    "export": "Print events as JSON Lines.",
     "refused": "List refused requests, and why they were.",
     "show": "Tell one event's whole story.",
     "explain": "Explain why an event did, or did not, arrive.",

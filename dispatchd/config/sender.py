@@ -86,6 +86,9 @@ PublicBase = Annotated[PublicUrl, AfterValidator(lambda value: value.rstrip("/")
 DotPath = Annotated[str, AfterValidator(_path)]
 
 
+_PROVIDERS: dict[str, Any] = {"enum": sorted(provider_names())}  # for editors to complete
+
+
 class ListConfig(Part):
     """How one header lists several signatures, and perhaps the timestamp: `t=1,v1=aa,v1=bb`."""
 
@@ -180,7 +183,7 @@ class SenderConfig(Part):
     provider: str = Field(
         "generic",
         description="Who sends, which names how it signs: github, stripe, slack.",
-        json_schema_extra={"enum": sorted(provider_names())},
+        json_schema_extra=_PROVIDERS,
     )
     secret: Annotated[
         tuple[Secret, ...],

@@ -8,6 +8,7 @@ from dispatchd.store.sqlite import files
 from dispatchd.store.sqlite.alerts import AlertKeeping
 from dispatchd.store.sqlite.archive import Archive
 from dispatchd.store.sqlite.counting import Counting
+from dispatchd.store.sqlite.export import Exporting
 from dispatchd.store.sqlite.intake import Intake
 from dispatchd.store.sqlite.jobs import JobKeeping
 from dispatchd.store.sqlite.lanes import LaneStates
@@ -39,6 +40,7 @@ class SqliteStore(
     JobKeeping,
     RefusedKeeping,
     AlertKeeping,
+    Exporting,
     Upkeep,
 ):
     """Store on one SQLite file at `path`.

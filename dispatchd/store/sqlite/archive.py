@@ -49,7 +49,7 @@ class Archive(Database):
 
 def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[EventSummary]:
     """List events, newest first."""
-    where, values = _event_conditions(query)
+    where, values = event_conditions(query)
     rows = reader.execute(
         "SELECT e.id, e.endpoint, e.received_ms, e.event_type, e.source_ip, e.status,"  # noqa: S608 - fixed conditions
         f" length(e.body) FROM events e {where} ORDER BY e.id DESC LIMIT ?",
@@ -81,7 +81,8 @@ def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[Event
     return found
 
 
-def _event_conditions(query: EventQuery) -> tuple[str, list[Any]]:
+def event_conditions(query: EventQuery) -> tuple[str, list[Any]]:
+    """Return the conditions of a query, and their values, with `e` for the events."""
     conditions: list[str] = []
     values: list[Any] = []
 
