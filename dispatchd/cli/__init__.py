@@ -5,7 +5,7 @@ import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,6 +13,9 @@ from dispatchd import __version__
 from dispatchd.cli.options import config_option, unknown
 from dispatchd.errors import DispatchdError
 from dispatchd.strangers import printable
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # name -> one line for the overview; `dispatchd.cli.<name>` holds `command`.
 COMMANDS: Final = {
@@ -40,6 +43,7 @@ COMMANDS: Final = {
     "stats": "Count events and deliveries.",
     "prune": "Delete old events that owe nothing.",
     "backup": "Copy the database while it is in use.",
+    "completion": "Print what a shell needs to complete commands and names.",
 }
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a file that output goes to
 _MODULES: Final = {"import": "importing"}  # where a command's name can be no module's
@@ -75,6 +79,14 @@ class LazyGroup(Group):
             f"dispatchd.cli.{_MODULES.get(cmd_name, cmd_name)}"
         ).command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Complete a command without importing any."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - for shells alone
+
+        known = [CompletionItem(name, help=text) for name, text in COMMANDS.items()]
+        found = [item for item in known if item.value.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - likewise
         """List the commands without importing any."""

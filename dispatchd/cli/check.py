@@ -1,7 +1,6 @@
 """`dispatchd check`: every problem in the config, or its JSON Schema."""
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
@@ -9,6 +8,7 @@ from click.core import ParameterSource
 
 from dispatchd.cli.options import config_option
 from dispatchd.cli.text import plural, say, to_json
+from dispatchd.shapes.told import CheckFields, ProblemFields
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +93,8 @@ def command(
 
 def _good(name: str, summary: str, warnings: list[str], *, as_json: bool) -> None:
     if as_json:
-        click.echo(to_json({"ok": True, "problems": [], "warnings": warnings}))
+        told: CheckFields = {"ok": True, "problems": [], "warnings": warnings}
+        click.echo(to_json(told))
         return
     say(f"{name} is good: {summary}")
     for warning in warnings:
@@ -102,10 +103,26 @@ def _good(name: str, summary: str, warnings: list[str], *, as_json: bool) -> Non
 
 def _report(problems: "list[Problem]", *, as_json: bool) -> None:
     if as_json:
-        click.echo(to_json({"ok": False, "problems": [asdict(p) for p in problems]}))
+        told: CheckFields = {
+            "ok": False,
+            "problems": [_fields(problem) for problem in problems],
+            "warnings": [],
+        }
+        click.echo(to_json(told))
         return
     for problem in problems:
         say(str(problem), err=True)
+
+
+def _fields(problem: "Problem") -> ProblemFields:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "path": problem.path,
+        "message": problem.message,
+        "suggestion": problem.suggestion,
+    }
 
 
 def _summary(config: "Config") -> str:

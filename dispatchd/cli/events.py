@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from dispatchd.cli.completing import DESTINATIONS, ENDPOINTS
 from dispatchd.cli.ids import find_event_id, parse_event_id, short_ids
 from dispatchd.cli.options import (
     check_name,
@@ -49,14 +50,21 @@ COLUMNS: Final = (
 
 
 _CHOOSING: Final = (
-    click.option("--endpoint", metavar="SLUG", help="Only those of this endpoint."),
+    click.option(
+        "--endpoint", shell_complete=ENDPOINTS, metavar="SLUG", help="Only those of this endpoint."
+    ),
     click.option("--event-type", metavar="TYPE", help="Only those of this event type."),
     click.option(
         "--status",
         type=click.Choice([s.value for s in EventStatus]),
         help="Only those that became this on arrival.",
     ),
-    click.option("--destination", metavar="NAME", help="Only those owed to this destination."),
+    click.option(
+        "--destination",
+        shell_complete=DESTINATIONS,
+        metavar="NAME",
+        help="Only those owed to this destination.",
+    ),
     click.option(
         "--delivery",
         "delivery_status",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 
 from dispatchd.alert_kinds import ALERTS
+from dispatchd.cli.completing import endpoint_or_latest
 from dispatchd.cli.endpoint import endpoint_fields, endpoint_lines
 from dispatchd.cli.ids import parse_event_id
 from dispatchd.cli.options import config_option, json_option, unknown
@@ -38,7 +39,7 @@ def address(text: str) -> str:
 
 
 @click.command()
-@click.argument("target", metavar="EVENT_ID|SLUG")
+@click.argument("target", metavar="EVENT_ID|SLUG", shell_complete=endpoint_or_latest)
 @click.argument("file", type=click.File("rb"), required=False)
 @config_option
 @headers_option

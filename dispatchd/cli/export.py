@@ -33,7 +33,7 @@ def command(config_path: str | None, **chosen: Any) -> None:
     \b
     Example:
       dispatchd export --since 7d > events.jsonl
-      dispatchd export --endpoint my-slug --until 2026-01-31T00:00:00Z | gzip > january.gz
+      dispatchd export --endpoint my-slug | gzip > my-slug.jsonl.gz
     """  # noqa: D301 - click reads the backspace itself
     config = load_outline(config_path)
     asyncio.run(_export(config, query_of(chosen, PAGE)))

@@ -26,6 +26,7 @@ config_option = click.option(
     "-c",
     "--config",
     "config_path",
+    type=click.Path(),
     metavar="FILE",
     callback=_or_global,
     help="The config file.",

@@ -16,6 +16,7 @@ from dispatchd.shapes.spelling import iso
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline
+    from dispatchd.shapes.told import PrunedFields
     from dispatchd.store import Store
 
 
@@ -78,16 +79,13 @@ def command(
         _prune(config, before_ms, failed_before_ms, yes=yes or of_config)
     )
     if as_json:
-        click.echo(
-            to_json(
-                {
-                    "events": count,
-                    "before": iso(before_ms),
-                    "kept_failed": kept_failed,
-                    "failed_before": iso(failed_before_ms),
-                }
-            )
-        )
+        told: PrunedFields = {
+            "events": count,
+            "before": iso(before_ms),
+            "kept_failed": kept_failed,
+            "failed_before": iso(failed_before_ms),
+        }
+        click.echo(to_json(told))
         return
     click.echo(f"Pruned {plural(count, 'event')} received before {clock_time(before_ms)}.")
     if kept_failed:

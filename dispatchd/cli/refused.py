@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from dispatchd.cli.completing import ENDPOINTS
 from dispatchd.cli.options import (
     check_name,
     check_stretch,
@@ -40,7 +41,9 @@ COLUMNS: Final = (
 @click.command()
 @click.argument("number", type=click.IntRange(min=1), required=False)
 @config_option
-@click.option("--endpoint", metavar="SLUG", help="Only those of this endpoint.")
+@click.option(
+    "--endpoint", shell_complete=ENDPOINTS, metavar="SLUG", help="Only those of this endpoint."
+)
 @click.option("--reason", metavar="CODE", help="Only those refused for this: invalid_signature.")
 @since_option
 @until_option

@@ -9,6 +9,7 @@ import click
 
 from dispatchd.alert_kinds import ALERTS
 from dispatchd.cli.asking import ask_first, yes_option
+from dispatchd.cli.completing import DESTINATIONS, ENDPOINTS, latest
 from dispatchd.cli.ids import event_ids_given, find_event_id, parse_event_ids
 from dispatchd.cli.options import (
     check_name,
@@ -23,6 +24,7 @@ from dispatchd.cli.text import plural, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
 from dispatchd.model import DeliveryStatus
+from dispatchd.shapes.told import ReplayCountFields, ReplayedFields
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 COUNTED_MAX: Final = 10_000  # before it is asked: how many more hardly matters
 NAMED_MAX = 5  # ids in one error; more than that is a wrong database, not a slip
 ANY: Final = "any"
-NONE_DONE: Final[dict[str, Any]] = {
+NONE_DONE: Final[ReplayedFields] = {
     "job": None,
     "state": "done",
     "deliveries": 0,
@@ -75,11 +77,20 @@ def parse_filter(text: str) -> str | dict[str, Any]:
 
 
 @click.command()
-@click.argument("given_ids", type=parse_event_ids, nargs=-1, metavar="[EVENT_ID]...")
+@click.argument(
+    "given_ids", type=parse_event_ids, nargs=-1, metavar="[EVENT_ID]...", shell_complete=latest
+)
 @config_option
 @click.option("--failed", is_flag=True, help="Every failed delivery; short for --status failed.")
-@click.option("--endpoint", metavar="SLUG", help="Only events of this endpoint.")
-@click.option("--destination", metavar="NAME", help="Only deliveries to this destination.")
+@click.option(
+    "--endpoint", shell_complete=ENDPOINTS, metavar="SLUG", help="Only events of this endpoint."
+)
+@click.option(
+    "--destination",
+    shell_complete=DESTINATIONS,
+    metavar="NAME",
+    help="Only deliveries to this destination.",
+)
 @click.option(
     "--status",
     "statuses",
@@ -103,7 +114,12 @@ def parse_filter(text: str) -> str | dict[str, Any]:
     is_flag=True,
     help="Send what the last attempt sent, not what the transform now yields.",
 )
-@click.option("--to", metavar="NAME", help="Make deliveries to this destination where none was.")
+@click.option(
+    "--to",
+    shell_complete=DESTINATIONS,
+    metavar="NAME",
+    help="Make deliveries to this destination where none was.",
+)
 @click.option(
     "--unfiltered", is_flag=True, help="With --to: also what its links do not let through now."
 )
@@ -291,7 +307,11 @@ async def _check(config: "Outline", store: "Store", query: "ReplayQuery") -> Non
 def _tell_counts(counts: Mapping[str, int], *, as_json: bool) -> None:
     count = sum(counts.values())
     if as_json:
-        told = {"deliveries": count, "destinations": dict(sorted(counts.items())), "dry_run": True}
+        told: ReplayCountFields = {
+            "deliveries": count,
+            "destinations": dict(sorted(counts.items())),
+            "dry_run": True,
+        }
         click.echo(to_json(told))
         return
     click.echo(f"Would replay {plural(count, 'delivery')}." if count else "Nothing to replay.")
@@ -304,7 +324,7 @@ def _tell_done(job: "Job", held: dict[str, str], *, as_json: bool) -> None:
     from dispatchd.store.jobs import JobState  # noqa: PLC0415 - not for --help
 
     if as_json:
-        told = {
+        told: ReplayedFields = {
             "job": job.id,
             "state": job.state.value,
             "deliveries": job.replayed,

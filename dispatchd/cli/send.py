@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
+from dispatchd.cli.completing import ENDPOINTS
 from dispatchd.cli.options import check_name, config_option, json_option, unknown
 from dispatchd.cli.posting import Poster, Reply, with_query
 from dispatchd.cli.request import (
@@ -44,7 +45,7 @@ def http_url(text: str) -> str:
 
 
 @click.command()
-@click.argument("slug", required=False)
+@click.argument("slug", required=False, shell_complete=ENDPOINTS)
 @click.argument("file", type=click.File("rb"), required=False)
 @config_option
 @click.option("--event-type", metavar="TYPE", help="Send it as X-Event-Type.")

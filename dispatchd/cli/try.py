@@ -4,12 +4,13 @@ from typing import Any
 
 import click
 
+from dispatchd.cli import completing
 from dispatchd.cli.options import json_option, unknown
 from dispatchd.cli.text import say, to_json
 
 
 @click.command()
-@click.argument("provider", required=False)
+@click.argument("provider", required=False, shell_complete=completing.provider)
 @json_option
 def command(provider: str | None, *, as_json: bool) -> None:
     """Print a config to start from for PROVIDER, and how to set that sender up.

@@ -16,6 +16,7 @@ from dispatchd.config.linked import load_links
 from dispatchd.config.loading import (
     Outline,
     check_without_references,
+    config_text,
     find_config,
     load,
     load_outline,
@@ -74,6 +75,7 @@ __all__ = [
     "TlsConfig",
     "WebhookConfig",
     "check_without_references",
+    "config_text",
     "find_config",
     "json_schema",
     "load",

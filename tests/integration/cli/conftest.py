@@ -47,6 +47,9 @@ destinations:
 """
 
 
+NO_CONFIG = ("catch", "completion", "import", "init", "key", "try")
+
+
 @dataclass
 class Ran:
     """What a command left behind."""
@@ -78,7 +81,7 @@ class World:
     def dispatchd(self, *args: object) -> Ran:
         """Run the command line as its entry point does; a traceback fails the test."""
         argv = ["dispatchd", *map(str, args)]
-        if "--config" not in argv and args[0] not in ("catch", "import", "init", "key", "try"):
+        if "--config" not in argv and args[0] not in NO_CONFIG:
             argv += ["--config", str(self.config)]
         self._monkeypatch.setattr(sys, "argv", argv)
         self._capture.readouterr()
