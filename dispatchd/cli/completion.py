@@ -18,7 +18,7 @@ def command(shell: str) -> None:
 
     \b
     Example:
-      dispatchd completion bash > ~/.local/share/bash-completion/completions/dispatchd
+      eval "$(dispatchd completion bash)"
       dispatchd completion zsh > ~/.zfunc/_dispatchd
       dispatchd completion fish > ~/.config/fish/completions/dispatchd.fish
     """  # noqa: D301 - click reads the backspace itself
