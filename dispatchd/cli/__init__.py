@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "prune": "Delete old events that owe nothing.",
     "backup": "Copy the database while it is in use.",
     "completion": "Print what a shell needs to complete commands and names.",
+    "man": "Print the manual page.",
 }
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a file that output goes to
 _MODULES: Final = {"import": "importing"}  # where a command's name can be no module's

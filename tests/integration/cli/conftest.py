@@ -47,7 +47,7 @@ destinations:
 """
 
 
-NO_CONFIG = ("catch", "completion", "import", "init", "key", "try")
+NO_CONFIG = ("catch", "completion", "import", "init", "key", "man", "try")
 
 
 @dataclass
