@@ -97,8 +97,9 @@ class LazyGroup(Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @config_option
+@click.option("--no-pager", is_flag=True, help="Print long output on a terminal as it is.")
 @click.version_option(__version__, prog_name="dispatchd")
-def cli(**_: str | None) -> None:
+def cli(**_: object) -> None:
     """Receive webhooks, keep them, deliver them.
 
     --config may stand here, or behind the command.

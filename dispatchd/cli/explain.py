@@ -16,7 +16,7 @@ from dispatchd.cli.request import headers_option
 from dispatchd.cli.sent import message_lines
 from dispatchd.cli.storage import load_config
 from dispatchd.cli.story import get_story
-from dispatchd.cli.text import body_text, say, spoken, to_json
+from dispatchd.cli.text import body_text, say_long, spoken, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.shapes.event import deliveries_fields
 from dispatchd.shapes.explanation import explanation_fields
@@ -94,7 +94,7 @@ def command(
     if as_json:
         click.echo(to_json(explanation_fields(told)))
     else:
-        say("\n".join(lines(told)))
+        say_long("\n".join(lines(told)))
 
 
 def _id_or_slug(config: "Config", target: str) -> str:

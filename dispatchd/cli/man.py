@@ -15,8 +15,9 @@ ENVIRONMENT: Final = {
     "DISPATCHD_CONFIG": "The config file, where --config names none.",
     "DISPATCHD_API_KEY": "The API key that send uses.",
     "NO_COLOR": "No colours, whatever else is said.",
-    "FORCE_COLOR": "Colours also where the output is no terminal.",
-    "PAGER": "What long output is shown with on a terminal; cat or nothing turns it off.",
+    "FORCE_COLOR": "Colours also where the output is no terminal; CLICOLOR_FORCE is the same.",
+    "CLICOLOR": "0: no colours, unless they are forced.",
+    "DISPATCHD_PAGER": "What shows long output on a terminal, else PAGER, else less; empty: none.",
 }
 FILES: Final = {
     "./config.yaml": "The config, unless one is named.",

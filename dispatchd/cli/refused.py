@@ -18,7 +18,16 @@ from dispatchd.cli.options import (
 )
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
-from dispatchd.cli.text import body_text, clock_time, distance, plural, say, size, span, to_json
+from dispatchd.cli.text import (
+    body_text,
+    clock_time,
+    distance,
+    plural,
+    say_long,
+    size,
+    span,
+    to_json,
+)
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
 from dispatchd.strangers import printable
@@ -80,7 +89,7 @@ def command(
         if as_json:
             click.echo(to_json(refused_fields(one)))
         else:
-            say("\n".join(_lines(one, now_ms)))
+            say_long("\n".join(_lines(one, now_ms)))
         return
     check_stretch(since_ms, until_ms)
     query = RefusedQuery(

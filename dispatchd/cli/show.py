@@ -17,7 +17,7 @@ from dispatchd.cli.text import (
     clock_time,
     distance,
     plural,
-    say,
+    say_long,
     size,
     to_json,
 )
@@ -58,7 +58,7 @@ def command(event_id: str, config_path: str | None, only_body: bool, as_json: bo
     elif as_json:
         click.echo(to_json(story_fields(story)))
     else:
-        say("\n".join(_lines(story, SystemClock().now_ms())))
+        say_long("\n".join(_lines(story, SystemClock().now_ms())))
 
 
 def _print_body(body: bytes) -> None:

@@ -100,18 +100,28 @@ class World:
         return re.sub(r"\x1b\[[0-9;]*[mK]", "", shown).splitlines()
 
     def raw_on_terminal(
-        self, *args: str, columns: int, environ: dict[str, str] | None = None
+        self,
+        *args: str,
+        columns: int,
+        environ: dict[str, str] | None = None,
+        stdin: str | None = None,
     ) -> str:
-        """Run a command on a terminal `columns` wide; return what it was sent."""
+        """Run a command on a terminal `columns` wide; return what it was sent.
+
+        It may read from the terminal, too, where there is something on `stdin`.
+        """
         own = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
         main_fd, terminal = pty.openpty()
         running = subprocess.Popen(
             [sys.executable, "-m", "dispatchd", *args, "--config", self.config],
+            stdin=subprocess.DEVNULL if stdin is None else terminal,
             stdout=terminal,
             stderr=terminal,
             env={**own, "COLUMNS": str(columns), "TERM": "xterm", **(environ or {})},
         )
         os.close(terminal)
+        if stdin:
+            os.write(main_fd, stdin.encode())
         shown = b""
         while True:
             try:
