@@ -43,6 +43,8 @@ COMMANDS: Final = {
     "stats": "Count events and deliveries.",
     "prune": "Delete old events that owe nothing.",
     "backup": "Copy the database while it is in use.",
+    "restore": "Put a backup in the database's place.",
+    "doctor": "Look at an installation, and say what to do.",
     "completion": "Print what a shell needs to complete commands and names.",
     "man": "Print the manual page.",
 }

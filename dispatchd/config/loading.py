@@ -220,4 +220,5 @@ def _parsed(
     if config is None or document.problems:
         # Raised outside of the handler: the ValidationError holds every value, secrets too.
         raise ConfigProblems(_sorted(document.problems))
+    config.remember(document.references)
     return config

@@ -6,6 +6,7 @@ is written from here, and a test holds the shapes against what they were.
 
 from typing import Final, NamedTuple
 
+from dispatchd.shapes.copies import BackupFields, RestoreFields
 from dispatchd.shapes.event import EventFields, EventSummaryFields, StoryFields
 from dispatchd.shapes.explanation import ExplanationFields
 from dispatchd.shapes.job import JobFields
@@ -45,6 +46,7 @@ class Told(NamedTuple):
 
 COMMANDS: Final = {
     "alerts": (Told(AlertFields, listed=True),),
+    "backup": (Told(BackupFields),),
     "catch": (Told(CaughtFields, lines=True),),
     "check": (Told(CheckFields),),
     "destinations": (Told(LaneFields, listed=True),),
@@ -62,6 +64,7 @@ COMMANDS: Final = {
     ),
     "reload": (Told(ReloadFields),),
     "replay": (Told(ReplayedFields), Told(ReplayCountFields, "with `--dry-run`")),
+    "restore": (Told(RestoreFields),),
     "send": (Told(RequestFields, "with `--dry-run`"), Told(ResentFields, "with `--from`")),
     "show": (Told(StoryFields),),
     "stats": (Told(StatsFields),),
@@ -72,5 +75,5 @@ FREE: Final = {
     "send": "else, `status` and the fields of the answer, with `event_id` where it has one; an"
     " answer that is no JSON object is in `reply`",
     "explain": "of an endpoint, how it is reached and proven, its links, and an `example`",
-    "backup": "`file` and `bytes`",
+    "doctor": "`ok`, and `checks`, each with `check`, `name`, `verdict`, `said`, `todo`, `figures`",
 }

@@ -45,12 +45,16 @@ class ReplayCountFields(TypedDict):
 
 
 class PrunedFields(TypedDict):
-    """How many events went, received before when; and how many stayed for a failed delivery."""
+    """How many events went, received before when; and how many stayed for a failed delivery.
+
+    `over_max_size` are those that went so that the database is not too large.
+    """
 
     events: int
     before: str
     kept_failed: int
     failed_before: str
+    over_max_size: int
 
 
 class ApiKeyFields(TypedDict):

@@ -13,7 +13,7 @@ from dispatchd.store.base import (
     EventSummary,
 )
 from dispatchd.store.sqlite.connection import scalar
-from dispatchd.store.sqlite.counting import NEVER, bounds
+from dispatchd.store.sqlite.counting import stretch
 from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.lanes import kept_ahead_ms, why_held
 from dispatchd.store.sqlite.rows import (
@@ -191,9 +191,8 @@ def stats(since_ms: int, until_ms: int | None, reader: sqlite3.Connection) -> St
     """Count events and deliveries."""
     sql = statements()
     ahead_ms = kept_ahead_ms(reader)
-    until = NEVER if until_ms is None else bounds(sql, until_ms, reader)
-    since = (*bounds(sql, since_ms, reader), *until)
     events: dict[EventStatus, int] = {}
+    since = stretch(sql, since_ms, until_ms, reader, "endpoint")
     for _, result, count in reader.execute(sql["stats_events"], since).fetchall():
         if result in _EVENTS:
             status = EventStatus(result)
@@ -209,6 +208,7 @@ def stats(since_ms: int, until_ms: int | None, reader: sqlite3.Connection) -> St
         mine[shown] = mine.get(shown, 0) + count
         shown_ms = due_ms - ahead_ms
         oldest[destination] = min(shown_ms, oldest.get(destination, shown_ms))
+    since = stretch(sql, since_ms, until_ms, reader, "destination")
     for destination, status, count in reader.execute(sql["stats_ended"], since).fetchall():
         counts.setdefault(destination, {})[DeliveryStatus(status)] = count
     size_bytes = scalar(
