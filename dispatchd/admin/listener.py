@@ -47,7 +47,7 @@ class AdminListener:
                 web.post("/logout", login.leave),
             ]
         )
-        add_api(self.app, parts)
+        add_api(self.app, parts, guard.still_in)
         self.port: int | None = None  # of a TCP listener, once started
 
     async def start(self) -> None:
@@ -75,8 +75,10 @@ class AdminListener:
         if running.spec.token != self._parts.running.spec.token:
             self._guard.sessions.end_all()
         self._parts.running = running
+        self._parts.feed.wake_all()  # whom this token lets in no more
 
     async def close(self) -> None:
         """Stop accepting, answer what has begun, close."""
+        self._parts.feed.close()
         await close_listener(self._runner, DRAIN_S)
         await self._runner.cleanup()

@@ -13,6 +13,7 @@ from dispatchd.store import Store
 if TYPE_CHECKING:
     from dispatchd.admin.counters import Counters
     from dispatchd.admin.parts import Readiness, Reload
+    from dispatchd.admin.stream.watch import StreamWatch
     from dispatchd.administration.wired import Wired
 
 
@@ -22,12 +23,15 @@ class Administration:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._counters = None if plan.admin is None else _counters()
+        self._stream = None if plan.admin is None else _stream()
         self._wired: Wired | None = None
 
     @property
     def watchers(self) -> Sequence[Tell]:
         """Who wants to be told facts."""
-        return [] if self._counters is None else [self._counters.watch]
+        if self._counters is None or self._stream is None:
+            return []
+        return [self._counters.watch, self._stream.watch]
 
     @property
     def port(self) -> int | None:
@@ -46,7 +50,7 @@ class Administration:
         reload: "Reload",
     ) -> None:
         """Listen, where the plan says so. Raises DispatchdError."""
-        if self._plan.admin is None or self._counters is None:
+        if self._plan.admin is None or self._counters is None or self._stream is None:
             return
         from dispatchd.administration.wired import Wired  # noqa: PLC0415 - only where it is used
 
@@ -57,6 +61,7 @@ class Administration:
             tools,
             documents=documents,
             counters=self._counters,
+            stream=self._stream,
             log=log,
             look=look,
             readiness=readiness,
@@ -80,3 +85,9 @@ def _counters() -> "Counters":
     from dispatchd.admin.counters import Counters  # noqa: PLC0415 - only where it is used
 
     return Counters()
+
+
+def _stream() -> "StreamWatch":
+    from dispatchd.admin.stream.watch import StreamWatch  # noqa: PLC0415 - likewise
+
+    return StreamWatch()

@@ -1,0 +1,106 @@
+"""One who follows the stream: where it is, and what comes next for it."""
+
+import asyncio
+from dataclasses import replace
+from typing import Final
+
+from dispatchd.admin.stream.blocks import HEARTBEAT, passed
+from dispatchd.admin.stream.feed import WHOLE_BYTES, Feed
+from dispatchd.admin.stream.items import EventItem, MissedItem, Wanted
+from dispatchd.store.following import Place, Reading
+
+HEARTBEAT_S: Final = 15.0
+CHUNK_BYTES: Final = 64 * 1024  # about what is written at once
+PAGE: Final = Reading(limit=128, most_bytes=512 * 1024)
+
+
+class Follower:
+    """Reads from the ring while it keeps up, else from the store; it never holds up the feed.
+
+    `place` is up to where it was told the events that it wants.
+    """
+
+    def __init__(self, feed: Feed, wanted: Wanted, place: Place) -> None:
+        self.wake = asyncio.Event()
+        self.place = place
+        self._feed = feed
+        self._wanted = wanted
+        self._page = replace(PAGE, whole_bytes=WHOLE_BYTES) if wanted.whole else PAGE
+        self._number = feed.ring.next  # of the item in the ring that comes next for it
+        self._era: int | None = None  # of the ring that `place` may be compared with
+        self._told_id = place.event_id
+        self._told_s = feed.clock.monotonic_s()
+
+    async def next(self) -> bytes:
+        """Return what comes next, or nothing where something may have changed, or a heartbeat.
+
+        Raises StoreUnavailable.
+        """
+        clock = self._feed.clock
+        self.wake.clear()
+        if self._keeps_up():
+            blocks, more = self._from_ring(), False
+        else:
+            blocks, more = await self._from_store()
+        now_s = clock.monotonic_s()
+        if not blocks and (more or now_s - self._told_s >= HEARTBEAT_S):
+            blocks = [self._heartbeat()]
+        if blocks:
+            self._told_s = now_s
+            return b"".join(blocks)
+        await clock.wait(self.wake, HEARTBEAT_S - (now_s - self._told_s))
+        return b""
+
+    def _heartbeat(self) -> bytes:
+        """Return a sign of life; where unwanted events went by, one that says how far it is."""
+        if self.place.event_id == self._told_id:
+            return HEARTBEAT
+        self._told_id = self.place.event_id
+        return passed(self._told_id)
+
+    def _keeps_up(self) -> bool:
+        """Whether all that it has not been told yet is in the ring."""
+        ring = self._feed.ring
+        return (
+            self._wanted.query.search is None
+            and self._era == ring.era
+            and ring.start is not None
+            and ring.start.number <= self.place.number
+        )
+
+    def _from_ring(self) -> list[bytes]:
+        ring, wanted = self._feed.ring, self._wanted
+        blocks: list[bytes] = []
+        size_bytes = 0
+        if ring.lost >= self._number and wanted.attempts:
+            blocks.append(MissedItem().block(whole=False))
+        self._number = max(self._number, ring.first)
+        for item in ring.after(self._number):
+            self._number += 1
+            is_event = isinstance(item, EventItem)
+            if isinstance(item, EventItem):
+                if item.kept.place.number <= self.place.number:
+                    continue
+                self.place = item.kept.place
+            if item.is_wanted(wanted):
+                blocks.append(item.block(whole=wanted.whole))
+                if is_event:
+                    self._told_id = self.place.event_id
+                size_bytes += len(blocks[-1])
+                if size_bytes >= CHUNK_BYTES:
+                    return blocks
+        if ring.end is not None and ring.end.number > self.place.number:
+            self.place = ring.end
+        return blocks
+
+    async def _from_store(self) -> tuple[list[bytes], bool]:
+        """Return what a look into the store found, and whether there is more to look at."""
+        era, wanted = self._feed.ring.era, self._wanted
+        page = await self._feed.reads.follow_events(self.place, wanted.query, self._page)
+        self.place, self._era = page.place, era
+        if page.kept:
+            self._told_id = page.kept[-1].summary.id
+        if not page.more and wanted.query.since_ms is not None:
+            # From here on all is new, whatever the clock is set to.
+            self._wanted = replace(wanted, query=replace(wanted.query, since_ms=None))
+        return [EventItem(kept).block(whole=wanted.whole) for kept in page.kept], page.more
