@@ -1,11 +1,11 @@
 """What the live view asks: the events that were kept after a place, in the order of commits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from dispatchd.model import Event
+    from dispatchd.model import Attempt, Delivery, Event
     from dispatchd.store.base import EventQuery, EventSummary
 
 NO_EVENT: Final = "00000000-0000-0000-0000-000000000000"
@@ -57,6 +57,14 @@ class KeptPage:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an event's deliveries are: each as it stands, and the attempts at them."""
+
+    deliveries: "Sequence[Delivery]"
+    attempts: "Sequence[Attempt]"
+
+
 class Following(Protocol):
     """What the live view asks. Nothing is missed and nothing told twice, whatever is pruned."""
 
@@ -77,3 +85,6 @@ class Following(Protocol):
 
         Its `limit` and its pages mean nothing here.
         """
+
+    async def progress(self, event_ids: Sequence[str]) -> Mapping[str, Progress]:
+        """Return how far these events are; without their bodies, so that many may be asked for."""

@@ -164,3 +164,17 @@ async def test_who_only_reads_follows_too(store: Store, store_url: str) -> None:
     (kept,) = (await reads.follow_events(BEGINNING, ALL, Reading())).kept
     assert kept.summary.statuses == {"crm": DeliveryStatus.SUCCESS}
     await reads.close()
+
+
+async def test_progress_is_the_story_without_the_body(store: Store) -> None:
+    event, other = an_event(), an_event()
+    (delivery,) = await add(store, event, "crm")
+    await add(store, other, "audit")
+    await store.record(delivery, an_attempt(delivery, error=ErrorClass.HTTP), Dead())
+    found = await store.progress([event.id, other.id, new_id()])
+    for one in (event, other):
+        story = await store.get_event(one.id)
+        assert story is not None
+        assert found[one.id].deliveries == story.deliveries
+        assert found[one.id].attempts == story.attempts
+    assert [len(progress.attempts) for progress in found.values()] == [1, 0, 0]

@@ -37,6 +37,7 @@ LAYERS = {
     "store": 2,
     "send": 2,
     "pinned": 2,
+    "remote": 2,
     "evaluate": 2,
     "listen": 2,
     "log": 2,

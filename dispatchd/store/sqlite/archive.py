@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from dispatchd.model import Delivery, DeliveryStatus, EventStatus
+from dispatchd.model import Attempt, Delivery, DeliveryStatus, EventStatus
 from dispatchd.store.base import (
     DeliveryQuery,
     EventQuery,
@@ -180,18 +180,27 @@ def get_event(event_id: str, reader: sqlite3.Connection) -> EventStory | None:
         return None
     held = why_held(reader)
     ahead_ms = kept_ahead_ms(reader)
-    deliveries = []
-    for row in reader.execute(sql["story_deliveries"], key).fetchall():
-        shown = _shown(row[2], row[1], held)
-        deliveries.append(delivery_from_row((*row[:2], shown, *row[3:]), ahead_ms))
-    attempts = reader.execute(sql["story_attempts"], key).fetchall()
+    deliveries, attempts = progress(key[0], held, ahead_ms, reader)
     return EventStory(
         event_from_row(events[0]),
         deliveries,
-        [attempt_from_row(row) for row in attempts],
+        attempts,
         {d.destination: held[d.destination] for d in deliveries if d.destination in held},
         dict(reader.execute(sql["story_variants"], key).fetchall()),
     )
+
+
+def progress(
+    key: bytes, held: dict[str, str], ahead_ms: int, reader: sqlite3.Connection
+) -> tuple[list[Delivery], list[Attempt]]:
+    """Return the deliveries of an event as they stand, and every attempt at them."""
+    sql = statements()
+    deliveries = []
+    for row in reader.execute(sql["story_deliveries"], (key,)).fetchall():
+        shown = _shown(row[2], row[1], held)
+        deliveries.append(delivery_from_row((*row[:2], shown, *row[3:]), ahead_ms))
+    attempts = reader.execute(sql["story_attempts"], (key,)).fetchall()
+    return deliveries, [attempt_from_row(row) for row in attempts]
 
 
 def stats(since_ms: int, reader: sqlite3.Connection) -> Stats:

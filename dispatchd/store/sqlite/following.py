@@ -1,16 +1,17 @@
 """What the live view asks of SQLite: events by their number, which is the order of commits."""
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from dispatchd.model import EventStatus
 from dispatchd.store.base import EventQuery, EventSummary
-from dispatchd.store.following import BEGINNING, Kept, KeptPage, Place, Reading
-from dispatchd.store.sqlite.archive import event_conditions, shown_statuses
+from dispatchd.store.following import BEGINNING, Kept, KeptPage, Place, Progress, Reading
+from dispatchd.store.sqlite.archive import event_conditions, progress, shown_statuses
 from dispatchd.store.sqlite.database import Database
-from dispatchd.store.sqlite.lanes import why_held
+from dispatchd.store.sqlite.lanes import kept_ahead_ms, why_held
 from dispatchd.store.sqlite.rows import event_from_row, from_key, statements, to_key
 
 WINDOW_ROWS: Final = 2000  # events looked at in one statement,
@@ -37,6 +38,18 @@ class Following(Database):
     async def follow_events(self, place: Place, query: EventQuery, reading: Reading) -> KeptPage:
         """Return the events after `place` that `query` is after."""
         return await self._ask(partial(follow_events, place, query, reading))
+
+    async def progress(self, event_ids: Sequence[str]) -> Mapping[str, Progress]:
+        """Return how far these events are."""
+        return await self._ask(partial(_progress, event_ids))
+
+
+def _progress(event_ids: Sequence[str], reader: sqlite3.Connection) -> Mapping[str, Progress]:
+    held, ahead_ms = why_held(reader), kept_ahead_ms(reader)
+    return {
+        event_id: Progress(*progress(to_key(event_id), held, ahead_ms, reader))
+        for event_id in event_ids
+    }
 
 
 def _place(name: str, reader: sqlite3.Connection, *given: Any) -> Place:
