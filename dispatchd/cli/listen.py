@@ -131,12 +131,19 @@ class _Listening:
         from dispatchd.remote.following import Following  # noqa: PLC0415 - not for --help
         from dispatchd.send import HttpSender  # noqa: PLC0415 - likewise
 
+        def ready() -> None:
+            self._say(f"{slug} of {self._daemon} -> {self._forward.url}; Ctrl-C ends it")
+
         following = Following(
-            self._daemon, query, last_id=last_id, now_ms=SystemClock().now_ms(), say=self._say
+            self._daemon,
+            query,
+            last_id=last_id,
+            now_ms=SystemClock().now_ms(),
+            say=self._say,
+            ready=ready,
         )
         async with self._daemon.session() as session, HttpSender() as sender:
             await self._check_slug(session, slug)
-            self._say(f"{slug} of {self._daemon} -> {self._forward.url}; Ctrl-C ends it")
             if self.hint:
                 self._say(self.hint)
             async with aclosing(following.told(session)) as told:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 POLL_S: Final = 0.2
 WATCHED_MAX: Final = 500  # events whose attempts are waited for; the latest ones
 FAULT_S: Final = 1.0
+LOOK_MS: Final = 500  # for those that were there before
 
 Say = Callable[[str], None]
 
@@ -45,6 +46,7 @@ class StoreTail:
             try:
                 if place is None:
                     place = await self._store.newest_place()
+                    await self._watch_latest()
                 page = await self._store.follow_events(place, self._query, Reading())
                 place, more = page.place, page.more
                 for kept in page.kept:
@@ -61,6 +63,18 @@ class StoreTail:
             self._faulty = False
             if not more:
                 await asyncio.sleep(POLL_S)
+
+    async def _watch_latest(self) -> None:
+        """Look after those of the latest events that are still owed, from what they are now on."""
+        query = replace(self._query, limit=WATCHED_MAX)
+        latest = (await self._store.browse_events(query, LOOK_MS)).events
+        owed = [summary for summary in reversed(latest) if _is_open(summary.statuses)]
+        found = await self._store.progress([summary.id for summary in owed])
+        for summary in owed:
+            seen: dict[str, int] = {}
+            for attempt in found[summary.id].attempts:
+                seen[attempt.destination] = attempt.number  # they come by number
+            self._watched[summary.id] = (summary, seen)
 
     def _event(self, kept: Kept) -> list[Mapping[str, Any]]:
         summary = kept.summary

@@ -34,8 +34,8 @@ class Told:
 class Following:
     """Follows the stream from a place on, or from now on.
 
-    `last_id` is the place: behind the event that was handed over last. `say` is told of outages
-    and of their ends, once each.
+    `last_id` is the place: behind the event that was handed over last. `ready` is called once it
+    follows for the first time; `say` is told of outages and of their ends, once each.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Following:
         last_id: str | None,
         now_ms: int,
         say: Say,
+        ready: Callable[[], None] = lambda: None,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self.last_id = last_id
@@ -53,6 +54,7 @@ class Following:
         self._query = dict(query)
         self._began_ms = now_ms
         self._say = say
+        self._ready: Callable[[], None] | None = ready
         self._pause = pause
         self._failed = 0  # in a row
         self._trouble = ""
@@ -105,6 +107,9 @@ class Following:
         if self._trouble:
             self._say(f"{self._daemon} is back")
         self._failed, self._trouble = 0, ""
+        if self._ready is not None:
+            self._ready()
+            self._ready = None
 
     async def _wait(self, error: Unreachable) -> None:
         if str(error) != self._trouble:
