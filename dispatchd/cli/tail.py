@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dispatchd.alert_kinds import ALERTS
 from dispatchd.cli.daemon_at import find_daemon, token_file_option, url_option
 from dispatchd.cli.live_lines import attempt_line, event_line, styler
 from dispatchd.cli.options import check_name, config_option, json_option, parse_since
@@ -96,7 +97,7 @@ def command(
         run_until_stopped(_over_api(find_daemon(config_path, url, token_file), query, show))
         return
     config = load_outline(config_path)
-    check_name("endpoint", endpoint, config.endpoints)
+    check_name("endpoint", endpoint, (*config.endpoints, ALERTS))
     check_name("destination", destination, config.destinations)
     run_until_stopped(_from_store(config, query, show))
 

@@ -78,9 +78,8 @@ class StoreTail:
 
     def _event(self, kept: Kept) -> list[Mapping[str, Any]]:
         summary = kept.summary
-        open_, seen = _is_open(summary.statuses), dict.fromkeys(summary.statuses, 0)
-        if open_:
-            self._watched[summary.id] = (summary, seen)
+        if summary.statuses:  # nearly all have ended by now: what came of them is told once
+            self._watched[summary.id] = (summary, {})
             while len(self._watched) > WATCHED_MAX:
                 del self._watched[next(iter(self._watched))]
             self._version = None  # what it has come to since it was read is told too
