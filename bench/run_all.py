@@ -23,6 +23,7 @@ SCRIPTS = (
     "memory",
     "stall",
     "isolation",
+    "live",
     "exactly_once",
     "against",
 )
@@ -35,6 +36,7 @@ QUICK = {
     "memory": ["--events", "300", "--seconds", "5"],
     "stall": ["--rounds", "1"],
     "isolation": ["--rounds", "1", "--seconds", "2", "--deliveries", "200000"],
+    "live": ["--rounds", "1", "--seconds", "2"],
     "exactly_once": ["--deliveries", "4000"],
     "against": ["--rounds", "1", "--seconds", "2"],
 }

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FOLLOWERS_MAX: Final = 128  # half of the connections: the rest of the API stays in reach
 WHOLE_BYTES: Final = 256 * 1024  # a larger body is for the client to fetch
 LOOK_S: Final = 1.0  # what other processes kept wakes nobody
-GATHER_S: Final = 0.02  # what comes meanwhile is read in one go
+GATHER_S: Final = 0.05  # what comes meanwhile is read in one go
 ALL: Final = EventQuery()
 
 
@@ -127,6 +127,6 @@ class Feed:
             else:
                 for kept in page.kept:
                     ring.add(EventItem(kept))
-                ring.end = page.place
+                ring.reach(page.place)
             more = page.more
             self.wake_all()

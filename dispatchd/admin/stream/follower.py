@@ -6,11 +6,10 @@ from typing import Final
 
 from dispatchd.admin.stream.blocks import HEARTBEAT, passed
 from dispatchd.admin.stream.feed import WHOLE_BYTES, Feed
-from dispatchd.admin.stream.items import EventItem, MissedItem, Wanted
+from dispatchd.admin.stream.items import EventItem, Wanted
 from dispatchd.store.following import Place, Reading
 
 HEARTBEAT_S: Final = 15.0
-CHUNK_BYTES: Final = 64 * 1024  # about what is written at once
 PAGE: Final = Reading(limit=128, most_bytes=512 * 1024)
 
 
@@ -44,10 +43,10 @@ class Follower:
             blocks, more = await self._from_store()
         now_s = clock.monotonic_s()
         if not blocks and (more or now_s - self._told_s >= HEARTBEAT_S):
-            blocks = [self._heartbeat()]
+            blocks = self._heartbeat()
         if blocks:
             self._told_s = now_s
-            return b"".join(blocks)
+            return blocks
         await clock.wait(self.wake, HEARTBEAT_S - (now_s - self._told_s))
         return b""
 
@@ -68,32 +67,13 @@ class Follower:
             and ring.start.number <= self.place.number
         )
 
-    def _from_ring(self) -> list[bytes]:
-        ring, wanted = self._feed.ring, self._wanted
-        blocks: list[bytes] = []
-        size_bytes = 0
-        if ring.lost >= self._number and wanted.attempts:
-            blocks.append(MissedItem().block(whole=False))
-        self._number = max(self._number, ring.first)
-        for item in ring.after(self._number):
-            self._number += 1
-            is_event = isinstance(item, EventItem)
-            if isinstance(item, EventItem):
-                if item.kept.place.number <= self.place.number:
-                    continue
-                self.place = item.kept.place
-            if item.is_wanted(wanted):
-                blocks.append(item.block(whole=wanted.whole))
-                if is_event:
-                    self._told_id = self.place.event_id
-                size_bytes += len(blocks[-1])
-                if size_bytes >= CHUNK_BYTES:
-                    return blocks
-        if ring.end is not None and ring.end.number > self.place.number:
-            self.place = ring.end
-        return blocks
+    def _from_ring(self) -> bytes:
+        step = self._feed.ring.step(self._wanted, self._number, self.place)
+        self._number, self.place = step.number, step.place
+        self._told_id = step.told_id or self._told_id
+        return step.blocks
 
-    async def _from_store(self) -> tuple[list[bytes], bool]:
+    async def _from_store(self) -> tuple[bytes, bool]:
         """Return what a look into the store found, and whether there is more to look at."""
         era, wanted = self._feed.ring.era, self._wanted
         page = await self._feed.reads.follow_events(self.place, wanted.query, self._page)
@@ -103,4 +83,5 @@ class Follower:
         if not page.more and wanted.query.since_ms is not None:
             # From here on all is new, whatever the clock is set to.
             self._wanted = replace(wanted, query=replace(wanted.query, since_ms=None))
-        return [EventItem(kept).block(whole=wanted.whole) for kept in page.kept], page.more
+        blocks = [EventItem(kept).block(whole=wanted.whole) for kept in page.kept]
+        return b"".join(blocks), page.more
