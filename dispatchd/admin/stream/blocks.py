@@ -8,17 +8,15 @@ import re
 from typing import Final
 
 _BREAKS: Final = re.compile(rb"\r\n|\r|\n")
-_NO_WORD: Final = re.compile(r"[\r\n\0]")
 RETRY_MS: Final = 2000  # how long a browser waits before it connects again
 
 
 def block(name: str, data: bytes, event_id: str | None = None) -> bytes:
     """Return one event. Raises ValueError for a name or an id that is no word."""
-    lines = [_line("event", name)]
-    lines += [b"data: %s\n" % line for line in _BREAKS.split(data)]
-    if event_id is not None:
-        lines.append(_line("id", event_id))
-    return b"".join(lines) + b"\n"
+    if b"\n" in data or b"\r" in data:
+        data = b"\ndata: ".join(_BREAKS.split(data))
+    last = b"" if event_id is None else _line("id", event_id)
+    return b"%sdata: %s\n%s\n" % (_line("event", name), data, last)
 
 
 def passed(event_id: str) -> bytes:
@@ -35,6 +33,6 @@ HEARTBEAT: Final = b": alive\n\n"
 
 
 def _line(field: str, word: str) -> bytes:
-    if _NO_WORD.search(word):
+    if not word.isprintable():  # no line break is, nor NUL
         raise ValueError(f"{field} holds a line break: {word!r}")
     return f"{field}: {word}\n".encode()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FOLLOWERS_MAX: Final = 128  # half of the connections: the rest of the API stays in reach
 WHOLE_BYTES: Final = 256 * 1024  # a larger body is for the client to fetch
 LOOK_S: Final = 1.0  # what other processes kept wakes nobody
-GATHER_S: Final = 0.05  # what comes meanwhile is read in one go
+GATHER_S: Final = 0.1  # what comes meanwhile is read in one go
 ALL: Final = EventQuery()
 
 
@@ -129,4 +129,5 @@ class Feed:
                     ring.add(EventItem(kept))
                 ring.reach(page.place)
             more = page.more
-            self.wake_all()
+            if more:
+                self.wake_all()  # else they are woken once, with the attempts

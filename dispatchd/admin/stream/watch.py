@@ -8,7 +8,7 @@ from typing import Final
 from dispatchd.facts import AttemptEnded, Fact, WebhookAnswered
 from dispatchd.model import Attempt, Verdict
 
-ASIDE_MAX: Final = 4096  # attempts until they are taken, 50 ms later unless the store is slow
+ASIDE_MAX: Final = 4096  # attempts until they are taken, 100 ms later unless the store is slow
 
 
 @dataclass(frozen=True, slots=True)
