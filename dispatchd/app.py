@@ -4,9 +4,9 @@ import asyncio
 import gc
 import random
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from dispatchd import __version__
 from dispatchd.administration import Administration
@@ -16,9 +16,11 @@ from dispatchd.control import answering, control_path
 from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.room import Room
 from dispatchd.deliver.tools import LaneTools
+from dispatchd.duties import Duties
 from dispatchd.errors import DispatchdError, StoreUnavailable
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.facts import telling
+from dispatchd.handed import HandedSockets
 from dispatchd.listener import Listener
 from dispatchd.log import Log
 from dispatchd.log_facts import log_watcher
@@ -41,13 +43,14 @@ from dispatchd.upkeep.clock_watch import ClockWatch
 from dispatchd.upkeep.config_watch import ConfigWatch
 from dispatchd.upkeep.forgetting import Forgetting
 from dispatchd.upkeep.jobs import JobRunner
+from dispatchd.upkeep.notice import Notice
 from dispatchd.upkeep.probe import Probe
 from dispatchd.upkeep.replaying import Replaying
+from dispatchd.upkeep.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from dispatchd.admin.parts import Readiness
 
-TICK_S: Final = 1.0
 DRAIN_S: Final = 5.0  # for exchanges under way at SIGTERM; what they cut is sent again
 
 
@@ -63,6 +66,7 @@ class App:
         notifier: Notifier | None = None,
         drain_s: float = DRAIN_S,
         watch: bool = False,
+        handed: HandedSockets | None = None,
     ) -> None:
         self._plan = plan
         self._log = log
@@ -70,11 +74,12 @@ class App:
         self._notifier = notifier or Notifier()
         self._drain_s = drain_s
         self._watch_config = watch
+        self._handed = handed or HandedSockets({})
         self._exit = AsyncExitStack()
         self._health = StoreHealth(self._store_changed)
         self._ended = asyncio.Event()  # somebody asked us to stop, or a duty died
         self._hurry = asyncio.Event()  # somebody asked twice
-        self._dead: DispatchdError | None = None
+        self._duties = Duties(self._exit, log, self._ended.set)
         self._alarms: Alarms | None = None
 
     @property
@@ -97,6 +102,7 @@ class App:
 
     async def _start(self) -> None:
         plan, log, clock, health = self._plan, self._log, self._clock, self._health
+        duty, handed = self._duties.start, self._handed
         store = self._store = await self._open_store()
         kept_ms = await store.kept_time()  # of the last run: the watch keeps its own
         watch = ClockWatch(store, health, clock, log, self._look_again)
@@ -104,13 +110,13 @@ class App:
         self._exit.push_async_callback(watch.keep)
         probe = Probe(store, health, clock)
         # They outlive the lanes, which wait for the store to be well again.
-        self._duty("watchdog", self._feed_watchdog(probe))
-        self._duty("clock watch", watch.run())
-        self._duty("probe", probe.run())
-        self._duty("forgetting", Forgetting(store, clock).run())
+        duty("watchdog", Watchdog(self._notifier, probe, clock).run())
+        duty("clock watch", watch.run())
+        duty("probe", probe.run())
+        duty("forgetting", Forgetting(store, clock).run())
         refusals = Refusals(store, clock)
         self._exit.push_async_callback(refusals.write)
-        self._duty("refusals", refusals.run())
+        duty("refusals", refusals.run())
         admin = self._admin = Administration(plan)
         evaluator = Evaluator()
         self._exit.push_async_callback(evaluator.close)
@@ -133,7 +139,7 @@ class App:
         lanes = self._lanes = Lanes(list(plan.lanes.values()), tools)
         await alarms.start(lanes.look, kept_ms)  # before anything may fail
         self._exit.push_async_callback(alarms.stop)
-        self._duty("alerts", alarms.run())
+        duty("alerts", alarms.run())
         documents = self._documents = PinnedDocuments(monotonic_s=clock.monotonic_s)
         self._exit.push_async_callback(documents.close)
         reader = Reader()
@@ -149,7 +155,7 @@ class App:
             refusals=refusals,
             visitor=documents,
         )
-        self._listener = Listener(self._receiver.handle, plan, log)
+        self._listener = Listener(self._receiver.handle, plan, log, handed)
         self._exit.push_async_callback(self._close_listener)
         await self._listener.prepare(plan.listen)
         self._listener.move()
@@ -161,10 +167,10 @@ class App:
             endpoints=len(plan.routes),
             destinations=len(plan.lanes),
         )
-        self._duty("lanes", lanes.run())
+        duty("lanes", lanes.run())
         replaying = Replaying(store, evaluator, clock, lanes.look)
         jobs = self._jobs = JobRunner(store, replaying, clock, log)
-        self._duty("jobs", jobs.run())
+        duty("jobs", jobs.run())
         self._reloading = Reloading(plan, self._apply, self._notifier, log)
         self._exit.push_async_callback(admin.close)
         await admin.start(
@@ -175,8 +181,9 @@ class App:
             look=self._look_everywhere,
             readiness=self._readiness,
             reload=self._answer_reload,
+            handed=handed,
         )
-        self._duty("notice", self._notice(store))
+        duty("notice", Notice(store, health, clock, self._look_everywhere).run())
         self._exit.push_async_callback(lanes.stop, self._drain_s, self._hurry)
         await self._start_reloading()
         self._notifier.ready()
@@ -196,9 +203,10 @@ class App:
     async def _start_reloading(self) -> None:
         """Be ready to take up another config: at a signal, when asked, when the file changes."""
         plan, reloading = self._plan, self._reloading
-        self._duty("reload", reloading.run())
+        self._duties.start("reload", reloading.run())
         if self._watch_config and plan.source:
-            self._duty("config watch", ConfigWatch(plan.source, self._clock, reloading.ask).run())
+            config_watch = ConfigWatch(plan.source, self._clock, reloading.ask)
+            self._duties.start("config watch", config_watch.run())
         path = control_path(plan.storage_url)
         try:
             await self._exit.enter_async_context(answering(path, {"reload": self._answer_reload}))
@@ -279,20 +287,6 @@ class App:
             if name in self._gone:  # it owes something
                 self._log.warning("destination_held", destination=name, reason="not in the config")
 
-    def _duty(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run a duty until the listener is closed; one that dies ends the daemon, with a reason."""
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._duty_ended)
-        self._exit.push_async_callback(_cancel, task)
-
-    def _duty_ended(self, task: asyncio.Task[None]) -> None:
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            name, reasons = task.get_name(), _reasons(error)
-            self._log.error("internal_error", duty=name, error=reasons)
-            self._dead = DispatchdError(f"{name} ended unexpectedly: {reasons}")
-            self._ended.set()
-
     async def stop(self) -> None:
         """Finish what is in flight, write the results, then close the listener and let go."""
         self._notifier.stopping()
@@ -328,8 +322,8 @@ class App:
         gc.set_threshold(10_000, 20, 20)
         await self._ended.wait()
         await self.stop()
-        if self._dead is not None:
-            raise self._dead
+        if self._duties.dead is not None:
+            raise self._duties.dead
 
     def _look_again(self) -> None:
         self._lanes.look()
@@ -351,50 +345,10 @@ class App:
         if self._alarms is not None:
             self._alarms.storage(error)
 
-    async def _notice(self, store: Store) -> None:
-        """Notice within a second what another process changed: a replay, for one."""
-        never = asyncio.Event()
-        seen: int | None = None
-        while True:
-            try:
-                version = await store.version()
-            except StoreUnavailable as error:
-                self._health.failed(error)
-            else:
-                if version != seen:  # the first too: the lanes may have looked before it
-                    self._look_everywhere()
-                seen = version
-            await self._clock.wait(never, TICK_S)
-
-    async def _feed_watchdog(self, probe: Probe) -> None:
-        """Feed the watchdog, after a ping.
-
-        Also with the store in trouble: a restart mends no full disk. Only a ping that never
-        returns starves the watchdog.
-        """
-        never = asyncio.Event()
-        interval_s = self._notifier.watchdog_interval_s
-        while interval_s is not None:
-            await probe.ping()
-            self._notifier.alive()
-            await self._clock.wait(never, interval_s)
-
 
 def _client_ip(plan: Plan) -> ClientIp:
-    return ClientIp(plan.trusted_proxies, unix=plan.listen.path is not None)
+    return ClientIp(plan.trusted_proxies, unix=plan.listen.may_be_unix)
 
 
 def _ordered(plan: Plan) -> list[str]:
     return [name for name, lane in plan.lanes.items() if lane.ordered]
-
-
-def _reasons(error: BaseException) -> str:
-    """Name what a duty died of; of a group, each part."""
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(_reasons(part) for part in error.exceptions)
-    return repr(error)
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -1,18 +1,23 @@
-"""Binding the public listener: TCP or a unix socket, with errors a person can act on."""
+"""Binding a listener: TCP, a unix socket or one of systemd's, with errors a person can act on."""
 
+import asyncio
 import os
 import resource
 import socket
 import stat
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.web_runner import BaseSite
 
 from dispatchd.errors import DispatchdError
 
 BACKLOG: Final = 1024  # connections the kernel queues while a batch commits
+# To listen again sets it anew: as many as the system lets wait, for they do while we restart.
+HANDED_BACKLOG: Final = 65_535
 SOCKET_MODE: Final = 0o660  # the reverse proxy joins our group, nobody else connects
 
 
@@ -45,6 +50,33 @@ async def bind_unix(runner: web.ServerRunner, path: str) -> None:
         os.chmod(path, SOCKET_MODE)  # noqa: PTH101 - a socket, not a file to open
     except OSError as error:
         raise DispatchdError(f"cannot listen on unix:{path}: {_why(error)}") from error
+
+
+async def bind_handed(runner: web.ServerRunner, sockets: Sequence[socket.socket]) -> int | None:
+    """Listen on sockets that somebody else has bound; return the port of the last TCP one.
+
+    Closing `runner` closes them here alone: who connects then waits for whoever listens next.
+    """
+    port = None
+    for handed in sockets:
+        await _HandedSite(runner, handed, backlog=HANDED_BACKLOG).start()
+        if handed.family != socket.AF_UNIX:
+            port = int(handed.getsockname()[1])
+    return port
+
+
+class _HandedSite(web.SockSite):
+    async def start(self) -> None:
+        """Listen; a unix socket by the call that is for those, and its file stays."""
+        if self._sock.family != socket.AF_UNIX:
+            await super().start()
+            return
+        await BaseSite.start(self)
+        server: Any = self._runner.server
+        keep: Any = {} if sys.version_info < (3, 13) else {"cleanup_socket": False}
+        self._server = await asyncio.get_running_loop().create_unix_server(
+            server, sock=self._sock, backlog=self._backlog, **keep
+        )
 
 
 def raise_file_limit(wanted: int) -> int:

@@ -5,7 +5,8 @@ from typing import Final
 
 from aiohttp import web
 
-from dispatchd.listen import bind_tcp, bind_unix, listening, raise_file_limit
+from dispatchd.handed import HandedSockets
+from dispatchd.listen import bind_handed, bind_tcp, bind_unix, listening, raise_file_limit
 from dispatchd.log import Log
 from dispatchd.model import Listen
 from dispatchd.plan import Plan
@@ -20,12 +21,16 @@ FILES_BESIDE: Final = 2048  # those of deliveries, the database, the log
 class Listener:
     """Hands requests to `handler`. What connections there may be is counted over all it opens."""
 
-    def __init__(self, handler: Handler, plan: Plan, log: Log) -> None:
+    def __init__(self, handler: Handler, plan: Plan, log: Log, handed: HandedSockets) -> None:
         self._handler = handler
         self._log = log
+        self._handed = handed
         self._connections = Connections(*_bounds(plan))
         self._runner: web.ServerRunner | None = None  # of the one that is open
         self._beside: web.ServerRunner | None = None  # of one that is to take its place
+        # Whether nobody else holds its sockets open. A port is never shared with one of systemd's:
+        # half of the connections would wait there for ever.
+        self._owns = self._owns_beside = True
         self._draining: set[asyncio.Task[None]] = set()
         self._port: int | None = None
         self.port: int | None = None  # of a TCP listener, once it is open
@@ -41,13 +46,16 @@ class Listener:
             if listen.path is not None:
                 await bind_unix(runner, listen.path)
                 self._port = None
+            elif listen.handed is not None:
+                self._port = await bind_handed(runner, self._handed.get(listen.handed))
             else:
-                before = [] if self._runner is None else listening(self._runner)
+                before = listening(self._runner) if self._runner and self._owns else []
                 self._port = await bind_tcp(runner, listen.host, listen.port, before)
         except BaseException:
             await runner.cleanup()
             raise
         self._beside = runner
+        self._owns_beside = listen.handed is None
 
     async def forget(self) -> None:
         """Listen there no more, before `move`."""
@@ -60,6 +68,7 @@ class Listener:
         if self._beside is None:
             return
         before, self._runner, self._beside = self._runner, self._beside, None
+        self._owns = self._owns_beside
         self.port = self._port
         if before is not None:
             task = asyncio.create_task(_drained(before), name="listener")

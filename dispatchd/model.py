@@ -46,11 +46,15 @@ class ErrorClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where to listen: `host` and `port`, or a unix socket's `path`."""
+    """Where to listen: `host` and `port`, a unix socket's `path`, or what systemd hands over.
+
+    `handed` is the name of its sockets; empty for all, where they have one name.
+    """
 
     host: str = ""
     port: int = 0
     path: str | None = None
+    handed: str | None = None
 
     @property
     def is_loopback(self) -> bool:
@@ -58,13 +62,20 @@ class Listen:
         if self.path is not None or self.host == "localhost":
             return True
         try:
-            return ip_address(self.host).is_loopback
+            return ip_address(self.host).is_loopback  # of what is handed over nobody knows yet
         except ValueError:
             return False
+
+    @property
+    def may_be_unix(self) -> bool:
+        """Whether a peer without an address is one that has connected to a unix socket."""
+        return self.path is not None or self.handed is not None
 
     def __str__(self) -> str:
         if self.path is not None:
             return f"unix:{self.path}"
+        if self.handed is not None:
+            return f"systemd:{self.handed}" if self.handed else "systemd"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
@@ -17,8 +18,15 @@ from rig import RecordingLog, signature
 class ProcessDaemon:
     """`dispatchd serve` as a child; its log lines can be waited for."""
 
-    def __init__(self, config: Path, database: Path, wrapper: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        config: Path,
+        database: Path,
+        wrapper: Sequence[str] = (),
+        stdin: socket.socket | None = None,
+    ) -> None:
         self._config = config
+        self._stdin = stdin
         self.database = database
         self._wrapper = list(wrapper)
         self.log = RecordingLog()
@@ -44,6 +52,7 @@ class ProcessDaemon:
             str(self._config),
             "--log-format",
             "json",
+            stdin=self._stdin,
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONWARNINGS": "default"},
         )

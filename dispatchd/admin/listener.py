@@ -14,7 +14,8 @@ from dispatchd.admin.health import Health
 from dispatchd.admin.login import Login
 from dispatchd.admin.metrics import Metrics
 from dispatchd.admin.parts import AdminParts, Running
-from dispatchd.listen import bind_tcp, bind_unix
+from dispatchd.handed import HandedSockets
+from dispatchd.listen import bind_handed, bind_tcp, bind_unix
 from dispatchd.receive.connections import Connections
 from dispatchd.receive.server import close_listener, http_server
 
@@ -50,8 +51,8 @@ class AdminListener:
         add_api(self.app, parts, guard.still_in)
         self.port: int | None = None  # of a TCP listener, once started
 
-    async def start(self) -> None:
-        """Listen. Raises DispatchdError."""
+    async def start(self, handed: HandedSockets) -> None:
+        """Listen, perhaps on a socket of systemd's. Raises DispatchdError."""
         app: Any = self.app  # aiohttp's own runner has it do the same, and no server of ours
         app._set_loop(None)  # noqa: SLF001 - likewise
         app.freeze()
@@ -67,6 +68,8 @@ class AdminListener:
         listen = self._parts.running.spec.listen
         if listen.path is not None:
             await bind_unix(self._runner, listen.path)
+        elif listen.handed is not None:
+            self.port = await bind_handed(self._runner, handed.get(listen.handed))
         else:
             self.port = await bind_tcp(self._runner, listen.host, listen.port)
 

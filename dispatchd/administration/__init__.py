@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.facts import Tell
+from dispatchd.handed import HandedSockets
 from dispatchd.log import Log
 from dispatchd.pinned import PinnedDocuments
 from dispatchd.plan import Plan
@@ -48,6 +49,7 @@ class Administration:
         look: Callable[[], None],
         readiness: "Callable[[], Readiness]",
         reload: "Reload",
+        handed: HandedSockets,
     ) -> None:
         """Listen, where the plan says so. Raises DispatchdError."""
         if self._plan.admin is None or self._counters is None or self._stream is None:
@@ -67,7 +69,7 @@ class Administration:
             readiness=readiness,
             reload=reload,
         )
-        await self._wired.start()
+        await self._wired.start(handed)
 
     def follow(self, plan: Plan) -> None:
         """Tell of another plan from here on. Its admin listener is where this one's is."""

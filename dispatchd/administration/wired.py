@@ -15,6 +15,7 @@ from dispatchd.deliver.attempt import Attempts
 from dispatchd.deliver.testing import send_test
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.evaluate.evaluator import Evaluator
+from dispatchd.handed import HandedSockets
 from dispatchd.log import Log
 from dispatchd.pinned import PinnedDocuments
 from dispatchd.plan import Plan
@@ -80,14 +81,14 @@ class Wired:
         )
         self.port: int | None = None  # of a TCP listener, once started
 
-    async def start(self) -> None:
+    async def start(self, handed: HandedSockets) -> None:
         """Open what it reads by, then listen. Raises DispatchdError."""
         self._exit.push_async_callback(self._evaluator.close)
         self._exit.push_async_callback(self._reader.close)
         self._exit.push_async_callback(self._reads.close)
         await self._reads.open()
         self._exit.push_async_callback(self._listener.close)
-        await self._listener.start()
+        await self._listener.start(handed)
         self.port = self._listener.port
         self._log.info("admin_started", listen=str(self._spec.listen), port=self.port)
 
@@ -107,7 +108,7 @@ class Wired:
     def _running(self, spec: AdminSpec, plan: Plan) -> Running:
         return Running(
             spec=spec,
-            client_ip=ClientIp(plan.trusted_proxies, unix=spec.listen.path is not None),
+            client_ip=ClientIp(plan.trusted_proxies, unix=spec.listen.may_be_unix),
             slugs=plan.routes.keys(),
             destinations=plan.lanes.keys(),
             began_ms=self._tools.clock.now_ms(),

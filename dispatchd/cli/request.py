@@ -100,6 +100,8 @@ def target_of(config: "Config", slug: str, url: str | None) -> Target:
         return Target(url, url)
     if listen.path is not None:
         return Target(f"http://localhost/hooks/{slug}", f"unix:{listen.path}", listen.path)
+    if listen.handed is not None:
+        raise click.UsageError("server.listen is a socket of systemd's: say where, with --url.")
     url = _listener_url(listen.host, listen.port, slug)
     return Target(url, url)
 

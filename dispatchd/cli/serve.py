@@ -45,8 +45,10 @@ def command(config_path: str | None, log_format: str, log_level: str, *, watch: 
 
         with _without_authorities():
             from dispatchd.app import App  # noqa: PLC0415 - likewise
+        from dispatchd.handed import HandedSockets  # noqa: PLC0415 - likewise
         from dispatchd.log import bridge_libraries, make_log  # noqa: PLC0415 - likewise
 
+        handed = HandedSockets()
         plan = reader.plan()
     if log_format == "auto":
         log_format = "text" if sys.stderr.isatty() else "json"
@@ -55,7 +57,7 @@ def command(config_path: str | None, log_format: str, log_level: str, *, watch: 
     try:
         for warning in plan.warnings:
             log.warning("config", message=warning)
-        uvloop.run(App(plan, log, watch=watch).run())
+        uvloop.run(App(plan, log, watch=watch, handed=handed).run())
     finally:
         log.close()
 

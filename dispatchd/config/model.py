@@ -59,7 +59,7 @@ class ServerConfig(Part):
     listen: ListenAt = Field(
         Listen("127.0.0.1", 8080),
         json_schema_extra={"default": "127.0.0.1:8080"},
-        description="Where webhooks come in: host:port, [v6]:port or unix:/path.",
+        description="Where webhooks come in: host:port, [v6]:port, unix:/path or systemd.",
     )
     trusted_proxies: Annotated[tuple[Network, ...], EMPTY_LIST] = Field(
         (), description="Addresses or networks whose X-Forwarded-For is believed."

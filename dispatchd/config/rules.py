@@ -71,7 +71,7 @@ def _admin(document: Document, config: dict[str, Any]) -> None:
             "set a token, or listen on 127.0.0.1 or a unix socket",
         )
     server = _mapping(config, "server").get("listen", "127.0.0.1:8080")
-    if listen == _listen(server) and (listen.path or listen.port):
+    if listen == _listen(server) and (listen.path or listen.port or listen.handed is not None):
         document.add(path, "is the same as server.listen", "give the admin listener its own")
 
 

@@ -41,22 +41,38 @@ def size_bytes(value: Any) -> int:
     return int(match[1]) * _SIZE_BYTES[match[2]]
 
 
-_LISTEN_ADVICE: Final = "is not a listener; write host:port, [v6]:port or unix:/path"
+_LISTEN_ADVICE: Final = "is not a listener; write host:port, [v6]:port, unix:/path or systemd"
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", re.ASCII)
+_HANDED: Final = re.compile(r"[!-9;-~]{1,255}", re.ASCII)  # sd_listen_fds(3): no colon
 UNIX_PATH_MAX_BYTES: Final = 107  # of sockaddr_un on Linux, less its NUL
 
 
 def read_listen(value: Any) -> Listen:
-    """Read `host:port`, `[v6]:port` or `unix:/path`. Raises ValueError that says what to write."""
+    """Read `host:port`, `[v6]:port`, `unix:/path`, `systemd` or `systemd:NAME`.
+
+    Raises ValueError that says what to write.
+    """
     if not isinstance(value, str):
         raise ValueError(_LISTEN_ADVICE)  # noqa: TRY004 - pydantic's contract
-    if value.startswith("unix:"):
-        path = value.removeprefix("unix:")
-        if not path.startswith("/"):
-            raise ValueError("a unix socket needs an absolute path: unix:/run/dispatchd/hooks.sock")
-        if len(path.encode()) > UNIX_PATH_MAX_BYTES:
-            raise ValueError(f"a unix socket's path has at most {UNIX_PATH_MAX_BYTES} bytes")
-        return Listen(path=path)
+    kind, colon, name = value.partition(":")
+    if kind == "unix" and colon:
+        return _unix(name)
+    if kind == "systemd":
+        if bool(colon) != bool(_HANDED.fullmatch(name)):
+            raise ValueError("a socket of systemd's is named as its unit: systemd:dispatchd.socket")
+        return Listen(handed=name)
+    return _tcp(value)
+
+
+def _unix(path: str) -> Listen:
+    if not path.startswith("/"):
+        raise ValueError("a unix socket needs an absolute path: unix:/run/dispatchd/hooks.sock")
+    if len(path.encode()) > UNIX_PATH_MAX_BYTES:
+        raise ValueError(f"a unix socket's path has at most {UNIX_PATH_MAX_BYTES} bytes")
+    return Listen(path=path)
+
+
+def _tcp(value: str) -> Listen:
     host, colon, port = value.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]

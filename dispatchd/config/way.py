@@ -67,7 +67,7 @@ def _own_slug(url: str, listen: Listen | None, public_url: str | None) -> str:
 
 
 def _ours(origin: Origin, listen: Listen | None) -> bool:
-    if listen is None:
+    if listen is None or listen.handed is not None:
         return False
     if listen.path is not None or origin.unix_path is not None:
         return listen.path == origin.unix_path

@@ -136,4 +136,5 @@ def test_the_recipe(tmp_path: Path) -> None:
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
     subprocess.run([str(command), "check", "--config", str(config)], cwd=ROOT, check=True)
     installed = {path.name for path in (tmp_path / "etc/systemd/system").iterdir()}
-    assert installed == {unit.name for unit in UNITS}
+    # The socket unit takes the listener over: another recipe installs it, for who wants that.
+    assert installed == {unit.name for unit in UNITS if unit.suffix != ".socket"}
