@@ -170,6 +170,11 @@ class Metrics:
             float(parts.health.good),
         )
         yield GaugeMetricFamily(
+            "dispatchd_stream_followers",
+            "Who follows the live stream.",
+            float(parts.feed.followers),
+        )
+        yield GaugeMetricFamily(
             "dispatchd_config_loaded_timestamp_seconds",
             "When the config began to run that runs.",
             parts.running.began_ms / 1000,
