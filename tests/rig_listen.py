@@ -1,4 +1,4 @@
-"""`dispatchd listen` as a process of its own; what it prints can be waited for."""
+"""`dispatchd listen`, and tail, as processes of their own; what it prints can be waited for."""
 
 import asyncio
 import json
@@ -66,7 +66,7 @@ class Listening:
 
 @asynccontextmanager
 async def listening(
-    directory: Path, *args: object, token: str | None = None
+    directory: Path, *args: object, token: str | None = None, command: str = "listen"
 ) -> AsyncIterator[Listening]:
     """Start one that keeps its positions in `directory`; it is killed at the end."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith("DISPATCHD_")}
@@ -74,7 +74,7 @@ async def listening(
         environ["DISPATCHD_ADMIN_TOKEN"] = token
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "dispatchd", "listen", *map(str, args)),
+        *("-m", "dispatchd", command, *map(str, args)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         stdin=asyncio.subprocess.DEVNULL,

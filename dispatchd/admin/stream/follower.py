@@ -67,7 +67,14 @@ class Follower:
             and ring.start.number <= self.place.number
         )
 
+    def _forget_since(self) -> None:
+        """From here on all is new, whatever the clock is set to."""
+        wanted = self._wanted
+        if wanted.query.since_ms is not None:
+            self._wanted = replace(wanted, query=replace(wanted.query, since_ms=None))
+
     def _from_ring(self) -> bytes:
+        self._forget_since()
         step = self._feed.ring.step(self._wanted, self._number, self.place)
         self._number, self.place = step.number, step.place
         self._told_id = step.told_id or self._told_id
@@ -80,8 +87,7 @@ class Follower:
         self.place, self._era = page.place, era
         if page.kept:
             self._told_id = page.kept[-1].summary.id
-        if not page.more and wanted.query.since_ms is not None:
-            # From here on all is new, whatever the clock is set to.
-            self._wanted = replace(wanted, query=replace(wanted.query, since_ms=None))
+        if not page.more:
+            self._forget_since()
         blocks = [EventItem(kept).block(whole=wanted.whole) for kept in page.kept]
         return b"".join(blocks), page.more
