@@ -74,7 +74,7 @@ class DaemonAt:
 
         url = self.path(*parts)
         try:
-            async with session.get(_as_written(url), allow_redirects=False) as response:
+            async with session.get(url, allow_redirects=False) as response:
                 await self.check(response)
                 return json.loads(await _read(response, ANSWER_MAX_BYTES))
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
@@ -115,13 +115,6 @@ class DaemonAt:
         return Unreachable(
             f"the connection to {self} broke ({printable(str(error) or repr(error))})"
         )
-
-
-def _as_written(url: str) -> Any:
-    """Keep `%2F` of a slug as it is."""
-    from yarl import URL  # noqa: PLC0415 - aiohttp's own
-
-    return URL(url, encoded=True)
 
 
 async def _read(response: "ClientResponse", most_bytes: int) -> bytes:
