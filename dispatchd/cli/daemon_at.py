@@ -17,7 +17,9 @@ TOKEN_MAX_BYTES: Final = 64 * 1024
 _ANY_HOST: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a comparison
 
 url_option = click.option(
-    "--url", metavar="URL", help="The admin listener of a daemon elsewhere: https://…, unix:/…"
+    "--url",
+    metavar="URL",
+    help="The admin listener of a daemon elsewhere: https://HOST:PORT or unix:/PATH.",
 )
 token_file_option = click.option(
     "--token-file",

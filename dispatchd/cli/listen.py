@@ -73,7 +73,7 @@ def command(
     \b
     Example:
       dispatchd listen my-slug --forward http://localhost:3000/hooks
-      dispatchd listen my-slug --forward localhost:3000 --url https://hooks.example.com:8081
+      dispatchd listen my-slug --forward localhost:3000 --url https://HOST:8081
     """  # noqa: D301 - click reads the backspace itself
     from dispatchd.cli.forwarding import Forward  # noqa: PLC0415 - not for --help
 
