@@ -36,6 +36,7 @@ FIRST_S = Figure("backlog", "start to first 202 with 1,000,000 queued", "<=", 2,
 BACKLOG_INGEST = Figure("backlog", "ingest with 1,000,000 queued / empty", ">=", 0.9)
 FLOOD_P99 = Figure("flood", "202 beside a flood / alone, p99", "<=", 2)
 FOLLOWED = Figure("live", "end to end with 20 followers / none", ">=", 0.8)
+PRUNING_P99 = Figure("pruning", "commit while pruning / without, p99", "<=", 2)
 EXACTLY_ONCE = Figure("exactly_once", "deliveries lost, doubled or left over", "<=", 0)
 AGAINST_END_TO_END = Figure("against", "end to end at full load / base", ">=", 1.25)
 AGAINST_INGEST = Figure("against", "durable ingest / base", ">=", 1.1)
@@ -68,6 +69,7 @@ FIGURES = (
     FIRST_S,
     BACKLOG_INGEST,
     FLOOD_P99,
+    PRUNING_P99,
     REFUSING_MB,
     HANGING_MB,
     STALL_MS,

@@ -21,6 +21,7 @@ from dispatchd.errors import DispatchdError, StoreUnavailable
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.facts import telling
 from dispatchd.handed import HandedSockets
+from dispatchd.housekeeping import Housekeeping
 from dispatchd.listener import Listener
 from dispatchd.log import Log
 from dispatchd.log_facts import log_watcher
@@ -39,9 +40,9 @@ from dispatchd.shapes.reload import ReloadFields
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.health import StoreHealth
 from dispatchd.systemd import Notifier
+from dispatchd.upgrading import telling_upgrade
 from dispatchd.upkeep.clock_watch import ClockWatch
 from dispatchd.upkeep.config_watch import ConfigWatch
-from dispatchd.upkeep.forgetting import Forgetting
 from dispatchd.upkeep.jobs import JobRunner
 from dispatchd.upkeep.notice import Notice
 from dispatchd.upkeep.probe import Probe
@@ -113,7 +114,6 @@ class App:
         duty("watchdog", Watchdog(self._notifier, probe, clock).run())
         duty("clock watch", watch.run())
         duty("probe", probe.run())
-        duty("forgetting", Forgetting(store, clock).run())
         refusals = Refusals(store, clock)
         self._exit.push_async_callback(refusals.write)
         duty("refusals", refusals.run())
@@ -140,6 +140,9 @@ class App:
         await alarms.start(lanes.look, kept_ms)  # before anything may fail
         self._exit.push_async_callback(alarms.stop)
         duty("alerts", alarms.run())
+        self._keeping = await Housekeeping.start(
+            plan, store, health, clock, tell=tools.tell, duty=duty
+        )
         documents = self._documents = PinnedDocuments(monotonic_s=clock.monotonic_s)
         self._exit.push_async_callback(documents.close)
         reader = Reader()
@@ -192,7 +195,8 @@ class App:
         plan, store = self._plan, store_from_url(self._plan.storage_url)
         store.lock()
         self._exit.push_async_callback(store.close)
-        await store.open()
+        backup = plan.storage.backup_before_upgrade
+        await store.open(backup=backup, tell=telling_upgrade(self._log, self._notifier))
         for sentence in store.warnings():
             self._log.warning("storage", message=sentence)
         self._gone = await store.open_lanes(plan.lanes, self._clock.now_ms())
@@ -216,7 +220,7 @@ class App:
     def _readiness(self) -> "Readiness":
         if self._receiver.draining or self._receiver.stopping:
             return "stopping"
-        return "ok" if self._health.good else "unavailable"
+        return "ok" if self._health.takes else "unavailable"
 
     async def reload(self) -> Outcome:
         """Read the config anew and apply it whole, or say why nothing has changed."""
@@ -257,6 +261,7 @@ class App:
         before, self._plan = self._plan, plan
         self._tell_gone(found.lanes.removed)
         self._admin.follow(plan)
+        self._keeping.follow(plan)
         if found.alerts and self._alarms is not None:
             self._alarms.want(plan, self._gone)
         if set(_ordered(before)) - set(_ordered(plan)):

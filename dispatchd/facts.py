@@ -65,6 +65,30 @@ class LaneChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryPruned:
+    """A run of retention ended: `why` is `age` or `size`.
+
+    `stuck` says that the database is over its size still, and that nothing is left that may go.
+    """
+
+    why: str
+    events: int
+    kept_failed: int
+    took_s: float
+    used_bytes: int
+    stuck: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DiskChanged:
+    """The disk has too little left for webhooks, or enough again."""
+
+    low: bool
+    free_bytes: int
+    bound_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class DrainCut:
     """At the end of a drain exchanges were still under way: they will be made again."""
 
@@ -81,7 +105,15 @@ class InternalError:
     event_id: str | None = None
 
 
-Fact = WebhookAnswered | AttemptEnded | LaneChanged | DrainCut | InternalError
+Fact = (
+    WebhookAnswered
+    | AttemptEnded
+    | LaneChanged
+    | HistoryPruned
+    | DiskChanged
+    | DrainCut
+    | InternalError
+)
 Tell = Callable[[Fact], None]
 
 

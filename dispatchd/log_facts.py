@@ -5,8 +5,10 @@ from typing import Any, Final
 
 from dispatchd.facts import (
     AttemptEnded,
+    DiskChanged,
     DrainCut,
     Fact,
+    HistoryPruned,
     InternalError,
     LaneChanged,
     Tell,
@@ -33,6 +35,10 @@ def log_watcher(log: Log) -> Tell:
                 _attempt(log, fact)
             case LaneChanged():
                 _lane(log, fact)
+            case HistoryPruned():
+                _pruned(log, fact)
+            case DiskChanged():
+                _disk(log, fact)
             case DrainCut(destination=destination, deliveries=deliveries):
                 log.warning("drain_cut", destination=destination, deliveries=deliveries)
             case InternalError():
@@ -90,6 +96,36 @@ def _lane(log: Log, fact: LaneChanged) -> None:
         since_ms=fact.since_ms,
         **fields,
     )
+
+
+def _pruned(log: Log, fact: HistoryPruned) -> None:
+    fields: dict[str, Any] = {}
+    write = log.info
+    if fact.kept_failed:
+        fields["kept_failed"] = fact.kept_failed
+    if fact.stuck:
+        fields["message"] = "over max_size still: all that is left is owed, or came just now"
+        write = log.warning
+    write(
+        "pruned",
+        why=fact.why,
+        events=fact.events,
+        **fields,
+        used_bytes=fact.used_bytes,
+        took_s=round(fact.took_s, 3),
+    )
+
+
+def _disk(log: Log, fact: DiskChanged) -> None:
+    if fact.low:
+        log.error(
+            "disk_low",
+            free_bytes=fact.free_bytes,
+            min_free_bytes=fact.bound_bytes,
+            message="webhooks are answered 503 until there is room; deliveries go on",
+        )
+    else:
+        log.warning("disk_recovered", free_bytes=fact.free_bytes)
 
 
 def _attempt(log: Log, fact: AttemptEnded) -> None:

@@ -30,6 +30,10 @@ class Notifier:
         """Say that webhooks are being accepted."""
         self._send("READY=1")
 
+    def extend_timeout(self, seconds: float) -> None:
+        """Say that a start goes on, and to wait so much longer for it before giving it up."""
+        self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
+
     def reloading(self) -> None:
         """Say that the config is being read anew, until `ready` says that it is in force.
 

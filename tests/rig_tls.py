@@ -19,8 +19,8 @@ class Files:
     key: str
 
 
-def make_files(folder: Path, *names: str) -> Files:
-    """Make an authority and a certificate for `names` and 127.0.0.1."""
+def make_files(folder: Path, *names: str, days: float = 1) -> Files:
+    """Make an authority and a certificate for `names` and 127.0.0.1, good for `days`."""
     now = dt.datetime.now(dt.UTC)
 
     def certificate(name: str, by: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None):
@@ -33,8 +33,8 @@ def make_files(folder: Path, *names: str) -> Files:
             .issuer_name(issuer)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=1))
+            .not_valid_before(now - dt.timedelta(days=100))
+            .not_valid_after(now + dt.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
             .add_extension(
                 x509.SubjectAlternativeName(

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from dispatchd.facts import AttemptEnded, Fact, WebhookAnswered, result_of
+from dispatchd.facts import AttemptEnded, Fact, HistoryPruned, WebhookAnswered, result_of
 from dispatchd.model import Dead, Delivered
 
 NOBODY: Final = "-"  # the endpoint of requests to slugs that are nobody's
@@ -36,6 +36,7 @@ class Counters:
         self.requests: dict[tuple[str, str], int] = {}
         self.attempts: dict[tuple[str, str], int] = {}
         self.ended: dict[tuple[str, str], int] = {}
+        self.pruned = {"age": 0, "size": 0}
         self.request_times = Histogram(REQUEST_BOUNDS_S)
         self.attempt_times: dict[str, Histogram] = {}
         self.delivery_times: dict[str, Histogram] = {}
@@ -48,6 +49,8 @@ class Counters:
             self.request_times.add(fact.latency_ms / 1000)
         elif isinstance(fact, AttemptEnded):
             self._attempt(fact)
+        elif isinstance(fact, HistoryPruned):
+            self.pruned[fact.why] = self.pruned.get(fact.why, 0) + fact.events
 
     def _attempt(self, fact: AttemptEnded) -> None:
         attempt, destination = fact.attempt, fact.attempt.destination

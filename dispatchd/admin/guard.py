@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from dispatchd.admin.body import FORM, read_form
 from dispatchd.admin.parts import AdminParts
-from dispatchd.admin.problems import Problem
+from dispatchd.admin.problems import PROBLEM_JSON, Problem
 from dispatchd.admin.sessions import Attempts, Session, Sessions, same_token
 from dispatchd.errors import StoreUnavailable
+from dispatchd.receive.answers import HttpAnswer, Refusal
 from dispatchd.receive.client_ip import client_key
 
 COOKIE: Final = "dispatchd_session"
@@ -19,7 +21,8 @@ CSRF_HEADER: Final = "X-CSRF-Token"
 CSRF_FIELD: Final = "csrf_token"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # Whoever asks for these need not say who it is; what it is told depends on that.
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/login"})
+HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS: Final = frozenset({*HEALTH_PATHS, "/login"})
 OPEN_PREFIX: Final = "/static/"
 SESSION: Final = web.RequestKey("session", Session)
 KNOWN: Final = web.RequestKey("known", bool)
@@ -36,15 +39,28 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+# A page has forms: without a referrer browsers would send them with `Origin: null`, as another
+# site's page may. Other sites are told nothing by this either.
+PAGE_REFERRER: Final = "same-origin"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     """Give every answer the strict headers; a handler may have set its own."""
+    if response.content_type == "text/html":
+        response.headers.setdefault("Referrer-Policy", PAGE_REFERRER)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = "dispatchd"
+
+
+def spelled(refusal: Refusal) -> HttpAnswer:
+    """Return the answer to what never became a request: as strict as any, and a problem too."""
+    problem = Problem(refusal.status, refusal.code, refusal.message)
+    headers = {**HEADERS, **(refusal.headers or {})}
+    body = problem.body()
+    return HttpAnswer(refusal.status, body, PROBLEM_JSON, headers, close=refusal.close)
 
 
 class Guard:
@@ -92,17 +108,26 @@ class Guard:
         self._check_host(request)
         session = self._session(request)
         bearer = request.headers.get("Authorization", "")
-        by_token = self._token is None or (bool(bearer) and self._check_token(request, bearer))
+        path = request.path
+        try:
+            by_token = self._token is None or (bool(bearer) and self._check_token(request, bearer))
+        except Problem:  # counted, but whether we are well is told to anybody
+            if path not in HEALTH_PATHS:
+                raise
+            by_token = False
         known = by_token or session is not None
         if session is not None:
             request[SESSION] = session
         request[KNOWN] = known
-        path = request.path
         if not known and path not in OPEN_PATHS and not path.startswith(OPEN_PREFIX):
             return self._turn_away(request)
-        if request.method not in SAFE:
+        # Without a token a page could have a browser ask; a link that leads here is a person's.
+        is_link = request.headers.get("Sec-Fetch-Dest", "document") == "document"
+        if request.method not in SAFE or (self._token is None and not is_link):
             self._check_origin(request)
-            if session is not None and not (by_token and bearer):
+        if request.method not in SAFE:
+            by_cookie = not (by_token and bearer) and path not in OPEN_PATHS
+            if session is not None and by_cookie:
                 await _check_csrf(request, session)
         return await handler(request)
 
@@ -211,8 +236,7 @@ def _is_loopback(name: str) -> bool:
 async def _check_csrf(request: web.Request, session: Session) -> None:
     """Refuse what does not carry the session's own token: the cookie alone is no proof."""
     given = request.headers.get(CSRF_HEADER)
-    if given is None and request.content_type == "application/x-www-form-urlencoded":
-        field = (await request.post()).get(CSRF_FIELD)
-        given = field if isinstance(field, str) else None
+    if given is None and request.content_type == FORM:
+        given = (await read_form(request)).get(CSRF_FIELD)
     if given is None or not same_token(given, session.csrf.encode()):
         raise Problem(403, "csrf", f"the {CSRF_HEADER} of this session is missing or wrong")

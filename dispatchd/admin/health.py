@@ -1,6 +1,7 @@
 """Whether the daemon is alive, and whether it takes webhooks."""
 
-from typing import NotRequired, TypedDict
+import asyncio
+from typing import Final, NotRequired, TypedDict
 
 import orjson
 from aiohttp import web
@@ -10,6 +11,8 @@ from dispatchd.admin.guard import KNOWN
 from dispatchd.admin.parts import AdminParts
 from dispatchd.errors import StoreUnavailable
 from dispatchd.shapes.spelling import iso
+
+ASK_S: Final = 1.0  # who asks whether we are well does not wait for long
 
 
 class ConfigAgeFields(TypedDict):
@@ -93,9 +96,10 @@ class Health:
 
     async def _oldest_due_age_s(self) -> float | None:
         try:
-            oldest_ms = await self._parts.reads.oldest_due_ms()
-        except StoreUnavailable:
-            return None  # the status says so
+            async with asyncio.timeout(ASK_S):
+                oldest_ms = await self._parts.reads.oldest_due_ms()
+        except (StoreUnavailable, TimeoutError):
+            return None  # what a database is that does not answer, the status says
         if oldest_ms is None:
             return None
         return max(0, self._parts.clock.now_ms() - oldest_ms) / 1000

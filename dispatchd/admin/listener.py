@@ -9,13 +9,14 @@ from aiohttp import web
 
 from dispatchd.admin.api.routes import add_api
 from dispatchd.admin.counters import Counters
-from dispatchd.admin.guard import Guard, add_headers
+from dispatchd.admin.guard import Guard, add_headers, spelled
 from dispatchd.admin.health import Health
 from dispatchd.admin.login import Login
 from dispatchd.admin.metrics import Metrics
 from dispatchd.admin.parts import AdminParts, Running
 from dispatchd.handed import HandedSockets
 from dispatchd.listen import bind_handed, bind_tcp, bind_unix
+from dispatchd.receive.answers import Refusal
 from dispatchd.receive.connections import Connections
 from dispatchd.receive.server import close_listener, http_server
 
@@ -58,10 +59,11 @@ class AdminListener:
         app.freeze()
         connections = Connections(CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX)
         server = http_server(
-            app._handle,  # noqa: SLF001 - likewise
+            self._handle,
             self._parts.log,
             connections,
             request_factory=app._make_request,  # noqa: SLF001 - likewise
+            spelled=spelled,
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=DRAIN_S)
         await self._runner.setup()
@@ -72,6 +74,13 @@ class AdminListener:
             self.port = await bind_handed(self._runner, handed.get(listen.handed))
         else:
             self.port = await bind_tcp(self._runner, listen.host, listen.port)
+
+    async def _handle(self, request: Any) -> Any:
+        app: Any = self.app
+        try:
+            return await app._handle(request)  # noqa: SLF001 - likewise
+        except web.HTTPExpectationFailed:  # raised before any middleware is asked
+            return spelled(Refusal(417, "bad_request", "there is no such expectation", close=True))
 
     def follow(self, running: Running) -> None:
         """Tell of another config from here on. Another token ends the sessions of this one."""

@@ -6,6 +6,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from dispatchd.admin.body import read_form
 from dispatchd.admin.guard import COOKIE, SESSION, Guard
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.sessions import LASTS_S
@@ -35,16 +36,16 @@ class Login:
         self._parts = parts
         self._guard = guard
 
-    async def page(self, _: web.Request) -> web.StreamResponse:
-        """Show the form; without a token there is nothing to log in to."""
-        if self._parts.running.spec.token is None:
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """Show the form, unless there is nothing to log in to, or that is done."""
+        if self._parts.running.spec.token is None or SESSION in request:
             raise web.HTTPSeeOther(FIRST)
         return _page("", 200)
 
     async def enter(self, request: web.Request) -> web.StreamResponse:
         """Begin a session."""
-        given = (await request.post()).get("token")
-        if not self._guard.check_login(request, given if isinstance(given, str) else ""):
+        given = (await read_form(request)).get("token", "")
+        if not self._guard.check_login(request, given):
             return _page("That is not the token.", 401)
         response = web.HTTPSeeOther(FIRST)
         response.set_cookie(

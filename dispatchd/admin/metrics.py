@@ -3,6 +3,7 @@
 Names and units are by Prometheus' guide: https://prometheus.io/docs/practices/naming/
 """
 
+import asyncio
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,13 +44,15 @@ class Metrics:
         self._lanes: Sequence[LaneSummary] = ()
         self._disk: tuple[int, int] | None = None
         self._again_s = 0.0
+        self._turn = asyncio.Lock()  # who comes meanwhile is told what this one sees
         self._registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
     async def scrape(self, _: web.Request) -> web.Response:
         """Answer one scrape."""
-        await self._look()
+        async with self._turn:
+            await self._look()
         response = web.Response(body=generate_latest(self._registry))
         response.headers["Content-Type"] = CONTENT_TYPE
         return response
@@ -92,6 +95,12 @@ class Metrics:
             "Deliveries that ended: success, or failed for good.",
             ("destination", "result"),
             counters.ended,
+        )
+        yield _counter(
+            "dispatchd_pruned_events",
+            "Events that the daemon deleted, because of their age or of the database's size.",
+            ("why",),
+            {(why,): count for why, count in counters.pruned.items()},
         )
         yield _histogram(
             "dispatchd_request_duration_seconds",
@@ -173,6 +182,11 @@ class Metrics:
             "dispatchd_stream_followers",
             "Who follows the live stream.",
             float(parts.feed.followers),
+        )
+        yield GaugeMetricFamily(
+            "dispatchd_disk_low",
+            "1 while webhooks are refused because the disk has less than storage.min_free left.",
+            float(parts.health.disk_low),
         )
         yield GaugeMetricFamily(
             "dispatchd_config_loaded_timestamp_seconds",

@@ -47,7 +47,7 @@ class Problem(Exception):  # noqa: N818 - an answer, not a mistake of ours
         self.errors = list(errors)
         self.headers = headers
 
-    def answer(self) -> web.Response:
+    def body(self) -> bytes:
         """Return the document."""
         fields: dict[str, Any] = {
             "type": "about:blank",
@@ -58,9 +58,13 @@ class Problem(Exception):  # noqa: N818 - an answer, not a mistake of ours
         }
         if self.errors:
             fields["errors"] = self.errors
+        return orjson.dumps(fields)
+
+    def answer(self) -> web.Response:
+        """Return the response with the document."""
         return web.Response(
             status=self.status,
-            body=orjson.dumps(fields),
+            body=self.body(),
             content_type=PROBLEM_JSON,
             headers=self.headers,
         )

@@ -167,7 +167,8 @@ class Alerting:
             for name, bound in self._bounds().items():
                 waiting[name] = await self._store.waiting(name, bound)
             if any(AlertKind.DISK_LOW in spec.kinds for spec in self._specs):
-                free_bytes = await self._store.free_bytes()
+                space = await self._store.space()
+                free_bytes = None if space is None else space.free_bytes
         watch = self._watch
         return Sight(totals, waiting, free_bytes, watch.refused, watch.heard, watch.faults)
 

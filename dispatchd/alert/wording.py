@@ -217,7 +217,7 @@ def _disk_low(one: Occasion) -> Said:
     left, bound = size(one.free_bytes), size(one.spec.free_bytes)
     return Said(
         f"The disk of the database has {left} left",
-        f"That is less than {bound}. On a full disk webhooks are answered 503."
+        f"That is less than {bound}. Below storage.min_free webhooks are answered 503."
         f"{_times(one.note.pending, 'was so')}",
         "dispatchd prune --older-than 7d",
         (("Free", left), ("Bound", bound)),

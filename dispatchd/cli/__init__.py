@@ -41,6 +41,8 @@ COMMANDS: Final = {
     "stats": "Count events and deliveries.",
     "prune": "Delete old events that owe nothing.",
     "backup": "Copy the database while it is in use.",
+    "restore": "Put a backup in the database's place.",
+    "doctor": "Look at an installation, and say what to do.",
 }
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a file that output goes to
 _MODULES: Final = {"import": "importing"}  # where a command's name can be no module's

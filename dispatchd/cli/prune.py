@@ -43,7 +43,8 @@ def command(
 ) -> None:
     """Delete old events that owe nothing, with their deliveries and attempts.
 
-    Old is what was received longer ago than storage.retention, or --older-than. An event with
+    The daemon does this by itself; the command does it now. Old is what was received longer ago
+    than storage.retention, or --older-than. An event with
     a delivery still open stays, however old; one with a delivery that failed for good stays
     three times as long, or as storage.retention or --failed-older-than say. There is no way
     back: `dispatchd backup` first.
@@ -55,6 +56,7 @@ def command(
     from dispatchd.config.model import FAILED_TIMES  # noqa: PLC0415 - not for --help
 
     config = load_outline(config_path)
+    by_config = older_than_ms is None
     retention = config.storage.retention
     if failed_older_than_ms is None:
         failed_older_than_ms = (
@@ -69,7 +71,10 @@ def command(
     now_ms = SystemClock().now_ms()
     before_ms = max(now_ms - older_than_ms, 0)
     failed_before_ms = max(now_ms - failed_older_than_ms, 0)
-    count, kept_failed = asyncio.run(_prune(config, before_ms, failed_before_ms))
+    max_bytes = retention.max_bytes if by_config else None
+    count, kept_failed, over = asyncio.run(
+        _prune(config, before_ms, failed_before_ms, now_ms, max_bytes)
+    )
     if as_json:
         click.echo(
             to_json(
@@ -78,11 +83,14 @@ def command(
                     "before": iso(before_ms),
                     "kept_failed": kept_failed,
                     "failed_before": iso(failed_before_ms),
+                    "over_max_size": over,
                 }
             )
         )
         return
     click.echo(f"Pruned {plural(count, 'event')} received before {clock_time(before_ms)}.")
+    if over:
+        click.echo(f"Pruned {plural(over, 'more event')}, the oldest, to get under max_size.")
     if kept_failed:
         click.echo(
             f"Kept {plural(kept_failed, 'event')} with a failed delivery, received since"
@@ -90,16 +98,31 @@ def command(
         )
 
 
-async def _prune(config: "Outline", before_ms: int, failed_before_ms: int) -> tuple[int, int]:
-    """Return how many events were deleted, and how many kept because they failed."""
+async def _prune(
+    config: "Outline",
+    before_ms: int,
+    failed_before_ms: int,
+    now_ms: int,
+    max_bytes: int | None,
+) -> tuple[int, int, int]:
+    """Return how many events went by age, how many stayed as failed, and how many went by size."""
+    from dispatchd.store.retention import Cuts, prune_all  # noqa: PLC0415 - not for --help
+
     kept_failed = 0
 
-    async def batches(store: "Store") -> AsyncIterator[int]:
+    async def batches(store: "Store", cuts: Cuts) -> AsyncIterator[int]:
         nonlocal kept_failed
-        async for pruned in store.prune(before_ms, failed_before_ms):
+        async for pruned in prune_all(store, cuts, gently=store.served()):
             kept_failed += pruned.kept_failed
             yield pruned.events
 
+    async def run(store: "Store", cuts: Cuts) -> int:
+        return await counted(batches(store, cuts), "pruned", "event", None)
+
     async with opened(config) as store:
-        count = await counted(batches(store), "pruned", "event", None)
-    return count, kept_failed
+        count = await run(store, Cuts(before_ms, failed_before_ms))
+        kept = kept_failed
+        over = 0
+        if max_bytes is not None:
+            over = await run(store, Cuts(now_ms, now_ms, max_bytes))
+    return count, kept, over

@@ -5,11 +5,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import click
+
 from dispatchd.errors import DispatchdError
 
 if TYPE_CHECKING:
     from dispatchd.config import Config, Outline
     from dispatchd.store import Store
+    from dispatchd.store.upgrade import UpgradeStep
 
 # A command waits where the daemon would rather answer 503: long batches of a prune or replay
 # and another process's transaction pass within it.
@@ -36,16 +39,25 @@ async def opened(config: "Config | Outline") -> AsyncIterator["Store"]:
     from dispatchd.store import store_from_url  # noqa: PLC0415 - not for --help
 
     url = config.storage.url
-    _must_exist(url)
+    must_exist(url)
     store = store_from_url(url, busy_timeout_ms=BUSY_TIMEOUT_MS)
-    await store.open()
+    backup = config.storage.backup_before_upgrade
+    await store.open(backup=backup, tell=_tell_upgrade)
     try:
         yield store
     finally:
         await store.close()
 
 
-def _must_exist(url: str) -> None:
+def _tell_upgrade(step: "UpgradeStep") -> None:
+    """Say on standard error what else a command of a new version does."""
+    if step.doing == "done":
+        copy = f", a copy from before is {step.backup}" if step.backup else ""
+        said = f"Upgraded the database from schema version {step.before} to {step.after}{copy}."
+        click.echo(said, err=True)
+
+
+def must_exist(url: str) -> None:
     """Refuse a missing database: a mistyped path must not look like an empty history."""
     scheme, _, name = url.partition(":///")
     if scheme != "sqlite":

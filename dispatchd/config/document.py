@@ -46,6 +46,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     lines: dict[Path, int] = field(default_factory=dict)
     shown: dict[Path, str] = field(default_factory=dict)  # scalars as written, none interpolated
+    references: dict[str, str] = field(default_factory=dict)  # text as written, by what it became
     broken: set[Path] = field(default_factory=set)  # reported already: what is there means nothing
 
     def nearest_path(self, path: Path) -> Path:
@@ -312,7 +313,9 @@ class _Reading:
             message, suggestion = error.args
             self._document.broke(path, message, suggestion)
             return written
-        if not referred:
+        if referred:
+            self._document.references[value] = written
+        else:
             self._document.shown[path] = quoted(value)
         return value
 

@@ -20,7 +20,7 @@ def expectation(config: Config, slug: str) -> dict[str, Any]:
         "body": endpoint.body,
         "event_type_path": endpoint.event_type_path,
         "duplicates": _duplicates(endpoint),
-        "filter": endpoint.filter,
+        "filter": config.as_written(endpoint.filter),
         "allow_ips": [str(network) for network in endpoint.allow_ips],
         "links": [_link(config, link) for link in endpoint.destinations],
     }
@@ -67,8 +67,8 @@ def _link(config: Config, link: LinkConfig) -> dict[str, Any]:
         "destination": link.to,
         "url": destination.safe_url,
         "event_types": [list(globs) for globs in lists if globs],
-        "filter": link.filter,
-        "transform": link.transform,
+        "filter": config.as_written(link.filter),
+        "transform": config.as_written(link.transform),
         "template": link.template,
         "rules": list(link.named_rules()),
     }

@@ -160,4 +160,5 @@ def parse(text: str, file: str = "config.yaml", environ: Mapping[str, str] | Non
     if config is None or document.problems:
         # Raised outside of the handler: the ValidationError holds every value, secrets too.
         raise ConfigProblems(_sorted(document.problems))
+    config.remember(document.references)
     return config

@@ -108,11 +108,12 @@ class EmailConfig(LaneConfig):
         """Return what speaks there."""
         from dispatchd.compose.mail import MailSpeaker  # noqa: PLC0415 - where it is used
 
+        return MailSpeaker(self.server(), self.sender, self.to, self.timeout_s)
+
+    def server(self) -> MailServer:
+        """Return the server that takes mails on."""
         via = Via(ca=self.tls.ca, cert=self.tls.cert, key=self.tls.key, verify=self.tls.verify)
-        server = MailServer(
-            self.host, self._port(), self.security, self.user, of(self.password), via
-        )
-        return MailSpeaker(server, self.sender, self.to, self.timeout_s)
+        return MailServer(self.host, self._port(), self.security, self.user, of(self.password), via)
 
 
 def _is_service(value: Secret) -> Secret:

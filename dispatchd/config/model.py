@@ -5,11 +5,13 @@ Names in the YAML are the contract's; where a value has a unit, the attribute sa
 
 import re
 import uuid
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import (
     BeforeValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     field_validator,
     model_validator,
@@ -22,11 +24,11 @@ from dispatchd.config.fields import (
     EMPTY_LIST,
     EMPTY_MAPPING,
     PRESENT,
+    BearerToken,
     DurationS,
     ListenAt,
     Name,
     Network,
-    Secret,
     SizeBytes,
     Slug,
     Switch,
@@ -44,6 +46,7 @@ from dispatchd.model import Listen
 # Endpoint ids are derived from slugs in this namespace; it must never change.
 NAMESPACE: Final = uuid.UUID("5d0f4a6e-7f0b-5d7e-9c39-2f4f6f1f8a11")
 FAILED_TIMES: Final = 3  # what failed for good waits for somebody to look: longer than the rest
+MAX_SIZE_MIN_BYTES: Final = 1024**2
 _PREFIX: Final = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", re.ASCII)
 _HASH: Final = re.compile(r"sha256:[0-9a-fA-F]{64}", re.ASCII)
 
@@ -103,7 +106,7 @@ class AdminConfig(Part):
         description="Where it listens; never the same as server.listen.",
         json_schema_extra={"default": "127.0.0.1:8081"},
     )
-    token: Annotated[Secret | None, PRESENT] = Field(
+    token: Annotated[BearerToken | None, PRESENT] = Field(
         None,
         description="What clients prove themselves by; required unless only this machine can ask.",
     )
@@ -116,12 +119,18 @@ class RetentionConfig(Part):
         30 * 86_400.0,
         alias="events",
         json_schema_extra={"default": "30d"},
-        description="How old events get before `prune` deletes them.",
+        description="How old events get before they are deleted.",
     )
     failed_s: Annotated[DurationS | None, PRESENT] = Field(
         None,
         alias="failed",
         description="How old those get of which a delivery failed for good; 3 x `events`.",
+    )
+
+    max_bytes: Annotated[SizeBytes | None, PRESENT] = Field(
+        None,
+        alias="max_size",
+        description="How large the database may get before the oldest are deleted, e.g. 5GiB.",
     )
 
     @property
@@ -135,6 +144,8 @@ class RetentionConfig(Part):
             raise ValueError("`events` must be at least 1s")
         if self.failed_or_default_s < self.events_s:
             raise ValueError("`failed` must not be shorter than `events`")
+        if self.max_bytes is not None and self.max_bytes < MAX_SIZE_MIN_BYTES:
+            raise ValueError("`max_size` must be at least 1MiB")
         return self
 
 
@@ -163,7 +174,16 @@ class StorageConfig(Part):
     retention: Retention = Field(
         RetentionConfig(events="30d"),
         json_schema_extra={"default": "30d"},
-        description="How old events get before `prune` deletes them, or both ages.",
+        description="How old events get before they are deleted, or the ages and a size.",
+    )
+    min_free_bytes: Annotated[SizeBytes | None, PRESENT] = Field(
+        None,
+        alias="min_free",
+        description="With less free disk than this, webhooks are answered 503, e.g. 256MiB.",
+    )
+    backup_before_upgrade: Switch = Field(
+        default=True,
+        description="Whether a database is copied before a newer dispatchd changes its schema.",
     )
 
     @property
@@ -296,6 +316,8 @@ class Config(Part):
         (), description="What is told of dispatchd itself, and to which destination."
     )
 
+    _references: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
     @field_validator("header_prefix")
     @classmethod
     def _is_prefix(cls, value: str) -> str:
@@ -312,6 +334,21 @@ class Config(Part):
             slug: e if e.id else e.model_copy(update={"id": endpoint_id(slug)})
             for slug, e in value.items()
         }
+
+    def remember(self, references: Mapping[str, str]) -> None:
+        """Remember how texts with references were written, by what they became."""
+        self._references = references
+
+    def as_written(self, value: Any) -> Any:
+        """Return free text, or a tree with some in it, with the references that made it.
+
+        What they gave may be a token, in a filter or a template as well as in a header.
+        """
+        if isinstance(value, Mapping):
+            return {key: self.as_written(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.as_written(item) for item in value]
+        return self._references.get(value, value) if isinstance(value, str) else value
 
     def way(self, to: str) -> Way:
         """Return what an alert to the destination `to` comes by."""

@@ -12,12 +12,13 @@ from dispatchd.redact import BLACK
 # The word is told to people who may not know the secrets: to guess these from it costs too much.
 _SCRYPT: Final = {"n": 2**13, "r": 8, "p": 1}
 FINGERPRINT_BYTES: Final = 8
+FREE_TEXT: Final = frozenset({"filter", "transform", "templates", "answer"})
 
 
 def shown(config: Config) -> dict[str, Any]:
     """Return every value, defaults too, by names that hold the units; secrets are stars.
 
-    Of a URL that may hold one, what may be shown.
+    Of a URL that may hold one, what may be shown; of free text, how it was written.
     """
     told = config.model_dump(mode="json", by_alias=False)
     for name, destination in config.destinations.items():
@@ -25,16 +26,19 @@ def shown(config: Config) -> dict[str, Any]:
             told["destinations"][name]["url"] = destination.safe_url
     for key in told["api_keys"]:
         key["hash"] = BLACK
-    starred: dict[str, Any] = _starred(told)
+    starred: dict[str, Any] = _starred(told, config)
     return starred
 
 
-def _starred(value: Any) -> Any:
-    """Spell the stars of secrets as everywhere else."""
+def _starred(value: Any, config: Config) -> Any:
+    """Spell the stars of secrets as everywhere else, and what came from a reference as written."""
     if isinstance(value, dict):
-        return {key: _starred(item) for key, item in value.items()}
+        return {
+            key: _starred(config.as_written(item) if key in FREE_TEXT else item, config)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [_starred(item) for item in value]
+        return [_starred(item, config) for item in value]
     return BLACK if value == str(SecretStr("x")) else value
 
 

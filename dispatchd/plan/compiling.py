@@ -6,7 +6,7 @@ from functools import partial
 from dispatchd.admin.spec import AdminSpec
 from dispatchd.alert.spec import AlertSpec
 from dispatchd.compose import Courier, Fills, Forwarding, WebhookCourier, header_case, own_headers
-from dispatchd.config import AlertConfig, Config, EndpointConfig, WebhookConfig
+from dispatchd.config import AlertConfig, Config, EndpointConfig, StorageConfig, WebhookConfig
 from dispatchd.config.expectation import expectation
 from dispatchd.config.shown import fingerprint, shown
 from dispatchd.deliver.spec import LaneSpec
@@ -20,6 +20,7 @@ from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, OwnAnswer, RefusedRule, RouteSpec
 from dispatchd.redact import Redactor
 from dispatchd.templates.markup import PROGRAM
+from dispatchd.upkeep.spec import StorageSpec
 from dispatchd.verify import ApiKey, Signer, is_secret_header
 
 
@@ -33,6 +34,7 @@ def compile_plan(config: Config, source: str = "") -> Plan:
         max_connections=server.max_connections,
         max_connections_per_client=server.max_connections_per_client,
         storage_url=config.storage.url,
+        storage=_storage(config.storage),
         routes={
             slug: route_spec(config, slug)
             for slug, endpoint in config.endpoints.items()
@@ -44,6 +46,17 @@ def compile_plan(config: Config, source: str = "") -> Plan:
         admin=_admin(config),
         written=written(config),
         source=source,
+    )
+
+
+def _storage(storage: StorageConfig) -> StorageSpec:
+    retention = storage.retention
+    return StorageSpec(
+        events_ms=round(retention.events_s * 1000),
+        failed_ms=round(retention.failed_or_default_s * 1000),
+        max_bytes=retention.max_bytes,
+        min_free_bytes=storage.min_free_bytes,
+        backup_before_upgrade=storage.backup_before_upgrade,
     )
 
 
@@ -71,7 +84,8 @@ def alert_spec(config: Config, alert: AlertConfig) -> AlertSpec:
         backlog_deliveries=alert.backlog.deliveries,
         backlog_age_ms=round(alert.backlog.age_s * 1000),
         refused=alert.source_errors.rate,
-        free_bytes=alert.disk_low.free_bytes,
+        # When webhooks are refused, it is told, whatever the alert's own bound.
+        free_bytes=max(alert.disk_low.free_bytes, config.storage.min_free_bytes or 0),
         quiet_ms={slug: round(span_s * 1000) for slug, span_s in alert.quiet_s.items()},
         every_ms=round(alert.every_s * 1000),
     )

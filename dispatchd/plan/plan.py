@@ -13,6 +13,7 @@ from dispatchd.alert.spec import AlertSpec
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.model import Listen
 from dispatchd.receive.spec import RouteSpec
+from dispatchd.upkeep.spec import StorageSpec
 
 # What an entry of the config is and its name: ("endpoint", "my-slug"), ("", "server"); the keys
 # that belong to no part have ("", "").
@@ -34,6 +35,7 @@ class Plan:
     max_connections: int
     max_connections_per_client: int
     storage_url: str
+    storage: StorageSpec
     routes: Mapping[str, RouteSpec]  # of the active endpoints, by slug
     lanes: Mapping[str, LaneSpec]  # by destination
     warnings: tuple[str, ...]

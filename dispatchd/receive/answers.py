@@ -87,6 +87,13 @@ class HttpAnswer:
         head = (text + "\r\n").encode("latin-1")
         await request.writer.write(head if request.method == "HEAD" else head + body)
 
+    def unasked(self) -> bytes:
+        """Return it whole, for where there is no request that could be answered; it ends there."""
+        headers = {**(self._extra or {}), "Content-Length": len(self.body), "Connection": "close"}
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        head = f"{_start(self.status, self.content_type)}{lines}\r\n"
+        return head.encode("latin-1") + self.body
+
     async def write_eof(self) -> None:
         """Do nothing: `prepare` has written it all."""
 
@@ -125,11 +132,3 @@ def refused(refusal: Refusal) -> HttpAnswer:
         document["event_id"] = refusal.event_id
     body = orjson.dumps(document)
     return HttpAnswer(refusal.status, body, JSON, refusal.headers, close=refusal.close)
-
-
-def raw_answer(refusal: Refusal) -> bytes:
-    """Return a refusal for when there is no request that could be answered; it ends there."""
-    body = orjson.dumps(error_document(refusal.code, refusal.message))
-    extra = "".join(f"{name}: {value}\r\n" for name, value in (refusal.headers or {}).items())
-    head = f"{_start(refusal.status, JSON)}{extra}Content-Length: {len(body)}\r\n"
-    return head.encode() + b"Connection: close\r\n\r\n" + body

@@ -108,7 +108,7 @@ class Receiver:
             )
         if self.draining or self.stopping:
             return json_answer(503, {"status": "stopping"})
-        if not self._health.good:
+        if not self._health.takes:
             return json_answer(503, {"status": "unavailable"})
         return json_answer(200, {"status": "ok"})
 
@@ -156,6 +156,8 @@ class Receiver:
             return self._not_a_post(request, route, told)
         if self.stopping:
             raise unavailable("closed", "shutting down")
+        if self._health.disk_low:
+            raise unavailable("disk_low", "the disk is nearly full")
         stranger = client_key(source_ip or "")
         with Share(self._room, stranger if source_ip else None) as share:
             body = await self._read(request, routes.max_body_bytes, share)

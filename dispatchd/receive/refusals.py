@@ -5,6 +5,7 @@ which come the more rarely the longer refusals go on: a flood costs the disk nex
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,7 +16,7 @@ from dispatchd.receive.answers import Refusal
 from dispatchd.receive.spec import KEEP_REFUSED, RefusedRule
 from dispatchd.redact import BLACK
 from dispatchd.store.refused import Answered, Refused, RefusedRequest
-from dispatchd.verify import is_secret_header
+from dispatchd.verify import is_secret_header, without_query
 
 EVERY_S: Final = 1.0  # between two writes, twice as long after each, up to
 EVERY_MAX_S: Final = 10.0
@@ -37,7 +38,7 @@ class Refusals:
         self._wake = asyncio.Event()
         self._requests: dict[tuple[str | None, str], list[RefusedRequest]] = {}
         self._keep: dict[tuple[str | None, str], int] = {}
-        self._waiting_bytes = 0
+        self._bytes: Counter[tuple[str | None, str]] = Counter()  # that wait
         self._counted: dict[Answered, int] = {}
 
     def watch(self, fact: Fact) -> None:
@@ -71,7 +72,7 @@ class Refusals:
         key = (endpoint, refusal.code)
         rule = rule or _ANONYMOUS
         waiting = self._requests.setdefault(key, [])
-        if len(waiting) >= rule.keep or self._waiting_bytes >= WAITING_MAX_BYTES:
+        if len(waiting) >= rule.keep or not self._has_room(key):
             return
         kept = _kept_headers(headers, secret_headers)
         if body is not None and (not rule.body or len(body) > BODY_MAX_BYTES):
@@ -96,9 +97,17 @@ class Refusals:
             )
         )
         self._keep[key] = rule.keep
-        self._waiting_bytes += _EACH_BYTES + sum(len(k) + len(v) for k, v in kept)
-        self._waiting_bytes += 0 if body is None else len(body)
+        self._bytes[key] += _bytes_of(waiting[-1])
         self._wake.set()
+
+    def _has_room(self, key: tuple[str | None, str]) -> bool:
+        """Whether one more of a kind may wait; the kind with the most makes room for others."""
+        while self._bytes.total() >= WAITING_MAX_BYTES:
+            largest = max(self._bytes, key=self._bytes.__getitem__)
+            if largest == key:
+                return False
+            self._bytes[largest] -= _bytes_of(self._requests[largest].pop())
+        return True
 
     async def run(self) -> None:
         """Write what waits, for ever."""
@@ -119,7 +128,7 @@ class Refusals:
         requests = [one for waiting in self._requests.values() for one in waiting]
         keep, counted = self._keep, self._counted
         self._requests, self._keep, self._counted = {}, {}, {}
-        self._waiting_bytes = 0
+        self._bytes.clear()
         if not requests and not counted:
             return
         try:
@@ -134,6 +143,11 @@ def _is_kept(fact: WebhookAnswered) -> bool:
     return fact.event is not None and fact.error is None and fact.duplicate_of is None
 
 
+def _bytes_of(request: RefusedRequest) -> int:
+    headers = sum(len(name) + len(value) for name, value in request.headers)
+    return _EACH_BYTES + headers + len(request.body or b"")
+
+
 def _kept_headers(
     headers: Mapping[str, str], secret_headers: frozenset[str]
 ) -> tuple[tuple[str, str], ...]:
@@ -142,7 +156,7 @@ def _kept_headers(
     left = HEADERS_MAX_CHARS
     for name, value in headers.items():
         secret = is_secret_header(name) or name.lower() in secret_headers
-        shown = BLACK if secret else value
+        shown = BLACK if secret else without_query(name, value)
         left -= len(name) + len(shown)
         if left < 0:
             break

@@ -11,10 +11,11 @@ from aiohttp.web_protocol import RequestHandler
 
 from dispatchd.listen import listening
 from dispatchd.log import Log
-from dispatchd.receive.answers import HttpAnswer, Refusal, raw_answer, refused
+from dispatchd.receive.answers import HttpAnswer, Refusal, refused
 from dispatchd.receive.connections import Connections
 
 Handler = Callable[[web.BaseRequest], Awaitable[HttpAnswer]]
+Spelled = Callable[[Refusal], HttpAnswer]
 
 REFUSED_LOG_S: Final = 1.0  # a flood of connections makes one line in this time
 HEAD_MAX_BYTES: Final = 64 * 1024  # of a head that is still not whole
@@ -79,7 +80,7 @@ class _Protocol(RequestHandler):
             self._wait_for_head()
         else:
             self._server.refused()
-            cast("asyncio.Transport", transport).write(_TOO_MANY)
+            cast("asyncio.Transport", transport).write(self._server.too_many)
             transport.close()
             self._force_close = True  # what it sends is not read
 
@@ -187,7 +188,7 @@ class _Protocol(RequestHandler):
 
     def _refuse_head(self, status: int, code: str, message: str) -> None:
         if self.transport is not None:
-            self.transport.write(raw_answer(Refusal(status, code, message)))
+            self.transport.write(self._server.spelled(Refusal(status, code, message)).unasked())
             self.force_close()
 
     def leave(self) -> None:
@@ -240,7 +241,7 @@ class _Protocol(RequestHandler):
             status, code, text = 431, "headers_too_large", "a header or the URL is too large"
         else:
             code, text = "bad_request", "the request is not valid HTTP"
-        answer: Any = refused(Refusal(status, code, text, close=True))
+        answer: Any = self._server.spelled(Refusal(status, code, text, close=True))
         return cast("web.StreamResponse", answer)  # all of one that aiohttp asks for
 
 
@@ -251,13 +252,17 @@ class _Server(web.Server):
         log: Log,
         connections: Connections,
         timeouts: Timeouts,
+        *,
         request_factory: Any,
+        spelled: Spelled,
     ) -> None:
         # What the handler returns is all of a response that aiohttp uses.
         super().__init__(cast("Any", handler), request_factory=request_factory)
         self.log = log
         self.counted = connections
         self.timeouts = timeouts
+        self.spelled = spelled
+        self.too_many = spelled(_TOO_MANY).unasked()
         self.live: set[_Protocol] = set()
         self.closing = False
         self._all_left = asyncio.Event()
@@ -313,12 +318,21 @@ def http_server(
     timeouts: Timeouts | None = None,
     *,
     request_factory: Any = None,
+    spelled: Spelled = refused,
 ) -> web.Server:
     """Return the low-level server for `handler`: no routing table between it and the socket.
 
-    `request_factory` makes the requests that another kind of handler is used to.
+    `request_factory` makes the requests that another kind of handler is used to; `spelled` says
+    how what never becomes a request is answered.
     """
-    return _Server(handler, log, connections, timeouts or Timeouts(), request_factory)
+    return _Server(
+        handler,
+        log,
+        connections,
+        timeouts or Timeouts(),
+        request_factory=request_factory,
+        spelled=spelled,
+    )
 
 
 def has_left(request: web.BaseRequest) -> bool:
@@ -359,11 +373,6 @@ def _stop_accepting(runner: web.ServerRunner) -> None:
         loop.remove_reader(descriptor)
 
 
-_TOO_MANY: Final = raw_answer(
-    Refusal(
-        503,
-        "unavailable_overloaded",
-        "too many connections; try again",
-        headers={"Retry-After": "1"},
-    )
+_TOO_MANY: Final = Refusal(
+    503, "unavailable_overloaded", "too many connections; try again", headers={"Retry-After": "1"}
 )

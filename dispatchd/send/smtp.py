@@ -28,7 +28,7 @@ async def send(mail: Mail) -> Outcome:
             client = await _client(mail)
             status, text = await _answered(client, mail)
     except Exception as error:  # noqa: BLE001 - classified: a fault out there is a value here
-        kind, message = _classified(error, mail.timeout_s)
+        kind, message = classified(error, mail.timeout_s)
         return Failure(kind, message, _since_ms(started_s))
     head = text.encode("utf-8", "replace")[:HEAD_MAX_BYTES]
     reply = Reply(status, (), head, _since_ms(started_s))
@@ -79,7 +79,7 @@ async def _part(client: aiosmtplib.SMTP) -> None:
     client.close()
 
 
-def _classified(error: Exception, timeout_s: float) -> tuple[ErrorClass, str]:
+def classified(error: Exception, timeout_s: float) -> tuple[ErrorClass, str]:
     """Name a fault; what the library wrapped is what tells."""
     if isinstance(error, (TimeoutError, aiosmtplib.SMTPTimeoutError)):
         return ErrorClass.TIMEOUT, f"no complete answer within {timeout_s:g} s"

@@ -5,6 +5,7 @@ from typing import Any, NotRequired, TypedDict, cast
 from dispatchd.shapes.event import DeliveryFields
 from dispatchd.shapes.message import MessageFields
 from dispatchd.shapes.spelling import bytes_field
+from dispatchd.strangers import utf8
 
 
 class VerifiedFields(TypedDict):
@@ -68,11 +69,23 @@ class ExplanationFields(TypedDict):
 
 
 def explanation_fields(told: dict[str, Any]) -> ExplanationFields:
-    """Spell the bodies in an explanation for JSON; what explains an endpoint has none."""
+    """Spell an explanation for JSON: bodies, and what a sender wrote that no UTF-8 can spell.
+
+    What explains an endpoint has no bodies.
+    """
     links = []
     for link in told.get("links", []):
         body = link.get("body")
         rest = {k: v for k, v in link.items() if k != "body"}
         links.append(rest if body is None else {**rest, **bytes_field("body", body)})
     spelled = {**told, "links": links} if "links" in told else told
-    return cast("ExplanationFields", spelled)
+    return cast("ExplanationFields", _whole(spelled))
+
+
+def _whole(value: Any) -> Any:
+    """Return `value` without lone surrogates, which a body may hold wherever it is quoted."""
+    if isinstance(value, str):
+        return utf8(value)
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return [*map(_whole, value)] if isinstance(value, (list, tuple)) else value

@@ -52,10 +52,14 @@ class DestinationPointFields(TypedDict):
 
 
 class HistoryFields(TypedDict):
-    """Counts over time; a minute or an hour (`step_s`) in which nothing happened is left out."""
+    """Counts over time; a minute or an hour (`step_s`) in which nothing happened is left out.
+
+    `until` is how far it reaches, and `next` the `since` of what is left, null where nothing is.
+    """
 
     since: str
     until: str
+    next: str | None
     step_s: int
     endpoints: list[EndpointPointFields]
     destinations: list[DestinationPointFields]
@@ -87,7 +91,8 @@ def history_fields(counts: "Counts", since_ms: int, until_ms: int) -> HistoryFie
     """Return counts over time."""
     return {
         "since": iso(since_ms),
-        "until": iso(until_ms),
+        "until": iso(until_ms if counts.next_ms is None else counts.next_ms),
+        "next": iso_or_none(counts.next_ms),
         "step_s": counts.span_s,
         "endpoints": list(_endpoints(counts)),
         "destinations": list(_destinations(counts)),

@@ -98,6 +98,3 @@ class Alerts(Protocol):
 
         Looks at everything received since: ask about minutes, not days.
         """
-
-    async def free_bytes(self) -> int | None:
-        """Return how much the database can still grow; None where nobody can say."""

@@ -4,7 +4,7 @@ Every backend passes the one conformance suite in tests/store. Writes return onl
 are durable. Every method may raise StoreUnavailable (nothing was changed, try later).
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -28,7 +28,9 @@ from dispatchd.store.counts import Counts
 from dispatchd.store.following import Following
 from dispatchd.store.jobs import Jobs
 from dispatchd.store.refused import Refused
+from dispatchd.store.retention import Retention
 from dispatchd.store.stats import Stats
+from dispatchd.store.upgrade import TellUpgrade, nobody
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -180,14 +182,6 @@ class LaneSummary:
     last_error: ErrorClass | None
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """What a batch of `prune` deleted, and how many it kept because a delivery had failed."""
-
-    events: int
-    kept_failed: int
-
-
 class Intake(Protocol):
     """What ingest asks: keep this, durably."""
 
@@ -301,11 +295,14 @@ class Archive(Protocol):
         Adds up what `counts` tells, but for what is owed, which is counted.
         """
 
-    async def counts(self, span_s: int, since_ms: int, until_ms: int) -> Counts:
+    async def counts(
+        self, span_s: int, since_ms: int, until_ms: int, rows_max: int | None = None
+    ) -> Counts:
         """Return what is counted by minutes (`span_s` 60) or hours (3600), the oldest first.
 
         Those that begin before `until_ms`, from that on which holds `since_ms`. Minutes are kept
-        for a day, hours for a year.
+        for a day, hours for a year. With `rows_max` no more than about so many of each kind, of
+        whole steps: then `next_ms` says where to go on.
         """
 
     async def oldest_due_ms(self) -> int | None:
@@ -321,8 +318,11 @@ class Archive(Protocol):
 class Upkeep(Protocol):
     """What keeps a store good for years."""
 
-    async def open(self) -> None:
-        """Connect and migrate. Raises StoreUnusable where that cannot work."""
+    async def open(self, *, backup: bool = True, tell: TellUpgrade = nobody) -> None:
+        """Connect, and bring the schema up to date. Raises StoreUnusable where that cannot work.
+
+        `backup` copies a database beside itself before that. `tell` hears how far it has come.
+        """
 
     async def close(self) -> None:
         """Finish the writes under way and let go of the database."""
@@ -355,16 +355,6 @@ class Upkeep(Protocol):
         per delivery, and cannot happen twice: it raises with nothing kept, or it is kept.
         """
 
-    def prune(self, before_ms: int, failed_before_ms: int) -> AsyncIterator[Pruned]:
-        """Delete the events received before `before_ms` that owe nothing any more.
-
-        One with a delivery that failed for good stays until it was received before
-        `failed_before_ms` too, which is no later. Their deliveries and attempts go with them, and
-        their space goes back to the file system. Jobs that ended before `before_ms` go too,
-        and requests refused before it.
-        Batches of one transaction each.
-        """
-
     async def forget(self, now_ms: int) -> int:
         """Forget idempotency keys whose window ended by `now_ms`: one small batch.
 
@@ -377,9 +367,8 @@ class Upkeep(Protocol):
         Returns how many they were; 0 when none is left.
         """
 
-    async def backup(self, path: str) -> None:
-        """Write a consistent copy of the database to `path` while it is in use."""
 
-
-class Store(Intake, Schedule, Archive, Following, Jobs, Alerts, Refused, Upkeep, Protocol):
+class Store(
+    Intake, Schedule, Archive, Following, Jobs, Alerts, Refused, Retention, Upkeep, Protocol
+):
     """A durable event store. Ids are canonical UUID strings, times Unix ms."""

@@ -50,11 +50,15 @@ class DestinationCount:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The counts of a stretch of time, by minutes or hours (`span_s`), the oldest first."""
+    """The counts of a stretch of time, by minutes or hours (`span_s`), the oldest first.
+
+    `next_ms` (Unix ms) is where it was cut; None where it is whole.
+    """
 
     span_s: int
     endpoints: Sequence[EndpointCount]
     destinations: Sequence[DestinationCount]
+    next_ms: int | None = None
 
 
 def quantile_ms(counts: Sequence[tuple[int, int]], share: float) -> float | None:

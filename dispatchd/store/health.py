@@ -16,6 +16,12 @@ class StoreHealth:
         self._changed = changed
         self._good = asyncio.Event()
         self._good.set()
+        self.disk_low = False  # whoever watches the disk says so: no webhook, but all else
+
+    @property
+    def takes(self) -> bool:
+        """Whether webhooks are taken: all is well, and there is room for more."""
+        return self.good and not self.disk_low
 
     @property
     def good(self) -> bool:

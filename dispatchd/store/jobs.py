@@ -106,6 +106,9 @@ class Jobs(Protocol):
     async def add_job(self, query: ReplayQuery, rate: float | None, now_ms: int) -> Job:
         """Keep a job for whoever runs them."""
 
+    async def keep_job(self, draft: Job) -> Job:
+        """Keep a job that `draft_job` returned: of this store, or of its `Reads`."""
+
     async def get_job(self, job_id: int) -> Job | None:
         """Return a job as it stands; None where there is none."""
 

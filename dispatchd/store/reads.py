@@ -6,7 +6,7 @@ from typing import Protocol
 from dispatchd.model import LaneState
 from dispatchd.store.base import Archive
 from dispatchd.store.following import Following
-from dispatchd.store.jobs import Job
+from dispatchd.store.jobs import Job, ReplayQuery
 from dispatchd.store.refused import RefusedQuery, RefusedRequest
 
 
@@ -24,6 +24,9 @@ class Reads(Archive, Following, Protocol):
 
     async def lane_states(self) -> Mapping[str, LaneState]:
         """Return what holds each lane ever seen, by destination: one small read."""
+
+    async def draft_job(self, query: ReplayQuery, rate: float | None, now_ms: int) -> Job:
+        """Return the job that a replay would be, with id 0: it counts what it has to look at."""
 
     async def get_job(self, job_id: int) -> Job | None:
         """Return a job as it stands; None where there is none."""

@@ -32,7 +32,8 @@ class RefusedRequest:
 class RefusedQuery:
     """Which refused requests to list, newest first. None means any; `before` continues a listing.
 
-    `endpoint` is a slug, or "" for requests to slugs that are nobody's. Times are Unix ms.
+    `endpoint` is a slug, or "" for requests to slugs that are nobody's. Times are Unix ms. A page
+    ends with the request whose body goes beyond `bodies_max_bytes` in all.
     """
 
     endpoint: str | None = None
@@ -40,6 +41,7 @@ class RefusedQuery:
     since_ms: int | None = None
     before: int | None = None
     limit: int = 50
+    bodies_max_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

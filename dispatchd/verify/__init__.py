@@ -34,7 +34,12 @@ from dispatchd.verify.keys import private_key_text, signing_secret_text
 from dispatchd.verify.pinned import Pinned, PinnedKind, PinnedSource
 from dispatchd.verify.providers import covers_url, is_for_url, must_remember, provider_names
 from dispatchd.verify.scheme import HASH_HERE_MAX_BYTES, Listed, SignatureSpec
-from dispatchd.verify.secret_headers import headers_named, is_secret_header, storable_headers
+from dispatchd.verify.secret_headers import (
+    headers_named,
+    is_secret_header,
+    storable_headers,
+    without_query,
+)
 from dispatchd.verify.signer import (
     OutgoingSpec,
     Signer,
@@ -103,6 +108,7 @@ __all__ = [
     "storable_headers",
     "template_headers",
     "verify",
+    "without_query",
 ]
 
 

@@ -17,6 +17,12 @@ _SECRET: Final = re.compile(
     re.IGNORECASE,
 )
 
+# Where a proxy, or a browser, writes the URL that was asked for.
+_URL: Final = re.compile(
+    r"referer|(?:x-)?(?:original|forwarded|rewrite|request|envoy-original)-(?:ur[il]|path)",
+    re.IGNORECASE,
+)
+
 
 def is_secret_header(name: str) -> bool:
     """Whether a header may carry what authenticates its sender: never stored, logged or shown.
@@ -44,9 +50,16 @@ def storable_headers(
         for pair in headers.items()
         if len(pair[0]) <= NAME_MAX_CHARS and not _is_secret(pair[0])
     ]
+    if "?" in "".join([value for _, value in kept]):  # hardly ever
+        kept = [(name, without_query(name, value)) for name, value in kept]
     if besides:
         kept = [pair for pair in kept if pair[0].lower() not in besides]
     return tuple(kept)
+
+
+def without_query(name: str, value: str) -> str:
+    """Return a header's value, of a URL what stands before its query: a token may be in that."""
+    return value.partition("?")[0] if _URL.fullmatch(name) else value
 
 
 def headers_named(

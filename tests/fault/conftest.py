@@ -21,6 +21,7 @@ async def make_daemon(tmp_path: Path) -> AsyncIterator[MakeDaemon]:
         *,
         options: str = "",
         extra: str = "",
+        storage: str = "",
         directory: Path = tmp_path,
         wrapper: tuple[str, ...] = (),
     ) -> ProcessDaemon:
@@ -29,7 +30,7 @@ async def make_daemon(tmp_path: Path) -> AsyncIterator[MakeDaemon]:
         config.write_text(
             textwrap.dedent(f"""
             server: {{listen: '127.0.0.1:0'}}
-            storage: {{url: 'sqlite:///{database}'}}
+            storage: {{url: 'sqlite:///{database}'{storage}}}
             endpoints:
               my-slug: {{secret: {SECRET}, event_type_path: action, destinations: [crm]}}
             destinations:

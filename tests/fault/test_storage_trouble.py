@@ -6,11 +6,13 @@ import resource
 import shutil
 import sqlite3
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 from locks import write_lock
+from released import asked, unpack
 from rig import Sink, holding
 from rig_process import MakeDaemon, ProcessDaemon
 
@@ -75,9 +77,9 @@ async def fill_then_mend(
     daemon.check_database()
 
 
-async def test_the_disk_is_full_and_then_is_not(
-    make_daemon: MakeDaemon, sink: Sink, http: aiohttp.ClientSession, tmp_path: Path
-) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 6 MB, which `grow` makes larger."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("mounting a small file system takes root; the file size test needs none")
     mount_point = tmp_path / "small"
@@ -87,13 +89,78 @@ async def test_the_disk_is_full_and_then_is_not(
     )
     if mounted.returncode != 0:
         pytest.skip("this machine lets nobody mount; the file size test needs no mount")
-    try:
-        daemon = make_daemon(sink.url, directory=mount_point)
-        await daemon.start()
-        mend = ["mount", "-o", "remount,size=200m", str(mount_point)]
-        await fill_then_mend(daemon, http, sink, "full", mend)
-    finally:
-        subprocess.run(["umount", "-l", str(mount_point)], check=True)
+    yield mount_point
+    subprocess.run(["umount", "-l", str(mount_point)], check=True)
+
+
+def grow(mount_point: Path, size: str = "200m") -> list[str]:
+    return ["mount", "-o", f"remount,size={size}", str(mount_point)]
+
+
+async def test_the_disk_is_full_and_then_is_not(
+    make_daemon: MakeDaemon, sink: Sink, http: aiohttp.ClientSession, small_disk: Path
+) -> None:
+    daemon = make_daemon(sink.url, directory=small_disk, storage=", min_free: 0B")
+    await daemon.start()
+    await fill_then_mend(daemon, http, sink, "full", grow(small_disk))
+
+
+async def test_webhooks_stop_before_the_disk_is_full_and_deliveries_do_not(
+    make_daemon: MakeDaemon, sink: Sink, http: aiohttp.ClientSession, small_disk: Path
+) -> None:
+    """The database itself never fails: what is owed is sent, and its results are written."""
+    answer = asyncio.Event()
+    sink.answer = holding(answer, text="ok")
+    subprocess.run(grow(small_disk, "16m"), check=True)
+    storage = ", min_free: 4MiB"
+    daemon = make_daemon(sink.url, directory=small_disk, storage=storage, options=", timeout: 60s")
+    await daemon.start()
+    acked = []
+    status, document, headers = await daemon.post(http, b'{"n":0}')
+    while status == 202:
+        acked.append(document["event_id"])
+        body = b'{"n":%d,"pad":"%s"}' % (len(acked), b"x" * 2_000)
+        # Slower than the disk is looked at, as a disk of a usual size is in proportion.
+        await asyncio.sleep(0.005)
+        status, document, headers = await daemon.post(http, body)
+    assert (status, document["error"]["code"]) == (503, "unavailable_disk_low")
+    assert int(headers["Retry-After"]) >= 1
+    assert len(acked) > 10
+    assert not await healthy(daemon, http)
+    answer.set()
+    await daemon.log.wait_for("attempt", count=len(acked), result="success")
+    subprocess.run(grow(small_disk), check=True)
+    await daemon.log.wait_for("disk_recovered")
+    status, document, _ = await daemon.post(http, b'{"after":true}')
+    assert status == 202
+    await daemon.log.wait_for("attempt", event_id=document["event_id"], result="success")
+    assert daemon.log.of("storage_fault") == []
+    assert [line["event"] for line in daemon.log.lines if "disk_" in line["event"]] == [
+        "disk_low",
+        "disk_recovered",
+    ]
+    assert await daemon.terminate() == 0
+    daemon.check_database()
+
+
+async def test_an_upgrade_without_room_for_a_copy_changes_nothing(
+    make_daemon: MakeDaemon, sink: Sink, small_disk: Path
+) -> None:
+    database = unpack(1, small_disk / "dispatchd.db")
+    daemon = make_daemon(sink.url, directory=small_disk)
+    await daemon.launch()
+    assert await daemon.process.wait() == 1
+    (line,) = await daemon.log.wait_for("text")
+    assert "cannot be copied first, which takes 16." in line["text"]
+    assert "set `storage: {backup_before_upgrade: false}`" in line["text"]
+    assert asked(database, "PRAGMA user_version") == [(1,)]
+    assert [path.suffix for path in small_disk.iterdir() if ".schema-" in path.name] == []
+    told_so = make_daemon(
+        sink.url, directory=small_disk, storage=", min_free: 0B, backup_before_upgrade: false"
+    )
+    await told_so.start()
+    assert await told_so.terminate() == 0
+    told_so.check_database()
 
 
 async def test_a_file_may_not_grow_and_then_may(

@@ -95,7 +95,7 @@ async def test_a_head_without_end_is_a_431(serve: Serve, kept: bool) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     if kept:
         writer.write(request())
-        assert (await reader.readuntil(b"19")).startswith(b"HTTP/1.1 200 ")
+        assert (await reader.readuntil(b"\r\n\r\n19")).startswith(b"HTTP/1.1 200 ")
     head = b"POST / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 4000) for n in range(20))
     writer.write(head[: HEAD_MAX_BYTES + 1])
     status, raw = await answer(reader)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from released import unpack
 from rig import RecordingLog, signature
 
 from dispatchd.app import App
@@ -113,6 +114,25 @@ async def test_it_tells_systemd_and_ends_with_0(tmp_path: Path, number: int) -> 
     lines = [json.loads(line) for line in err.splitlines()]
     assert [line["event"] for line in lines] == ["config", "started", "stopping", "stopped"]
     assert all(set(line) >= {"event", "level", "time"} for line in lines)
+
+
+async def test_systemd_waits_for_an_upgrade_of_the_database(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    address = str(tmp_path / "notify.sock")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(address)
+    manager.setblocking(False)  # noqa: FBT003 - the socket's own signature
+    config = tmp_path / "config.yaml"
+    config.write_text(config_text(tmp_path))
+    unpack(1, tmp_path / "d.db")
+    process = await serving(config, {"NOTIFY_SOCKET": address}, "--log-format", "json")
+    async with asyncio.timeout(20):
+        for _ in ("copy", "check", "change", "done"):
+            assert await loop.sock_recv(manager, 100) == b"EXTEND_TIMEOUT_USEC=120000000"
+        assert await loop.sock_recv(manager, 100) == b"READY=1"
+        process.terminate()
+        await process.communicate()
+    manager.close()
 
 
 async def test_the_watchdog_belongs_to_its_process_only() -> None:

@@ -11,7 +11,11 @@ from dispatchd.receive.spec import RefusedRule
 from dispatchd.store.counts import MINUTE_S
 from dispatchd.store.refused import Answered, RefusedQuery, RefusedRequest
 
-WRONG = {"X-Dispatch-Signature": "sha256=" + "0" * 64, "X-Note": "seen"}
+WRONG = {
+    "X-Dispatch-Signature": "sha256=" + "0" * 64,
+    "X-Note": "seen",
+    "X-Original-URI": "/hooks/my-slug?token=s3cret",
+}
 
 
 async def found(daemon: Any, clock: FakeClock, count: int) -> list[RefusedRequest]:
@@ -38,6 +42,7 @@ async def test_a_invalid_signature_can_be_looked_into(
     headers = dict(one.headers)
     assert headers["X-Dispatch-Signature"] == "***"
     assert headers["X-Note"] == "seen"
+    assert headers["X-Original-URI"] == "/hooks/my-slug"
     assert one.body is None
 
 
@@ -109,3 +114,28 @@ async def test_a_flood_is_few_small_writes() -> None:
     size_bytes = sum(len(r.body or b"") + 8000 for r in kept.writes[0])
     assert size_bytes < WAITING_MAX_BYTES + 70_000
     assert sum(kept.counted.values()) == 5000
+
+
+async def test_a_flood_at_one_endpoint_leaves_room_for_the_refusals_of_others() -> None:
+    """Whoever floods chose the endpoint; the sender that is looked into chose another."""
+    kept = Kept()
+    refusals = Refusals(kept, FakeClock())  # type: ignore[arg-type]
+    refusal, rule = Refusal(401, "invalid_signature", "no"), RefusedRule(1000, body=True)
+
+    def note(endpoint: str, size_bytes: int = 60_000) -> None:
+        told = WebhookAnswered(endpoint, status=401, error="invalid_signature")
+        refusals.note(told, refusal, rule, method="POST", headers={}, body=b"b" * size_bytes)
+
+    for _ in range(100):
+        note("flooded")
+    for _ in range(3):
+        note("github")
+    for _ in range(100):
+        note("flooded")
+    note("gitlab", 10)
+    await refusals.write()
+    endpoints = [one.endpoint for one in kept.writes[0]]
+    assert endpoints.count("github") == 3
+    assert endpoints.count("gitlab") == 1
+    assert endpoints.count("flooded") > 10
+    assert sum(len(one.body or b"") for one in kept.writes[0]) < WAITING_MAX_BYTES + 70_000

@@ -97,11 +97,6 @@ def test_a_proxy_in_the_group_reaches_the_socket_and_nobody_else() -> None:
     assert service["RuntimeDirectoryMode"] == ["0750"]  # the group enters
     assert SOCKET_MODE == 0o660  # and connects
     assert "usermod --append --groups dispatchd" in OPERATIONS
-    assert settings("dispatchd-prune.service")["User"] == service["User"]
-
-
-def test_a_restored_database_belongs_to_the_daemon() -> None:
-    assert "install -o dispatchd -g dispatchd -m 0600 /backup/" in OPERATIONS
 
 
 def test_the_recipe_makes_no_secret_readable() -> None:

@@ -17,6 +17,7 @@ from dispatchd.model import Dead, Delivered, Delivery, DeliveryStatus, ErrorClas
 from dispatchd.store import Store, store_from_url
 from dispatchd.store.base import Duplicate, Idempotency
 from dispatchd.store.jobs import ReplayQuery
+from dispatchd.store.retention import Cuts, prune_all
 
 DESTINATIONS = ("audit", "crm")
 OPEN = (DeliveryStatus.QUEUED, DeliveryStatus.RETRYING)
@@ -175,7 +176,7 @@ class StoreModel(RuleBasedStateMachine):
     @rule()
     def old_events_are_pruned(self) -> None:
         async def prune() -> int:
-            batches = self.store.prune(self.now_ms, self.now_ms - 10)
+            batches = prune_all(self.store, Cuts(self.now_ms, self.now_ms - 10))
             return sum([pruned.events async for pruned in batches])
 
         gone = [
@@ -187,6 +188,24 @@ class StoreModel(RuleBasedStateMachine):
                 event.received_ms < self.now_ms - 10
                 or not any(owed.status is DeliveryStatus.FAILED for owed in event.owed.values())
             )
+        ]
+        assert self.run(prune()) == len(gone)
+        for event_id in gone:
+            del self.events[event_id]
+
+    @rule()
+    def whatever_has_ended_goes_for_the_size(self) -> None:
+        """With a bound that nothing meets, all that is owed stays, and nothing else."""
+
+        async def prune() -> int:
+            batches = prune_all(self.store, Cuts(self.now_ms, self.now_ms, max_bytes=0))
+            return sum([pruned.events async for pruned in batches])
+
+        gone = [
+            event_id
+            for event_id, event in self.events.items()
+            if event.received_ms < self.now_ms
+            and not any(owed.status in OPEN for owed in event.owed.values())
         ]
         assert self.run(prune()) == len(gone)
         for event_id in gone:

@@ -10,6 +10,7 @@ from dispatchd.model import (
 )
 from dispatchd.store import Store
 from dispatchd.store.base import Duplicate
+from dispatchd.store.retention import Cuts, prune_all
 
 OpenStore = Callable[[], Awaitable[Store]]
 FAR_MS = NOW_MS + 10**9
@@ -38,5 +39,5 @@ async def pruned(
 ) -> tuple[int, int]:
     """Prune; return how many events went, and how many were kept because they failed."""
     cut_ms = before_ms if failed_before_ms is None else failed_before_ms
-    batches = [batch async for batch in store.prune(before_ms, cut_ms)]
+    batches = [batch async for batch in prune_all(store, Cuts(before_ms, cut_ms))]
     return sum(b.events for b in batches), sum(b.kept_failed for b in batches)

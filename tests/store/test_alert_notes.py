@@ -110,9 +110,3 @@ async def test_notes_replace_those_before_and_are_dropped(store: Store) -> None:
     changed = replace(other, pending=3)
     await store.keep_alert_notes([changed], [NOTE])
     assert await store.alert_notes() == [changed]
-
-
-async def test_there_is_room(store: Store) -> None:
-    free_bytes = await store.free_bytes()
-    assert free_bytes is not None
-    assert free_bytes > 0

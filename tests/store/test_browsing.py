@@ -1,5 +1,8 @@
 """What every backend promises of bounded looks: page by page, nothing twice, nothing missed."""
 
+import asyncio
+import threading
+
 import pytest
 from asking import OpenStore, add
 from nouns import NOW_MS, an_attempt, an_event
@@ -46,6 +49,23 @@ async def test_a_look_has_an_end(store: Store) -> None:
     page = await store.browse_events(EventQuery(event_type="none"), 0)
     assert page.events == []
     assert page.next_id is not None  # there is more to look at
+
+
+async def test_a_search_reads_few_large_bodies_at_a_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty of the largest would take seconds, and hold everybody else up who asks."""
+    monkeypatch.setattr("dispatchd.store.sqlite.searching.SEARCHED_MAX_BYTES", 2500)
+    events = [an_event(body=b"x" * 1000) for _ in range(10)]
+    for event in events:
+        await store.add_event(event, [])
+    query = EventQuery(search="nothing")
+    page = await store.browse_events(query, 0)
+    assert (page.events, page.next_id) == ([], events[-3].id)
+    monkeypatch.setattr("dispatchd.store.sqlite.searching.SEARCHED_MAX_BYTES", 1)
+    assert (await store.browse_events(query, 0)).next_id == events[-1].id
+    found = await store.browse_events(EventQuery(search="x"), 10_000)
+    assert [event.id for event in found.events] == [event.id for event in reversed(events)]
 
 
 async def test_what_is_too_old_is_not_looked_at(store: Store) -> None:
@@ -104,3 +124,23 @@ async def test_who_only_reads_sees_what_is_kept_and_changes_nothing(
     await reads.close()
     with pytest.raises(StoreUnavailable):
         await reads.find_jobs(1)
+
+
+async def test_who_gave_up_on_questions_does_not_keep_others_waiting_for_all_of_them(
+    store: Store, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client with a short patience asks again and again; what it gave up still has its turn."""
+    monkeypatch.setattr("dispatchd.store.sqlite.QUESTIONS_MAX", 3)
+    reads = reads_from_url(store_url)
+    await reads.open()
+    release = threading.Event()
+    asked = [asyncio.ensure_future(reads._ask(lambda _: release.wait()))]  # type: ignore[attr-defined]
+    asked += [asyncio.ensure_future(reads.find_jobs(1)) for _ in range(10)]
+    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    refused = [one.exception() for one in done]
+    assert {getattr(error, "reason", None) for error in refused} == {"overloaded"}
+    assert 7 <= len(refused) <= 8  # it may have taken the first one already
+    release.set()
+    await asyncio.wait(asked)
+    assert await reads.find_jobs(1) == []
+    await reads.close()

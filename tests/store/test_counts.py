@@ -121,3 +121,41 @@ def test_quantiles_lie_in_the_class_that_holds_them() -> None:
     assert quantile_ms([(0, 9)], 0.5) is None  # nobody noted the time
     assert quantile_ms([(16, 98), (1024, 2), (0, 50)], 0.5) == pytest.approx(13.6, abs=0.5)
     assert 724 < (quantile_ms([(16, 98), (1024, 2)], 0.99) or 0) <= 1024
+
+
+async def test_counts_come_in_pieces_that_hold_whole_steps(store: Store) -> None:
+    for minute in range(6):
+        for endpoint in ("a", "b"):
+            at_ms = HOUR0_MS + minute * MINUTE_MS
+            (delivery,) = await add(store, an_event(received_ms=at_ms, endpoint=endpoint), "crm")
+            attempt = replace(an_attempt(delivery), started_ms=at_ms)
+            await store.record(delivery, attempt, Delivered())
+    until_ms = HOUR0_MS + HOUR_MS
+    whole = await store.counts(MINUTE_S, HOUR0_MS, until_ms)
+    assert whole.next_ms is None
+    for rows_max in (1, 2, 3, 5, 11, 12, 100):
+        pieces, since_ms = [], HOUR0_MS
+        while True:
+            piece = await store.counts(MINUTE_S, since_ms, until_ms, rows_max)
+            pieces.append(piece)
+            if piece.next_ms is None:
+                break
+            assert piece.next_ms > since_ms
+            since_ms = piece.next_ms
+        assert [row for piece in pieces for row in piece.endpoints] == whole.endpoints
+        assert [row for piece in pieces for row in piece.destinations] == whole.destinations
+        assert all(len(piece.endpoints) <= max(rows_max, 2) for piece in pieces)
+
+
+async def test_stats_of_attempts_alone_count_from_the_minute(store: Store) -> None:
+    """What came long ago may be delivered today: then no minute has an event."""
+    (first,) = await add(store, an_event(received_ms=HOUR0_MS - 48 * HOUR_MS), "crm")
+    (second,) = await add(store, an_event(received_ms=HOUR0_MS - 48 * HOUR_MS), "crm")
+    await store.drop_counts(HOUR0_MS)
+    for minute, delivery in ((5, first), (40, second)):
+        attempt = replace(an_attempt(delivery), started_ms=HOUR0_MS + minute * MINUTE_MS)
+        await store.record(delivery, attempt, Delivered())
+    for since, expected in {0: 2, 6: 1, 41: None}.items():
+        stats = await store.stats(HOUR0_MS + since * MINUTE_MS)
+        (crm,) = [d for d in stats.destinations if d.destination == "crm"]
+        assert crm.counts.get(DeliveryStatus.SUCCESS) == expected, since

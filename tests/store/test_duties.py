@@ -13,7 +13,9 @@ from rig import FakeClock, RecordingLog
 from dispatchd.store.base import Idempotency
 from dispatchd.store.health import StoreHealth
 from dispatchd.store.sqlite import SqliteStore
-from dispatchd.upkeep import ClockWatch, Forgetting, Probe
+from dispatchd.upkeep.clock_watch import ClockWatch
+from dispatchd.upkeep.forgetting import Forgetting
+from dispatchd.upkeep.probe import Probe
 
 HOUR_MS = 3_600_000
 

@@ -92,3 +92,14 @@ async def test_they_go_with_the_events_of_their_time(store: Store) -> None:
     await kept(store, a_refused(), a_refused(at_ms=NOW_MS - 10))
     await pruned(store, NOW_MS)
     assert [one.at_ms for one in await store.find_refused(RefusedQuery())] == [NOW_MS]
+
+
+async def test_a_page_holds_few_large_bodies(store: Store) -> None:
+    """A thousand of those that strangers sent would be 64 MiB at once."""
+    await kept(store, *(a_refused(body=b"x" * 1000) for _ in range(10)))
+    every = await store.find_refused(RefusedQuery())
+    assert len(every) == 10
+    page = await store.find_refused(RefusedQuery(bodies_max_bytes=2500))
+    assert list(page) == list(every[:3])
+    rest = await store.find_refused(RefusedQuery(bodies_max_bytes=1, before=page[-1].id))
+    assert list(rest) == list(every[3:4])  # at least one

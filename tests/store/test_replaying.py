@@ -15,8 +15,7 @@ from dispatchd.evaluate.evaluator import Evaluator, Fault, Result
 from dispatchd.model import Dead
 from dispatchd.store.jobs import Job, JobState, ReplayQuery
 from dispatchd.store.sqlite import SqliteStore
-from dispatchd.upkeep import JobRunner
-from dispatchd.upkeep.jobs import FAULTS_MAX, IDLE_S, PAUSE_S, TROUBLE_S
+from dispatchd.upkeep.jobs import FAULTS_MAX, IDLE_S, PAUSE_S, TROUBLE_S, JobRunner
 from dispatchd.upkeep.replaying import Replaying
 
 

@@ -10,9 +10,10 @@ from replays import replayed
 
 from dispatchd.errors import StoreUnavailable
 from dispatchd.model import Dead
-from dispatchd.store.base import EventQuery, Pruned
+from dispatchd.store.base import EventQuery
 from dispatchd.store.group_commit import Limits
 from dispatchd.store.jobs import ReplayQuery
+from dispatchd.store.retention import Cuts
 from dispatchd.store.sqlite import SqliteStore
 
 
@@ -30,15 +31,14 @@ async def test_a_replay_just_before_prune_deletes_is_honoured(store: SqliteStore
     added = await store.add_event(event, ["crm"], claim=["crm"])
     assert isinstance(added, list)
     await store.record(added[0], an_attempt(added[0]), Dead())
-    transaction = store._transaction
+    unsynced = store._unsynced
 
     async def replayed_first(work: Any) -> Any:
-        store._transaction = transaction  # type: ignore[method-assign]
         assert await replayed(store, ReplayQuery([event.id]), NOW_MS) == 1
-        return await transaction(work)
+        return await unsynced(work)
 
-    store._transaction = replayed_first  # type: ignore[method-assign]
-    assert [n async for n in store.prune(NOW_MS + 1, NOW_MS + 1)] == [Pruned(0, 0)]
+    store._unsynced = replayed_first  # type: ignore[assignment, method-assign]
+    assert (await store.prune(Cuts(NOW_MS + 1, NOW_MS + 1))).events == 0
     (owed,) = (await store.claim("crm", NOW_MS, 10, 1024)).ready
     assert owed[1] == event
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import sqlite3
-from pathlib import Path
 
 import pytest
 from asking import FAR_MS, OpenStore, add, claimed, pruned
@@ -20,13 +18,15 @@ from dispatchd.model import (
 from dispatchd.store import Store
 from dispatchd.store.base import Duplicate, EventQuery, Idempotency
 from dispatchd.store.jobs import ReplayQuery
+from dispatchd.store.retention import Cuts, prune_all
 
 
 async def test_prune_goes_through_more_than_one_batch(store: Store) -> None:
     events = [an_event(received_ms=NOW_MS + n // 3) for n in range(1100)]
     await asyncio.gather(*(add(store, event) for event in events[::2]))
     await asyncio.gather(*(add(store, event, "crm") for event in events[1::2]))
-    batches = [batch async for batch in store.prune(NOW_MS + 10_000, NOW_MS + 10_000)]
+    cuts = Cuts(NOW_MS + 10_000, NOW_MS + 10_000)
+    batches = [batch async for batch in prune_all(store, cuts)]
     assert len(batches) > 1
     assert sum(batch.events for batch in batches) == 550
     assert await pruned(store, NOW_MS + 10_000) == (0, 0)
@@ -42,15 +42,6 @@ async def test_prune_never_takes_what_is_owed(store: Store) -> None:
     assert await pruned(store, NOW_MS + 500) == (1, 0)
     assert await store.get_event(done.id) is None
     assert {s.id for s in await store.find_events(EventQuery())} == {owed.id, young.id}
-
-
-async def test_a_backup_is_whole(store: Store, tmp_path: Path) -> None:
-    await add(store, an_event(), "crm")
-    await store.backup(str(tmp_path / "copy.db"))
-    copy = sqlite3.connect(tmp_path / "copy.db")
-    assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    assert copy.execute("SELECT count(*) FROM events").fetchone() == (1,)
-    copy.close()
 
 
 async def test_a_clock_set_back_brings_all_that_is_due_forward(open_store: OpenStore) -> None:

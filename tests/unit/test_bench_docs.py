@@ -68,8 +68,8 @@ def test_the_results_are_of_every_figure_and_its_bound(bench):
         [figure.name, figure.must] for figure in figures
     ]
     assert {figure.script for figure in figures} == set(bench("run_all").SCRIPTS)
-    assert "Thirty-one figures, eleven commands" in TEXT
-    assert (len(figures), len(bench("run_all").SCRIPTS)) == (31, 11)
+    assert "Thirty-two figures, twelve commands" in TEXT
+    assert (len(figures), len(bench("run_all").SCRIPTS)) == (32, 12)
 
 
 def test_every_figure_is_judged_by_its_script(bench):
@@ -111,6 +111,9 @@ def test_the_methods_of_their_own_have_the_numbers_of_the_code():
     assert f"{unsteady['LATE'] * 100:g} % late, by up to {unsteady['LATE_S']:g} s" in text
     assert f"median of {against['KILLS'] * 3}" in text
     assert f"follows its stream or {bench_constants('live')['FOLLOWERS']} do" in text
+    pruning = bench_constants("pruning")
+    assert f"{pruning['STATED_RATE']:g} events/s, open loop, each" in text
+    assert f"events {pruning['OLD_DAYS']} days old" in text
     isolation = bench_constants("isolation")
     assert f"sends {isolation['STATED_RATE']:g} events/s, open loop" in text
     assert f"within {isolation['IN_TIME_S']:g} s of the last answer" in text

@@ -115,6 +115,15 @@ CASES = {
         "admin:\n  listen: 0.0.0.0:8081",
         "2: admin.listen: is open to other machines, and there is no admin.token",
     ),
+    # A file with an empty line at its end gives such a one: no client could send it.
+    "admin token with a line break": (
+        'admin:\n  token: "abcdefgh\\n"',
+        "2: admin.token: has a character that cannot stand in a header",
+    ),
+    "admin token with a space": (
+        'admin:\n  token: " abcdefgh"',
+        "2: admin.token: must not begin or end with a space",
+    ),
     "admin on public": ("admin:\n  listen: 127.0.0.1:8080", "2: admin.listen: is the same as"),
     # endpoints and links
     "bad slug": ("endpoints:\n  my slug: {auth: none}", '2: endpoints["my slug"]: is no name'),

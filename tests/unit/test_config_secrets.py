@@ -151,3 +151,29 @@ def test_a_login_that_a_mail_server_echoes_is_blacked_out():
     for login in (f"\0ops\0{SECRET}", SECRET):
         echoed = b64encode(login.encode())
         assert echoed.rstrip(b"=")[:-4] not in redactor.head(b"503 what is AUTH " + echoed)
+
+
+def test_what_came_from_a_reference_is_shown_as_it_was_written() -> None:
+    """A filter, a transform, a template may hold a token as well as any header."""
+    config = parse(
+        """
+        endpoints:
+          a:
+            auth: none
+            filter: {body.token: "${X}", body.kind: [issue]}
+            answer: {status: 200, body: "ok ${X}"}
+            destinations:
+              - {to: d, transform: '{"key": "${X}"}', filter: 'body.t = "${X}"', template: t,
+                 rules: [{filter: 'body.r = "${X}"', transform: '"${X}"'}]}
+        templates: {t: {default: {title: "${X}", url: "https://h/?key=${X}", kind: info}}}
+        destinations: {d: {type: discord, url: "https://discord.com/api/webhooks/1/x"}}
+        """,
+        environ={"X": SECRET},
+    )
+    told, expected = shown(config), expectation(config, "a")
+    assert SECRET not in json.dumps([told, expected])
+    (link,) = told["endpoints"]["a"]["destinations"]
+    assert link["transform"] == '{"key": "${X}"}' == expected["links"][0]["transform"]
+    assert told["endpoints"]["a"]["filter"] == {"body.token": "${X}", "body.kind": ["issue"]}
+    assert told["templates"]["t"]["default"]["kind"] == "info"
+    assert parse("endpoints: {a: {auth: none, filter: {body.a: '${X}'}}}", environ={"X": "b"})

@@ -163,7 +163,10 @@ def test_one_problem_at_its_line(text, expected):
         ("{events: 5}", "storage.retention.events", "a duration needs a unit"),
         ("{events: 10ms}", "storage.retention", "`events` must be at least 1s"),
         ("{events: 30d, failed: 7d}", "storage.retention", "must not be shorter than `events`"),
-        ("{events: 30d, max_size: 5GiB}", "storage.retention.max_size", "unknown key"),
+        ("{max_bytes: 5GiB}", "storage.retention.max_bytes", "unknown key"),
+        ("{max_size: 5}", "storage.retention.max_size", "a size needs a unit"),
+        ("{max_size: 1KiB}", "storage.retention", "`max_size` must be at least 1MiB"),
+        ("{max_size: }", "storage.retention.max_size", "has no value"),
     ],
 )
 def test_a_wrong_retention_is_told_where_it_stands(retention, path, message):

@@ -52,3 +52,18 @@ def test_a_name_that_is_too_long_is_not_looked_at() -> None:
     assert not is_secret_header("x" * 128)
     headers = CIMultiDict([("x" * 129, "a"), ("X-Kept", "b"), ("X-Mine", "c")])
     assert storable_headers(headers, {"x-mine"}) == (("X-Kept", "b"),)
+
+
+def test_a_url_that_a_proxy_adds_is_kept_without_its_query() -> None:
+    """A sender may prove itself by a token in its URL, which is kept nowhere else either."""
+    for name in (
+        "X-Original-URI",
+        "X-Original-URL",
+        "X-Forwarded-Uri",
+        "X-Rewrite-Url",
+        "x-envoy-original-path",
+        "X-Request-URI",
+        "Referer",
+    ):
+        headers = CIMultiDict([(name, "/hooks/a?token=s3cret"), ("X-Question", "a?b")])
+        assert storable_headers(headers) == ((name, "/hooks/a"), ("X-Question", "a?b"))

@@ -122,6 +122,5 @@ OPERATIONS: Final = (
         "Send it a request that says it is a test; nothing is kept, nothing is tried again.",
         TestFields,
         in_path=(DESTINATION,),
-        errors=(409,),
     ),
 )

@@ -1,5 +1,6 @@
 """Endpoints, the config, statistics, refused requests, and explaining a pasted request."""
 
+import asyncio
 import base64
 import binascii
 from ipaddress import ip_address
@@ -21,6 +22,9 @@ from dispatchd.store.refused import RefusedQuery
 DAY_MS: Final = 86_400_000
 SPANS_S: Final = {"minute": MINUTE_S, "hour": HOUR_S}
 NUMBER_MAX: Final = 2**53
+PAGE_MAX_BYTES: Final = 1024 * 1024  # of bodies, which strangers sent
+HISTORY_ROWS: Final = 20_000  # of counts in one answer: some megabytes
+PASTED_MAX_BYTES: Final = 4 * 1024 * 1024
 _REFUSED: Final = number("refused", "Its number.", NUMBER_MAX)
 
 
@@ -128,8 +132,10 @@ async def get_history(parts: AdminParts, asked: Asked) -> HistoryFields:
     until_ms = _or(asked, "until", asked.now_ms)
     since_ms = _or(asked, "since", until_ms - (3_600_000 if span_s == MINUTE_S else DAY_MS))
     since_ms = max(since_ms, until_ms - KEPT_S[span_s] * 1000)
-    counts = await parts.reads.counts(span_s, since_ms, max(since_ms, until_ms))
-    return history_fields(counts, since_ms, until_ms)
+    until_ms = max(since_ms, until_ms)
+    counts = await parts.reads.counts(span_s, since_ms, until_ms, HISTORY_ROWS)
+    # It takes too long for the loop, which has webhooks to answer.
+    return await asyncio.to_thread(history_fields, counts, since_ms, until_ms)
 
 
 async def list_refused(parts: AdminParts, asked: Asked) -> RefusedPageFields:
@@ -141,11 +147,13 @@ async def list_refused(parts: AdminParts, asked: Asked) -> RefusedPageFields:
         since_ms=asked.get("since"),
         before=asked.get("before"),
         limit=limit,
+        bodies_max_bytes=PAGE_MAX_BYTES,
     )
     found = await parts.reads.find_refused(query)
+    is_full = len(found) == limit or sum(len(one.body or b"") for one in found) > PAGE_MAX_BYTES
     return {
         "items": [refused_fields(one) for one in found],
-        "next": found[-1].id if len(found) == limit else None,
+        "next": found[-1].id if is_full else None,
     }
 
 
@@ -254,5 +262,6 @@ OPERATIONS: Final = (
         "Say what would become of a pasted request; nothing is stored or sent.",
         ExplanationFields,
         body=PastedFields,
+        body_max_bytes=PASTED_MAX_BYTES,
     ),
 )

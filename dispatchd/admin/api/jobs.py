@@ -5,7 +5,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
-from dispatchd.admin.api.operation import LIMIT, Asked, Operation, number, read_time
+import orjson
+
+from dispatchd.admin.api.operation import (
+    LIMIT,
+    TEXT_MAX_CHARS,
+    Asked,
+    Operation,
+    number,
+    read_time,
+)
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem, not_found
 from dispatchd.limits import read_rate
@@ -15,6 +24,7 @@ from dispatchd.shapes.job import JobFields, job_fields
 from dispatchd.store.jobs import JobState, ReplayQuery
 
 NUMBER_MAX: Final = 2**53
+FILTER_MAX_BYTES: Final = 16 * 1024  # it is told with every list of jobs
 _IDS_MAX: Final = 100
 _JOB: Final = number("job", "The job's number.", NUMBER_MAX)
 
@@ -55,7 +65,7 @@ async def create_job(parts: AdminParts, asked: Asked) -> JobFields:
     given = asked.body
     query, rate = _read(given, asked.now_ms)
     await _check(parts, query)
-    job = await parts.store.add_job(query, rate, asked.now_ms)
+    job = await parts.store.keep_job(await parts.reads.draft_job(query, rate, asked.now_ms))
     parts.look()
     return job_fields(job)
 
@@ -115,6 +125,7 @@ def _flaws(given: dict[str, Any], now_ms: int) -> Iterator[FlawFields]:
         "until": partial(read_time, now_ms=now_ms),
         "rate": read_rate,
         "filter": _read_filter,
+        "event_type": _read_glob,
     }
     reads |= {name: (read, given[name]) for name, read in readers.items() if name in given}
     for name, (read, value) in reads.items():
@@ -131,11 +142,20 @@ def _read_id(text: str) -> str:
         raise ValueError("is no event id") from None
 
 
+def _read_glob(text: str) -> None:
+    if len(text) > TEXT_MAX_CHARS:
+        raise ValueError(f"must have at most {TEXT_MAX_CHARS} characters")
+
+
 def _read_filter(chosen: str | dict[str, Any]) -> None:
+    if len(chosen) > FILTER_MAX_BYTES:
+        raise ValueError(f"is longer than {FILTER_MAX_BYTES} bytes")
     if not isinstance(chosen, str):
         compile_filter(chosen)
     elif expression_problem(chosen) is not None:
         raise ValueError("is not a valid JSONata expression")
+    if len(orjson.dumps(chosen)) > FILTER_MAX_BYTES:  # what is deep was refused above
+        raise ValueError(f"is longer than {FILTER_MAX_BYTES} bytes")
 
 
 async def _check(parts: AdminParts, query: ReplayQuery) -> None:

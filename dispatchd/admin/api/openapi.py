@@ -11,12 +11,13 @@ from dispatchd.admin.stream.serving import Stream
 from dispatchd.shapes.live import LiveAttemptFields, LiveEventFields
 
 PREFIX: Final = "/api/v1"
-_ALWAYS: Final = (400, 401, 403, 429, 431, 503)  # what any request may be answered
+_ALWAYS: Final = (400, 401, 403, 408, 429, 431, 503)  # what any request may be answered
 _WORDS: Final = {
     400: "Something in the request is wrong: `errors` says what.",
     401: "There is no token, or a wrong one.",
     403: "Another site's page asks, or a session without its CSRF token.",
     404: "There is no such thing.",
+    408: "The head or the body did not come in time.",
     409: "It is not in a state for that.",
     413: "The body is too large.",
     415: "The body is not announced as JSON.",

@@ -12,6 +12,7 @@ from dispatchd.durations import duration_ms
 LIMIT_MAX: Final = 1000
 LOOK_MS: Final = 200  # how long one look into the history may take
 TEXT_MAX_CHARS: Final = 1000
+BODY_MAX_BYTES: Final = 64 * 1024
 _ANY_MS: Final = 2**80  # however long ago: it reaches back to the beginning
 _DURATION: Final = r"^[0-9]{1,12}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
 
@@ -70,6 +71,7 @@ class Operation:
     body: Any = None
     status: int = 200
     errors: Sequence[int] = field(default=())
+    body_max_bytes: int = BODY_MAX_BYTES
 
 
 def text(name: str, description: str, *, most_chars: int = TEXT_MAX_CHARS) -> Param:
@@ -99,9 +101,11 @@ def number(name: str, description: str, most: int, default: int | None = None) -
     """Return a parameter of a whole number from 1 to `most`."""
 
     def read(given: str, _now_ms: int) -> int:
-        if not (given.isascii() and given.isdigit() and 1 <= int(given[:20]) <= most):
+        digits = given.lstrip("0") if given.isascii() and given.isdigit() else ""
+        value = int(digits) if 1 <= len(digits) <= len(str(most)) else 0
+        if not 1 <= value <= most:
             raise ValueError(f"must be a whole number from 1 to {most}")
-        return int(given)
+        return value
 
     schema: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": most}
     if default is not None:
@@ -140,11 +144,12 @@ def read_time(given: str, now_ms: int) -> int:
         pass
     try:
         at = datetime.fromisoformat(given)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
+        zoned = None if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):  # or beyond the years that can be spelled
+        zoned = None
+    if zoned is None:
         raise ValueError("is no time; write 2h, 7d or 2026-01-31T12:00:00Z")
-    seconds = (at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+    seconds = (zoned - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
     return max(0, int(seconds * 1000))
 
 

@@ -1,6 +1,7 @@
 """The table of operations on the application: every request is read in the same way."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -10,6 +11,7 @@ from dispatchd.admin.api import daemon, destinations, events, insight, jobs, str
 from dispatchd.admin.api.openapi import PREFIX, openapi
 from dispatchd.admin.api.operation import Asked, Operation, Raw
 from dispatchd.admin.api.types import flaws
+from dispatchd.admin.body import read_body
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem
 from dispatchd.admin.stream.serving import StillIn, Stream
@@ -22,6 +24,7 @@ OPERATIONS: Final = (
     *jobs.OPERATIONS,
     *daemon.OPERATIONS,
 )
+FLAWS_MAX: Final = 100  # told of one body
 _RAW_HEADERS: Final = {
     "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'"
 }
@@ -133,9 +136,9 @@ async def _body(operation: Operation, request: web.Request, errors: list[FlawFie
         # A form of another site's page can say only what needs no leave; JSON is not among it.
         raise Problem(415, "not_json", "send the body as application/json")
     try:
-        body = orjson.loads(await request.read())
+        body = orjson.loads(await read_body(request, operation.body_max_bytes))
     except orjson.JSONDecodeError as error:
         raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
-    found = list(flaws(body, operation.body, ""))
-    errors += [{"name": name, "message": message} for name, message in found[:100]]
+    found = islice(flaws(body, operation.body, ""), FLAWS_MAX)
+    errors += [{"name": name, "message": message} for name, message in found]
     return body

@@ -1,6 +1,5 @@
 """What alerts ask of SQLite."""
 
-import os
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -107,18 +106,6 @@ class AlertKeeping(Writes):
             return {endpoint: last_ms for endpoint, last_ms in rows if endpoint in endpoints}
 
         return await self._ask(find)
-
-    async def free_bytes(self) -> int | None:
-        """Return how much the file system of the database has left for us."""
-
-        def ask(_reader: sqlite3.Connection) -> int | None:
-            try:
-                found = os.statvfs(self._path)
-            except OSError:
-                return None
-            return found.f_bavail * found.f_frsize
-
-        return await self._ask(ask)
 
 
 def _note_to_row(note: AlertNote) -> tuple[Any, ...]:

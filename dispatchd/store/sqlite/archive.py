@@ -207,8 +207,8 @@ def stats(since_ms: int, reader: sqlite3.Connection) -> Stats:
     """Count events and deliveries."""
     sql = statements()
     ahead_ms = kept_ahead_ms(reader)
-    since = bounds(sql, since_ms, reader)
     events: dict[EventStatus, int] = {}
+    since = bounds(sql, since_ms, reader, "endpoint")
     for _, result, count in reader.execute(sql["stats_events"], since).fetchall():
         if result in _EVENTS:
             status = EventStatus(result)
@@ -224,6 +224,7 @@ def stats(since_ms: int, reader: sqlite3.Connection) -> Stats:
         mine[shown] = mine.get(shown, 0) + count
         shown_ms = due_ms - ahead_ms
         oldest[destination] = min(shown_ms, oldest.get(destination, shown_ms))
+    since = bounds(sql, since_ms, reader, "destination")
     for destination, status, count in reader.execute(sql["stats_ended"], since).fetchall():
         counts.setdefault(destination, {})[DeliveryStatus(status)] = count
     size_bytes = scalar(

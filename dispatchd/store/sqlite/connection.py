@@ -1,18 +1,15 @@
-"""A connection to one SQLite file: its thread, how it is opened, migrated, and how it fails."""
+"""A connection to one SQLite file: its thread, how it is opened, and how it fails."""
 
 import asyncio
 import sqlite3
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final, TypeVar
 
-from dispatchd.errors import StoreUnavailable, StoreUnusable, WriteRejected
-from dispatchd.store.sqlite.rows import schema
-
-SCHEMA_VERSION: Final = 8
+from dispatchd.errors import StoreUnavailable, WriteRejected
 
 Step = tuple[str, Sequence[Any]]
 T = TypeVar("T")
@@ -44,6 +41,11 @@ class Connection:
         answer: asyncio.Future[T] = loop.create_future()
         self._asked.put((work, answer, loop))
         return answer
+
+    @property
+    def waiting(self) -> int:
+        """How many functions have not begun to run."""
+        return self._asked.qsize()
 
     async def close(self) -> None:
         """Let the thread end what it was given, then close."""
@@ -160,47 +162,6 @@ def _set_up(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -8192")  # KiB
     connection.execute("PRAGMA journal_size_limit = 67108864")
-
-
-def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring the schema up to date, in one transaction.
-
-    Raises StoreUnusable for one made by a newer dispatchd or by another program.
-    """
-    if _version(connection, path) == SCHEMA_VERSION:
-        return  # a command must not wait for the write lock to find this out
-
-    def upgrade(connection: sqlite3.Connection) -> None:
-        # Asked again: another process may have been first.
-        version = _version(connection, path)
-        if version == 0 and scalar(connection, "SELECT EXISTS (SELECT 1 FROM sqlite_schema)"):
-            raise StoreUnusable(f"{path} is a database of another program")
-        for number in range(version + 1, SCHEMA_VERSION + 1):
-            for statement in _statements(schema(number)):
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-    transact(connection, upgrade)
-
-
-def _version(connection: sqlite3.Connection, path: str) -> int:
-    version = int(scalar(connection, "PRAGMA user_version"))
-    if version > SCHEMA_VERSION:
-        raise StoreUnusable(
-            f"{path} has schema version {version}, made by a newer dispatchd; "
-            f"this one knows up to {SCHEMA_VERSION}"
-        )
-    return version
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Split a script: `executescript` would commit the transaction it is run in."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 def scalar(connection: sqlite3.Connection, sql: str) -> Any:

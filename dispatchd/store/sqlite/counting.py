@@ -56,9 +56,12 @@ def spread(counted: Mapping[_Row, int]) -> list[_Row]:
 class Counting(Database):
     """Tells the counts, and drops those that are old."""
 
-    async def counts(self, span_s: int, since_ms: int, until_ms: int) -> Counts:
+    async def counts(
+        self, span_s: int, since_ms: int, until_ms: int, rows_max: int | None = None
+    ) -> Counts:
         """Return the counts of a stretch of time, the oldest first."""
-        return await self._ask(partial(counts, self._sql, span_s, since_ms, until_ms))
+        asked = (span_s, since_ms // 1000 // span_s * span_s, -(-until_ms // 1000))
+        return await self._ask(partial(counts, self._sql, asked, rows_max))
 
     async def drop_counts(self, now_ms: int) -> int:
         """Drop counts that are too old: one small batch. Returns how many; 0 when none is left."""
@@ -66,10 +69,15 @@ class Counting(Database):
 
 
 def counts(
-    sql: Mapping[str, str], span_s: int, since_ms: int, until_ms: int, reader: sqlite3.Connection
+    sql: Mapping[str, str],
+    asked: tuple[int, int, int],
+    rows_max: int | None,
+    reader: sqlite3.Connection,
 ) -> Counts:
-    """Return the counts of the minutes or hours that begin in a stretch of time."""
-    asked = (span_s, since_ms // 1000 // span_s * span_s, -(-until_ms // 1000))
+    """Return the counts of the minutes or hours that begin in a stretch of time (Unix s)."""
+    span_s, since_s, until_s = asked
+    end_s = until_s if rows_max is None else _end_s(sql, asked, rows_max, reader)
+    asked = (span_s, since_s, end_s)
     return Counts(
         span_s,
         [
@@ -82,14 +90,36 @@ def counts(
             DestinationCount(*row)
             for row in reader.execute(sql["destination_counts"], asked).fetchall()
         ],
+        None if end_s == until_s else end_s * 1000,
     )
 
 
-def bounds(sql: Mapping[str, str], since_ms: int, reader: sqlite3.Connection) -> tuple[int, int]:
-    """Return where (Unix s) minutes count from and where hours do, for sums since `since_ms`."""
+def _end_s(
+    sql: Mapping[str, str],
+    asked: tuple[int, int, int],
+    rows_max: int,
+    reader: sqlite3.Connection,
+) -> int:
+    """Return before which step to cut, so that few rows are left, but at least the first step."""
+    span_s, _, end_s = asked
+    for name in ("endpoint_count_at", "destination_count_at"):
+        first = reader.execute(sql[name], (*asked, 0)).fetchall()
+        last = reader.execute(sql[name], (*asked, rows_max)).fetchall()
+        if last:
+            end_s = min(end_s, max(last[0][0], first[0][0] + span_s))
+    return end_s
+
+
+def bounds(
+    sql: Mapping[str, str], since_ms: int, reader: sqlite3.Connection, counted: str
+) -> tuple[int, int]:
+    """Return where (Unix s) minutes count from and where hours do, for sums since `since_ms`.
+
+    `counted` is what of: endpoint or destination.
+    """
     minute = since_ms // 1000 // MINUTE_S * MINUTE_S
     hour = -(-minute // HOUR_S) * HOUR_S
-    first = reader.execute(sql["first_minute"]).fetchall()[0][0]
+    first = reader.execute(sql[f"first_{counted}_minute"]).fetchall()[0][0]
     if first is None or first > minute:  # of that hour minutes may be missing
         hour = minute // HOUR_S * HOUR_S
     return minute, hour

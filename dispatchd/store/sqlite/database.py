@@ -1,17 +1,17 @@
 """One SQLite file, opened: its writer, its reader, and the two ways to use them."""
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from dispatchd.errors import StoreUnavailable, StoreUnusable, WriteRejected
 from dispatchd.store.sqlite import files
-from dispatchd.store.sqlite.connection import Connection, connect, migrate, snapshot, transact
+from dispatchd.store.sqlite.connection import Connection, connect, snapshot, transact
 from dispatchd.store.sqlite.rows import statements
-
-if TYPE_CHECKING:
-    import asyncio
+from dispatchd.store.sqlite.upgrade import upgrade
+from dispatchd.store.upgrade import TellUpgrade, UpgradeStep, nobody
 
 T = TypeVar("T")
 
@@ -30,12 +30,20 @@ class Database:
         self._ordered: frozenset[str] = frozenset()  # the lanes worked off in order of receipt
         self._ahead_ms = 0  # how far the schedule, which never goes back, is ahead of the clock
 
-    async def open(self) -> None:
-        """Connect and migrate. Raises StoreUnusable where that cannot work."""
+    async def open(self, *, backup: bool = True, tell: TellUpgrade = nobody) -> None:
+        """Connect and upgrade. Raises StoreUnusable where that cannot work."""
+        loop = asyncio.get_running_loop()
+
+        def tell_here(step: UpgradeStep) -> None:
+            loop.call_soon_threadsafe(tell, step)
+
         files.prepare(self._path)
         try:
             self._writer = await connect(self._path, self._busy_timeout_ms)
-            await self._writer.run(lambda writer: migrate(writer, self._path))
+            ours = self._lock is not None
+            await self._writer.run(
+                lambda w: upgrade(w, self._path, backup=backup, ours=ours, tell=tell_here)
+            )
             self._reader = await connect(self._path, self._busy_timeout_ms)
             self._ahead_ms, self._ordered = await self._reader.run(self._ready_to_read)
             self._files = files.OpenFiles(self._path)
@@ -81,9 +89,7 @@ class Database:
 
         Raises StoreUnavailable or WriteRejected with nothing changed.
         """
-        if self._writer is None:
-            raise StoreUnavailable("closed", "the store is closed")
-        return self._writer.run(lambda writer: transact(writer, work, self._still_there))
+        return self._open_writer().run(lambda writer: transact(writer, work, self._still_there))
 
     def _ask(self, question: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
         """Answer `question` from one state of the database, whole on the reader's thread."""
@@ -93,6 +99,11 @@ class Database:
         """Refuse to commit into a file that nobody will find again."""
         if self._files is not None:
             self._files.check(data_only=True)
+
+    def _open_writer(self) -> Connection:
+        if self._writer is None:
+            raise StoreUnavailable("closed", "the store is closed")
+        return self._writer
 
     def _open_reader(self) -> Connection:
         if self._reader is None:

@@ -165,6 +165,19 @@ def lock(path: str) -> int:
     return descriptor
 
 
+def holder(path: str) -> int:
+    """Return the process id that the lock of the database at `path` names; 0 where none is told."""
+    try:
+        descriptor = os.open(_lock_name(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        said = os.pread(descriptor, _PID_MAX_BYTES, 0).strip()
+    finally:
+        os.close(descriptor)
+    return int(said) if said.isdigit() else 0
+
+
 def locked(path: str) -> bool:
     """Whether somebody is the one daemon on the database at `path`; also where nobody can tell.
 

@@ -31,8 +31,12 @@ class JobKeeping(Database):
     async def add_job(self, query: ReplayQuery, rate: float | None, now_ms: int) -> Job:
         """Keep a job for whoever runs them."""
         # Counted by the reader: it may take a while, and nobody else waits for it.
-        draft = await self.draft_job(query, rate, now_ms)
-        row = (_query_json(draft.query), rate, draft.last, draft.total, now_ms)
+        return await self.keep_job(await self.draft_job(query, rate, now_ms))
+
+    async def keep_job(self, draft: Job) -> Job:
+        """Keep a job that `draft_job` returned."""
+        query = _query_json(draft.query)
+        row = (query, draft.rate, draft.last, draft.total, draft.created_ms)
 
         def add(writer: sqlite3.Connection) -> Job:
             writer.execute(self._sql["add_job"], row)

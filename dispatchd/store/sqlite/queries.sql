@@ -272,7 +272,7 @@ UPDATE jobs SET state = ?, ended_ms = ?, error = ?
 WHERE id = ? AND state IN ('queued', 'running');
 
 -- name: prune_jobs
-DELETE FROM jobs WHERE ended_ms < ?;
+DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE ended_ms < ? ORDER BY id LIMIT ?);
 
 -- name: keep_sent
 INSERT INTO sent (event_id, destination, body, variant) VALUES (?, ?, ?, ?)
@@ -291,7 +291,7 @@ DELETE FROM sent WHERE event_id = ?;
 
 -- The last column: 2 where something is owed still, 1 where something failed for good, else 0.
 -- name: prunable
-SELECT e.received_ms, e.seq, e.id,
+SELECT e.received_ms, e.seq, e.id, length(e.body),
        (SELECT max(CASE d.status WHEN 'success' THEN 0 WHEN 'failed' THEN 1 ELSE 2 END)
         FROM deliveries d WHERE d.event_id = e.id)
 FROM events e
@@ -348,8 +348,19 @@ WHERE ((span_s = 3600 AND start_s >= ?2) OR (span_s = 60 AND start_s >= ?1 AND s
     AND result != 'retrying'
 GROUP BY destination, result;
 
--- name: first_minute
+-- name: endpoint_count_at
+SELECT start_s FROM endpoint_counts
+WHERE span_s = ? AND start_s >= ? AND start_s < ? ORDER BY start_s LIMIT 1 OFFSET ?;
+
+-- name: destination_count_at
+SELECT start_s FROM destination_counts
+WHERE span_s = ? AND start_s >= ? AND start_s < ? ORDER BY start_s LIMIT 1 OFFSET ?;
+
+-- name: first_endpoint_minute
 SELECT min(start_s) FROM endpoint_counts WHERE span_s = 60;
+
+-- name: first_destination_minute
+SELECT min(start_s) FROM destination_counts WHERE span_s = 60;
 
 -- name: drop_endpoint_counts
 DELETE FROM endpoint_counts WHERE (span_s, start_s, endpoint, result) IN (
@@ -372,7 +383,7 @@ DELETE FROM refused WHERE endpoint = ?1 AND reason = ?2 AND id <= (
     ORDER BY id DESC LIMIT 1 OFFSET ?3);
 
 -- name: prune_refused
-DELETE FROM refused WHERE at_ms < ?;
+DELETE FROM refused WHERE id IN (SELECT id FROM refused WHERE at_ms < ? ORDER BY id LIMIT ?);
 
 -- name: newest_place
 SELECT seq, id FROM events ORDER BY seq DESC LIMIT 1;

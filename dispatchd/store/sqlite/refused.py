@@ -62,8 +62,17 @@ def find_refused(query: RefusedQuery, reader: sqlite3.Connection) -> list[Refuse
     rows = reader.execute(
         f"SELECT {_COLUMNS} FROM refused {where} ORDER BY id DESC LIMIT ?",  # noqa: S608 - fixed
         (*given.values(), query.limit),
-    ).fetchall()
-    return [_from_row(row) for row in rows]
+    )
+    found: list[RefusedRequest] = []
+    left_bytes = query.bodies_max_bytes
+    for row in rows:
+        found.append(_from_row(row))
+        if left_bytes is not None:
+            left_bytes -= len(row[11] or b"")
+            if left_bytes < 0:
+                break
+    rows.close()
+    return found
 
 
 def _to_row(request: RefusedRequest) -> tuple[Any, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from dispatchd.errors import StoreUnavailable
 from dispatchd.model import (
     Attempt,
     Dead,
@@ -163,11 +162,9 @@ class Schedule(Writes):
 
     async def version(self) -> int:
         """Return a number that moves when another process has changed something."""
-        if self._writer is None:
-            raise StoreUnavailable("closed", "the store is closed")
         # On the writer: what this process writes does not move it.
         # https://www.sqlite.org/pragma.html#pragma_data_version
-        return int(await self._writer.run(lambda w: scalar(w, "PRAGMA data_version")))
+        return int(await self._open_writer().run(lambda w: scalar(w, "PRAGMA data_version")))
 
 
 def _choose(

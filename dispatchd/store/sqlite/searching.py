@@ -14,7 +14,8 @@ from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.rows import from_key, to_key
 
 WINDOW_ROWS: Final = 500  # events looked at in one statement,
-SEARCHED_ROWS: Final = 50  # and where every body has to be read, which may be large
+SEARCHED_ROWS: Final = 50  # and where every body has to be read,
+SEARCHED_MAX_BYTES: Final = 8 * 1024 * 1024  # of which many may be large
 # A window of which nothing is as young as asked for ends the search, with this to spare for a
 # clock that was set back: ids are in the order of their own time, not of the time of receipt.
 SLACK_MS: Final = 86_400_000
@@ -30,7 +31,7 @@ class _Bounds:
     since_ms: int | None
     limit: int
     most_ms: int
-    window_rows: int = WINDOW_ROWS
+    searched: bool = False
 
 
 class Searching(Database):
@@ -52,10 +53,10 @@ def browse_events(query: EventQuery, most_ms: int, reader: sqlite3.Connection) -
         part = replace(query, before_id=before_id, from_id=from_id, limit=limit)
         return find_events(part, reader)
 
-    window_rows = WINDOW_ROWS if query.search is None else SEARCHED_ROWS
+    searched = query.search is not None
     found, next_id = _browse(
         reader,
-        _Bounds(query.before_id, query.since_ms, query.limit, most_ms, window_rows),
+        _Bounds(query.before_id, query.since_ms, query.limit, most_ms, searched),
         look,
         lambda one: one.id,
     )
@@ -94,7 +95,7 @@ def _browse(
     before_id = within.before_id
     found: list[T] = []
     while True:
-        window = _window(reader, before_id, within.window_rows)
+        window = _window(reader, before_id, within)
         if window is None:
             return found, None
         from_id, newest_ms = window
@@ -109,13 +110,28 @@ def _browse(
 
 
 def _window(
-    reader: sqlite3.Connection, before_id: str | None, rows_max: int
+    reader: sqlite3.Connection, before_id: str | None, within: _Bounds
 ) -> tuple[str, int] | None:
     """Return the id that a window ends with, and the youngest time in it; None past the end."""
-    where, given = ("WHERE id < ?", (to_key(before_id),)) if before_id is not None else ("", ())
-    rows = reader.execute(
-        f"SELECT min(id), max(received_ms) FROM (SELECT id, received_ms FROM events {where}"  # noqa: S608 - fixed
-        " ORDER BY id DESC LIMIT ?)",
-        (*given, rows_max),
-    ).fetchall()
+    where, given = "", tuple[Any, ...]()
+    if before_id is not None:
+        where, given = "WHERE id < ?", (to_key(before_id),)
+    if within.searched:
+        sql, given = _SEARCHED_WINDOW, (*given, SEARCHED_ROWS, SEARCHED_MAX_BYTES)
+    else:
+        sql, given = _WINDOW, (*given, WINDOW_ROWS)
+    rows = reader.execute(sql.format(where=where), given).fetchall()
     return None if rows[0][0] is None else (from_key(rows[0][0]), rows[0][1])
+
+
+_WINDOW: Final = """
+SELECT min(id), max(received_ms) FROM (
+    SELECT id, received_ms FROM events {where} ORDER BY id DESC LIMIT ?)
+"""
+# Up to and with the event whose body goes beyond the bound: a length is known without reading.
+_SEARCHED_WINDOW: Final = """
+SELECT min(id), max(received_ms) FROM (
+    SELECT id, received_ms, bytes, sum(bytes) OVER (ORDER BY id DESC) AS so_far FROM (
+        SELECT id, received_ms, length(body) AS bytes FROM events {where} ORDER BY id DESC LIMIT ?))
+WHERE so_far - bytes < ?
+"""

@@ -11,6 +11,7 @@ from rig import BODY, SECRET, FakeClock, Sink, always, signature
 from rig_api import TOKEN, Api, StartApi
 
 from dispatchd.cli import cli
+from dispatchd.spelling import iso
 
 NO_ID = "0198c0de-0000-7000-8000-000000000001"
 
@@ -139,6 +140,17 @@ async def test_a_replay_from_start_to_end(start_api: StartApi, sink: Sink) -> No
     assert (await api.post(f"/jobs/{slow['job']}/cancel"))["state"] == "cancelled"
 
 
+async def test_a_replay_is_counted_where_no_delivery_waits_for_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With many events that takes a while, and the daemon's own reader hands out what is due."""
+    asked: list[Any] = []
+    monkeypatch.setattr(api.daemon.app._store, "draft_job", lambda *given: asked.append(given))
+    job = await api.post("/jobs", {"endpoint": "my-slug"}, 201)
+    assert (job["job"], job["state"]) == (1, "queued")
+    assert not asked
+
+
 @pytest.mark.parametrize(
     ("body", "name"),
     [
@@ -215,6 +227,29 @@ async def test_counts_over_time(api: Api) -> None:
         assert went["p50_ms"] > 0
     told = await api.get("/stats/history", since="30d")  # further back than minutes are kept
     assert len(told["endpoints"]) == 1
+    assert told["next"] is None
+
+
+async def test_a_long_history_comes_in_pieces(
+    start_api: StartApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once it would take the daemon's loop seconds, and its memory a gigabyte."""
+    monkeypatch.setattr("dispatchd.admin.api.insight.HISTORY_ROWS", 2)
+    clock = FakeClock()
+    api = await start_api(clock=clock)
+    for _ in range(5):
+        await delivered(api)
+        clock.advance(60)
+    whole = {"since": iso(clock.wall_ms - 600_000), "until": iso(clock.wall_ms)}
+    found, asked = [], dict(whole)
+    while asked["since"] is not None:
+        told = await api.get("/stats/history", **asked)
+        assert len(told["endpoints"]) <= 2
+        assert told["until"] == (told["next"] or whole["until"])
+        found += told["endpoints"]
+        asked["since"] = told["next"]
+    assert sum(one["results"]["received"] for one in found) == 5
+    assert len({one["start"] for one in found}) == 5
 
 
 @pytest.mark.parametrize(

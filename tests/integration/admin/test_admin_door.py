@@ -32,8 +32,10 @@ async def test_without_the_token_nothing_is_told(api: Api, path: str) -> None:
 async def test_every_answer_has_the_strict_headers(api: Api, path: str) -> None:
     for asked in (api, Api(api.daemon, None)):
         _, _, headers = await asked.ask("GET", path)
+        is_page = headers["Content-Type"].startswith("text/html")
         for name, value in STRICT.items():
-            assert headers[name] == value
+            asked_for = "same-origin" if is_page and name == "Referrer-Policy" else value
+            assert headers[name] == asked_for
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
@@ -100,6 +102,19 @@ async def test_a_browser_logs_in_and_out(api: Api) -> None:
     assert (await browser.ask("GET", "/api/v1/jobs", headers=session))[0] == 401
 
 
+async def test_who_is_logged_in_may_log_in_again(api: Api) -> None:
+    """A second tab, a bookmark of the form: it knows no CSRF token and needs none."""
+    _, cookie, _ = await login(api)
+    session = {"Cookie": f"dispatchd_session={cookie}"}
+    browser = Api(api.daemon, None)
+    status, _, headers = await browser.ask("GET", "/login", headers=session)
+    assert (status, headers["Location"]) == (303, FIRST)
+    status, _, headers = await browser.ask("POST", "/login", data={"token": TOKEN}, headers=session)
+    assert (status, headers["Location"]) == (303, FIRST)
+    api.daemon.http.cookie_jar.clear()
+    assert (await browser.ask("POST", "/logout", headers=session))[0] == 403  # as ever
+
+
 async def test_a_session_ends_by_itself(start_api: StartApi) -> None:
     clock = FakeClock()
     api = await start_api(clock=clock)
@@ -135,6 +150,20 @@ async def test_without_a_token_it_answers_to_this_machines_names_alone(start_api
     assert (status, problem["code"]) == (415, "not_json")
 
 
+async def test_without_a_token_no_other_sites_page_may_ask_either(start_api: StartApi) -> None:
+    """It could read no answer, but time one: of a search that finds something, say."""
+    open_api = Api((await start_api(admin="{listen: '127.0.0.1:0'}")).daemon, None)
+    search = "/api/v1/events?search=secret"
+    for site in ("cross-site", "same-site"):
+        asked = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "image"}
+        status, problem, _ = await open_api.ask("GET", search, headers=asked)
+        assert (status, problem["code"]) == (403, "cross_site")
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+    own = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+    for headers in (link, own, {}):
+        assert (await open_api.ask("GET", search, headers=headers))[0] == 200
+
+
 async def test_health_tells_strangers_little(api: Api) -> None:
     stranger = Api(api.daemon, None)
     assert (await stranger.ask("GET", "/healthz"))[1] == {"status": "ok"}
@@ -149,6 +178,17 @@ async def test_health_tells_strangers_little(api: Api) -> None:
     assert ready["oldest_due_age_s"] is None
     assert ready["commits"]["count"] >= 1
     assert ready["commits"]["p99_ms"] > 0
+
+
+async def test_health_answers_whoever_has_an_old_token_too(api: Api) -> None:
+    """A probe whose token was rotated away must not have the daemon restarted for it."""
+    outdated = Api(api.daemon, "an-outdated-token")
+    for path in ("/healthz", "/readyz"):
+        assert (await outdated.ask("GET", path))[:2] == (200, {"status": "ok"})
+    for _ in range(20):
+        await outdated.ask("GET", "/healthz")
+    assert (await outdated.ask("GET", "/api/v1/jobs"))[0] == 429  # each was counted
+    assert (await api.ask("GET", "/healthz"))[:2] == (200, {"status": "ok"})
 
 
 async def test_ready_says_what_waits(start_api: StartApi) -> None:

@@ -1,5 +1,6 @@
 """The admin listener over reloads: it stays, and tells of the config that runs."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,19 @@ async def test_a_listener_where_there_was_none_needs_a_restart(
     rewrite(tmp_path, "endpoints:", "admin: {listen: '127.0.0.1:0'}\nendpoints:")
     (problem,) = (await daemon.app.reload()).problems
     assert problem.startswith(NEEDS_A_RESTART)
+
+
+async def test_a_reload_that_the_end_of_the_daemon_cuts_is_answered(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def reload() -> None:
+        await asyncio.shield(outcome)
+
+    monkeypatch.setattr(api.daemon.app._admin._wired._listener._parts, "reload", reload)
+    asked = asyncio.ensure_future(api.post("/reload", status=503))
+    while not outcome._callbacks:
+        await api.get("/jobs")
+    outcome.cancel()  # as the duty does that ends
+    assert (await asked)["code"] == "stopping"

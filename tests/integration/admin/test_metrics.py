@@ -1,5 +1,6 @@
 """What /metrics says: true, well-formed, bounded, and as the docs, the dashboard and the rules."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from nouns import an_event
 from prometheus_client.parser import text_string_to_metric_families
 from rig import BODY, FakeClock, Sink, always
 from rig_api import Api, StartApi
@@ -68,6 +70,23 @@ async def test_it_counts_what_happened(start_api: StartApi, sink: Sink) -> None:
     assert value("store_healthy") == 1
     assert value("stream_followers") == 0
     assert "nobody" not in str(found)
+
+
+async def test_scrapes_at_once_count_a_backlog_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large one takes seconds; two servers and a person would have it counted three times."""
+    reads = api.daemon.app._admin._wired._reads
+    counted, lanes = [], reads.lanes
+
+    async def counting() -> Any:
+        counted.append(1)
+        return await lanes()
+
+    monkeypatch.setattr(reads, "lanes", counting)
+    found = await asyncio.gather(*(scraped(api) for _ in range(5)))
+    assert all(("dispatchd_backlog_deliveries", (("destination", "crm"),)) in one for one in found)
+    assert len(counted) == 1
 
 
 async def test_the_docs_have_every_metric_and_no_other(api: Api, sink: Sink) -> None:
@@ -142,3 +161,20 @@ async def test_promtool_is_content(api: Api, sink: Sink) -> None:
     _, body, _ = await api.ask("GET", "/metrics")
     metrics = ["promtool", "check", "metrics"]
     subprocess.run(metrics, input=body, check=True, capture_output=True)
+
+
+async def test_it_tells_of_what_was_pruned_and_of_too_little_disk(
+    start_api: StartApi, tmp_path: Path
+) -> None:
+    clock = FakeClock()
+    storage = f"storage: {{url: 'sqlite:///{tmp_path}/dispatchd.db', min_free: 900000000GiB}}"
+    api = await start_api(storage, clock=clock)
+    old_ms = clock.now_ms() - 31 * 86_400_000
+    await api.daemon.store.add_event(an_event(received_ms=old_ms), [])
+    await api.daemon.pass_until(clock, lambda: api.daemon.log.of("pruned"))
+    found = await scraped(api)
+    assert found["dispatchd_pruned_events_total", (("why", "age"),)] == 1
+    assert found["dispatchd_pruned_events_total", (("why", "size"),)] == 0
+    assert found["dispatchd_disk_low", ()] == 1
+    status, document, _ = await api.ask("GET", "/readyz")
+    assert (status, document["status"]) == (503, "unavailable")

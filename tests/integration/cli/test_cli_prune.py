@@ -1,6 +1,11 @@
 """`dispatchd prune` on a real database."""
 
 import time
+from pathlib import Path
+
+from released import EVENTS, unpack
+
+from dispatchd.store.sqlite.upgrade import SCHEMA_VERSION
 
 DAY_MS = 86_400_000
 
@@ -63,3 +68,31 @@ def test_malformed_age_deletes_nothing(world):
     for age in ("30", "-1d", "soon", "1,5d", ""):
         assert world.dispatchd("prune", "--older-than", age).code == 2
     assert world.dispatchd("show", event.id).code == 0
+
+
+def test_the_oldest_go_for_max_size_unless_an_age_is_given(world):
+    storage = f"url: sqlite:///{world.database}"
+    text = world.config.read_text()
+    world.config.write_text(text.replace(storage, f"{storage}\n  retention: {{max_size: 1MiB}}"))
+    events = [world.add(received_ms=ago(5 - n / 100), body=bytes(200_000)) for n in range(10)]
+    assert world.dispatchd("prune", "--older-than", "20d").out.startswith("Pruned 0 events")
+    told = world.dispatchd("prune", "--json").json()
+    assert told["events"] == 0
+    assert 4 <= told["over_max_size"] < 9
+    assert world.dispatchd("show", events[0].id).code == 1
+    assert world.dispatchd("show", events[-1].id).code == 0
+    assert world.database.stat().st_size < 1024**2
+
+
+def test_a_command_that_upgrades_the_database_says_so(world):
+    """And leaves the copy beside it, unless the config wants none."""
+    unpack(7, world.database)
+    ran = world.dispatchd("events", "--json")
+    copy = f"{world.database}.schema-7.backup"
+    assert len(ran.json()) == EVENTS
+    assert ran.err == (
+        f"Upgraded the database from schema version 7 to {SCHEMA_VERSION},"
+        f" a copy from before is {copy}.\n"
+    )
+    assert Path(copy).exists()
+    assert world.dispatchd("events").err == ""
