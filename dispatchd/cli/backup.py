@@ -17,6 +17,7 @@ from dispatchd.cli.rotation import PART, backup_name, outlived, sweep
 from dispatchd.cli.storage import load_outline, must_exist
 from dispatchd.cli.text import clock_time, plural, size, to_json
 from dispatchd.clock import SystemClock
+from dispatchd.durable import sync_directory
 from dispatchd.errors import DispatchdError
 from dispatchd.shapes.copies import backup_fields
 
@@ -151,11 +152,7 @@ def _keep(part: Path, file: Path) -> None:
         if os.path.lexists(file):
             raise DispatchdError(f"{file} exists already") from error
         part.rename(file)  # a file system without hard links
-    directory = os.open(file.absolute().parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(str(file.absolute().parent))
 
 
 def _remove(part: Path) -> None:

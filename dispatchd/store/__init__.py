@@ -12,12 +12,9 @@ def store_from_url(url: str, *, busy_timeout_ms: int = 2000) -> Store:
     `busy_timeout_ms` is how long a write waits for another process that is writing.
     Raises ValueError for a scheme no backend claims.
     """
-    scheme, separator, path = url.partition(":///")
-    if scheme == "sqlite" and separator and path:
-        from dispatchd.store.sqlite import SqliteStore  # noqa: PLC0415 - the protocol needs none
+    from dispatchd.store.sqlite import SqliteStore  # noqa: PLC0415 - the protocol needs none
 
-        return SqliteStore(path, busy_timeout_ms=busy_timeout_ms)
-    raise ValueError(f"no storage backend for {url.partition(':')[0]!r}: use sqlite:///PATH")
+    return SqliteStore(_sqlite_path(url), busy_timeout_ms=busy_timeout_ms)
 
 
 def reads_from_url(url: str) -> Reads:
@@ -25,12 +22,9 @@ def reads_from_url(url: str) -> Reads:
 
     Raises ValueError for a scheme no backend claims.
     """
-    scheme, separator, path = url.partition(":///")
-    if scheme == "sqlite" and separator and path:
-        from dispatchd.store.sqlite import SqliteReads  # noqa: PLC0415 - likewise
+    from dispatchd.store.sqlite import SqliteReads  # noqa: PLC0415 - likewise
 
-        return SqliteReads(path)
-    raise ValueError(f"no storage backend for {url.partition(':')[0]!r}: use sqlite:///PATH")
+    return SqliteReads(_sqlite_path(url))
 
 
 def copies_from_url(url: str) -> Copies:
@@ -38,12 +32,9 @@ def copies_from_url(url: str) -> Copies:
 
     Raises ValueError for a scheme no backend claims.
     """
-    scheme, separator, path = url.partition(":///")
-    if scheme == "sqlite" and separator and path:
-        from dispatchd.store.sqlite.copies import SqliteCopies  # noqa: PLC0415 - likewise
+    from dispatchd.store.sqlite.copies import SqliteCopies  # noqa: PLC0415 - likewise
 
-        return SqliteCopies(path)
-    raise ValueError(f"no storage backend for {url.partition(':')[0]!r}: use sqlite:///PATH")
+    return SqliteCopies(_sqlite_path(url))
 
 
 def check_up(url: str, limit_s: float | None) -> Checkup:
@@ -51,12 +42,9 @@ def check_up(url: str, limit_s: float | None) -> Checkup:
 
     Raises StoreUnusable, and ValueError for a scheme no backend claims.
     """
-    scheme, separator, path = url.partition(":///")
-    if scheme == "sqlite" and separator and path:
-        from dispatchd.store.sqlite.checking import check_up as look  # noqa: PLC0415 - likewise
+    from dispatchd.store.sqlite.checking import check_up as look  # noqa: PLC0415 - likewise
 
-        return look(path, limit_s)
-    raise ValueError(f"no storage backend for {url.partition(':')[0]!r}: use sqlite:///PATH")
+    return look(_sqlite_path(url), limit_s)
 
 
 def served_by(url: str) -> int | None:
@@ -68,6 +56,13 @@ def served_by(url: str) -> int | None:
 
     path = url.partition(":///")[2]
     return files.holder(path) if files.locked(path) else None
+
+
+def _sqlite_path(url: str) -> str:
+    scheme, separator, path = url.partition(":///")
+    if scheme == "sqlite" and separator and path:
+        return path
+    raise ValueError(f"no storage backend for {url.partition(':')[0]!r}: use sqlite:///PATH")
 
 
 __all__ = [

@@ -3,13 +3,12 @@
 import sqlite3
 import time
 from contextlib import closing
-from pathlib import Path
 from threading import Event, Thread
 from typing import Final
 
 from dispatchd.errors import StoreUnusable
 from dispatchd.store.checkup import Checkup
-from dispatchd.store.sqlite.connection import scalar
+from dispatchd.store.sqlite.connection import read_only_uri, scalar
 from dispatchd.store.sqlite.upgrade import SCHEMA_VERSION
 
 AGAIN_S: Final = 0.01
@@ -21,7 +20,7 @@ def check_up(path: str, limit_s: float | None) -> Checkup:
 
     Raises StoreUnusable where it cannot be opened.
     """
-    uri = f"{Path(path).absolute().as_uri()}?mode=ro"
+    uri = read_only_uri(path)
     started_s = time.monotonic()
     try:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:

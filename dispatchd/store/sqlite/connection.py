@@ -5,6 +5,7 @@ import sqlite3
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final, TypeVar
@@ -167,6 +168,21 @@ def _set_up(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
 def scalar(connection: sqlite3.Connection, sql: str) -> Any:
     """Return the first column of the first row."""
     return connection.execute(sql).fetchall()[0][0]
+
+
+def stored_bytes(connection: sqlite3.Connection) -> int:
+    """Return how large the database is, with what its `-wal` holds."""
+    pages = int(scalar(connection, "PRAGMA page_count"))
+    return pages * int(scalar(connection, "PRAGMA page_size"))
+
+
+def read_only_uri(path: str | Path, *, immutable: bool = False) -> str:
+    """Return by what a database is opened to be read alone.
+
+    `immutable` promises that nobody writes it: no lock is taken, and no file made beside it.
+    https://www.sqlite.org/uri.html
+    """
+    return f"{Path(path).absolute().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
 
 
 _REASONS: Final = {

@@ -7,11 +7,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from dispatchd.durable import sync
 from dispatchd.errors import StoreUnavailable, StoreUnusable
 from dispatchd.spelling import size
 from dispatchd.store.copies import Contents
 from dispatchd.store.sqlite import files
-from dispatchd.store.sqlite.connection import faults, scalar
+from dispatchd.store.sqlite.connection import faults, read_only_uri, scalar, stored_bytes
 from dispatchd.store.sqlite.upgrade import SCHEMA_VERSION
 
 BUSY_S: Final = 15.0  # another process's transaction passes within it
@@ -36,7 +37,7 @@ def make(path: str, target: str) -> Contents:
         source.execute("PRAGMA query_only = ON")
         source.execute("BEGIN")  # whoever writes goes on; a checkpoint waits for us
         counted = count(source)
-        need_room(os.path.dirname(target), _size(source))  # noqa: PTH120 - as it is spelled here
+        need_room(os.path.dirname(target), stored_bytes(source))  # noqa: PTH120 - as it is spelled here
         _copy(source, path, target)
     sync(target, forget=True)
     contents = read_back(target)
@@ -75,7 +76,7 @@ def _copy(source: sqlite3.Connection, path: str, target: str) -> None:
 def read_back(file: str) -> Contents:
     """Read a closed copy whole. Raises StoreUnusable unless it is sound, and ours to use."""
     # Immutable: the check leaves no files of its own beside the copy.
-    uri = f"{Path(file).absolute().as_uri()}?mode=ro&immutable=1"
+    uri = read_only_uri(file, immutable=True)
     try:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as copy:
             schema = int(scalar(copy, "PRAGMA user_version"))
@@ -134,41 +135,15 @@ def _quoted(name: str) -> str:
     return '"{}"'.format(name.replace('"', '""'))
 
 
-def _size(connection: sqlite3.Connection) -> int:
-    pages = int(scalar(connection, "PRAGMA page_count"))
-    return pages * int(scalar(connection, "PRAGMA page_size"))
-
-
 def need_room(directory: str, size_bytes: int) -> None:
     """Raise StoreUnavailable where a file of that size would fill the disk."""
-    found = os.statvfs(directory or ".")
-    free_bytes = found.f_bavail * found.f_frsize
+    free_bytes = files.space(directory or ".").free_bytes
     if free_bytes < size_bytes + MARGIN_BYTES:
         raise StoreUnavailable(
             "full",
             f"{directory or 'the working directory'} has {size(free_bytes)} free,"
             f" and the copy takes {size(size_bytes)}",
         )
-
-
-def sync(file: str, *, forget: bool = False) -> None:
-    """Have a file on the disk; `forget` it then, so that reading it back asks the disk."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-        if forget:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)
-
-
-def sync_directory(directory: str) -> None:
-    """Have the names in a directory on the disk."""
-    descriptor = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove(file: str) -> None:

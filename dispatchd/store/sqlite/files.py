@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from dispatchd.errors import AlreadyRunning, StoreUnavailable, StoreUnusable
+from dispatchd.store.retention import Space
 
 PRIVATE: Final = 0o600  # they hold every body that was received
 OTHERS: Final = 0o077
@@ -66,8 +67,13 @@ def disk(path: str) -> tuple[int, int]:
             used += Path(name).stat().st_size
         except FileNotFoundError:
             continue
-    free = os.statvfs(os.path.dirname(real))  # noqa: PTH120 - as it is spelled here
-    return used, free.f_bavail * free.f_frsize
+    return used, space(os.path.dirname(real)).free_bytes  # noqa: PTH120 - as it is spelled here
+
+
+def space(path: str) -> Space:
+    """Return what the file system of `path` has left for us, and its size. Raises OSError."""
+    found = os.statvfs(path)
+    return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
 
 class OpenFiles:

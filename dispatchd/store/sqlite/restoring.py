@@ -22,17 +22,17 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import Final
 
+from dispatchd.durable import sync, sync_directory
 from dispatchd.errors import AlreadyRunning, StoreUnavailable, StoreUnusable
 from dispatchd.store.copies import Contents, Restored
 from dispatchd.store.sqlite import files
+from dispatchd.store.sqlite.connection import read_only_uri
 from dispatchd.store.sqlite.copying import (
     BESIDE,
     DAMAGED,
     need_room,
     read_back,
     remove,
-    sync,
-    sync_directory,
 )
 
 BUSY_S: Final = 5.0  # for a command that writes; what stays longer has to be ended
@@ -229,11 +229,10 @@ def _move_beside(real: Path, kept: Path) -> None:
 def _alone(kept: Path, real: Path) -> int | None:
     """Count the events that only `kept` has; None where that cannot be told, or not soon."""
     until_s = time.monotonic() + COMPARE_S
-    uri = f"{kept.absolute().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as old:
+        with closing(sqlite3.connect(read_only_uri(kept), uri=True, isolation_level=None)) as old:
             old.set_progress_handler(lambda: time.monotonic() > until_s, _STEPS)
-            old.execute("ATTACH ? AS new", (f"{real.absolute().as_uri()}?mode=ro&immutable=1",))
+            old.execute("ATTACH ? AS new", (read_only_uri(real, immutable=True),))
             (found,) = old.execute(
                 "SELECT count(*) FROM events e"
                 " WHERE NOT EXISTS (SELECT 1 FROM new.events n WHERE n.id = e.id)"

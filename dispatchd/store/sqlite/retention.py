@@ -1,6 +1,5 @@
 """What deletes old history on SQLite, a bounded piece at a time, and gives its space back."""
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from dispatchd.store.retention import (
     Space,
     Usage,
 )
+from dispatchd.store.sqlite import files
 from dispatchd.store.sqlite.connection import run_steps, scalar, transact
 from dispatchd.store.sqlite.database import Database
 
@@ -42,10 +42,9 @@ class RetentionKeeping(Database):
 
         def ask(_reader: sqlite3.Connection) -> Space | None:
             try:
-                found = os.statvfs(self._path)
+                return files.space(self._path)
             except OSError:
                 return None
-            return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
         return await self._open_reader().run(ask)
 

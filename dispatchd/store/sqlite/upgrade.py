@@ -14,9 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from dispatchd.durable import sync, sync_directory
 from dispatchd.errors import StoreUnusable
 from dispatchd.store.sqlite import files
-from dispatchd.store.sqlite.connection import faults, scalar, transact
+from dispatchd.store.sqlite.connection import faults, read_only_uri, scalar, stored_bytes, transact
 from dispatchd.store.sqlite.rows import schema
 from dispatchd.store.upgrade import TELL_EVERY_S, Doing, TellUpgrade, UpgradeStep, nobody
 
@@ -151,11 +152,8 @@ def _cannot(step: UpgradeStep) -> str:
 
 
 def _require_room(connection: sqlite3.Connection, step: UpgradeStep) -> None:
-    pages, size = (
-        int(scalar(connection, f"PRAGMA {name}")) for name in ("page_count", "page_size")
-    )
-    wanted_bytes = pages * size + SPARE_BYTES
-    _, free_bytes = files.disk(step.path)
+    wanted_bytes = stored_bytes(connection) + SPARE_BYTES
+    free_bytes = files.space(step.path).free_bytes
     if free_bytes < wanted_bytes:
         raise StoreUnusable(
             f"{_cannot(step)}, which takes {_mib(wanted_bytes)} MiB, and {_mib(free_bytes)} MiB"
@@ -169,7 +167,7 @@ def _mib(size_bytes: int) -> str:
 
 def _check(part: Path, told: _Told) -> None:
     # Immutable: the check leaves no files of its own beside the copy.
-    uri = f"{part.absolute().as_uri()}?mode=ro&immutable=1"
+    uri = read_only_uri(part, immutable=True)
     with closing(sqlite3.connect(uri, uri=True)) as copy:
         copy.set_progress_handler(told.goes_on, LOOK_STEPS)
         verdict = scalar(copy, "PRAGMA quick_check(1)")
@@ -182,14 +180,9 @@ def _check(part: Path, told: _Told) -> None:
 
 def _keep(part: Path, name: Path) -> None:
     """Give the copy its name, durably, in place of an earlier one of the same version."""
-    for what, rename in ((part, True), (name.parent, False)):
-        descriptor = os.open(what, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if rename:
-            part.replace(name)
+    sync(str(part))
+    part.replace(name)
+    sync_directory(str(name.parent))
 
 
 def _drop_older(path: str) -> None:
