@@ -6,7 +6,7 @@ import resource
 import socket
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,11 +14,30 @@ from aiohttp import web
 from aiohttp.web_runner import BaseSite
 
 from dispatchd.errors import DispatchdError
+from dispatchd.model import Listen
 
 BACKLOG: Final = 1024  # connections the kernel queues while a batch commits
 # To listen again sets it anew: as many as the system lets wait, for they do while we restart.
 HANDED_BACKLOG: Final = 65_535
 SOCKET_MODE: Final = 0o660  # the reverse proxy joins our group, nobody else connects
+
+
+Handed = Callable[[str], Sequence[socket.socket]]  # a name, and what systemd has handed over by it
+
+
+async def bind(
+    runner: web.ServerRunner, listen: Listen, handed: Handed, beside: Sequence[int] = ()
+) -> int | None:
+    """Listen where `listen` says; return the port of a TCP listener. Raises DispatchdError.
+
+    `beside` is `bind_tcp`'s.
+    """
+    if listen.path is not None:
+        await bind_unix(runner, listen.path)
+        return None
+    if listen.handed is not None:
+        return await bind_handed(runner, handed(listen.handed))
+    return await bind_tcp(runner, listen.host, listen.port, beside)
 
 
 async def bind_tcp(

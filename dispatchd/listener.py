@@ -1,12 +1,13 @@
 """The public listener: where it is, where it moves to, and its end."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
 from dispatchd.handed import HandedSockets
-from dispatchd.listen import bind_handed, bind_tcp, bind_unix, listening, raise_file_limit
+from dispatchd.listen import bind, listening, raise_file_limit
 from dispatchd.log import Log
 from dispatchd.model import Listen
 from dispatchd.plan import Plan
@@ -18,6 +19,15 @@ REQUESTS_DRAIN_S: Final = 5.0  # for requests being answered when a listener clo
 FILES_BESIDE: Final = 2048  # those of deliveries, the database, the log
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Somewhere it listens: `port` where that is TCP."""
+
+    listen: Listen
+    runner: web.ServerRunner
+    port: int | None
+
+
 class Listener:
     """Hands requests to `handler`. What connections there may be is counted over all it opens."""
 
@@ -26,52 +36,46 @@ class Listener:
         self._log = log
         self._handed = handed
         self._connections = Connections(*_bounds(plan))
-        self._runner: web.ServerRunner | None = None  # of the one that is open
-        self._beside: web.ServerRunner | None = None  # of one that is to take its place
-        # Whether nobody else holds its sockets open. A port is never shared with one of systemd's:
-        # half of the connections would wait there for ever.
-        self._owns = self._owns_beside = True
+        self._place: _Place | None = None  # where it listens,
+        self._beside: _Place | None = None  # and where it is to, beside that
         self._draining: set[asyncio.Task[None]] = set()
-        self._port: int | None = None
-        self.port: int | None = None  # of a TCP listener, once it is open
         self._allow_files(plan.max_connections)
         self._bounds = _bounds(plan)
+
+    @property
+    def port(self) -> int | None:
+        """The port of a TCP listener, once it is open."""
+        return None if self._place is None else self._place.port
 
     async def prepare(self, listen: Listen) -> None:
         """Listen there too. Raises DispatchdError where that cannot be."""
         server = http_server(self._handler, self._log, self._connections)
         runner = web.ServerRunner(server, shutdown_timeout=REQUESTS_DRAIN_S)
         await runner.setup()
+        # A port is never shared with one of systemd's: half of the connections would wait there
+        # for ever.
+        place = self._place
+        before = [] if place is None or place.listen.handed is not None else listening(place.runner)
         try:
-            if listen.path is not None:
-                await bind_unix(runner, listen.path)
-                self._port = None
-            elif listen.handed is not None:
-                self._port = await bind_handed(runner, self._handed.get(listen.handed))
-            else:
-                before = listening(self._runner) if self._runner and self._owns else []
-                self._port = await bind_tcp(runner, listen.host, listen.port, before)
+            port = await bind(runner, listen, self._handed.get, before)
         except BaseException:
             await runner.cleanup()
             raise
-        self._beside = runner
-        self._owns_beside = listen.handed is None
+        self._beside = _Place(listen, runner, port)
 
     async def forget(self) -> None:
         """Listen there no more, before `move`."""
         if self._beside is not None:
-            await self._beside.cleanup()
+            await self._beside.runner.cleanup()
             self._beside = None
 
     def move(self) -> None:
         """Listen where it was prepared, and there alone; what began elsewhere is answered."""
         if self._beside is None:
             return
-        before, self._runner, self._beside = self._runner, self._beside, None
-        self._owns = self._owns_beside
-        self.port = self._port
+        before, self._place, self._beside = self._place, self._beside, None
         if before is not None:
-            task = asyncio.create_task(_drained(before), name="listener")
+            task = asyncio.create_task(_drained(before.runner), name="listener")
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)
 
@@ -86,14 +90,14 @@ class Listener:
         """Take nothing more, and answer what has begun."""
         await self.forget()
         drains = [*self._draining]
-        if self._runner is not None:
-            drains.append(asyncio.create_task(_closed(self._runner)))
+        if self._place is not None:
+            drains.append(asyncio.create_task(_closed(self._place.runner)))
         await asyncio.gather(*drains)
 
     async def cut(self) -> None:
         """Cut off what was not answered in time."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._place is not None:
+            await self._place.runner.cleanup()
 
     def _allow_files(self, connections: int) -> None:
         """Every connection is an open file, and a shell's default is fewer than we allow."""

@@ -18,7 +18,7 @@ from dispatchd.admin.metrics import Metrics
 from dispatchd.admin.parts import AdminParts, Running
 from dispatchd.admin.standing import Standing
 from dispatchd.handed import HandedSockets
-from dispatchd.listen import bind_handed, bind_tcp, bind_unix
+from dispatchd.listen import bind
 from dispatchd.receive.answers import Refusal
 from dispatchd.receive.connections import Connections
 from dispatchd.receive.server import close_listener, http_server
@@ -75,12 +75,7 @@ class AdminListener:
         self._runner = web.ServerRunner(server, shutdown_timeout=DRAIN_S)
         await self._runner.setup()
         listen = self._parts.running.spec.listen
-        if listen.path is not None:
-            await bind_unix(self._runner, listen.path)
-        elif listen.handed is not None:
-            self.port = await bind_handed(self._runner, handed.get(listen.handed))
-        else:
-            self.port = await bind_tcp(self._runner, listen.host, listen.port)
+        self.port = await bind(self._runner, listen, handed.get)
 
     async def _handle(self, request: Any) -> Any:
         app: Any = self.app
