@@ -28,36 +28,26 @@ class Drawn:
 
 def came_drawn(past: Past, line: Line) -> Drawn:
     """Draw what was received and refused."""
-    titles = [
-        f"{at}: {number(good)} received, {number(bad)} refused"
-        for at, good, bad in zip(_times(past), line.good, line.bad, strict=True)
-    ]
-    label = (
-        f"Received in {past.span.words}: {number(sum(line.good))}, refused {number(sum(line.bad))}"
-    )
-    chart = bars(line.good, line.bad, titles, label)
-    return _drawn(
-        "Received",
-        past,
-        chart.svg,
-        (number(chart.top), _half(chart.top), "0"),
-        empty=not any(line.results.values()),
-    )
+    return _bars_drawn("Received", past, line, ("received", "refused"))
 
 
 def went_drawn(past: Past, line: Line) -> Drawn:
     """Draw the attempts that succeeded and failed."""
+    return _bars_drawn("Delivered", past, line, ("delivered", "tries failed"))
+
+
+def _bars_drawn(title: str, past: Past, line: Line, words: tuple[str, str]) -> Drawn:
+    went_well, did_not = words
     titles = [
-        f"{at}: {number(good)} delivered, {number(bad)} tries failed"
+        f"{at}: {number(good)} {went_well}, {number(bad)} {did_not}"
         for at, good, bad in zip(_times(past), line.good, line.bad, strict=True)
     ]
     label = (
-        f"Delivered in {past.span.words}: {number(sum(line.good))},"
-        f" tries failed {number(sum(line.bad))}"
+        f"{title} in {past.span.words}: {number(sum(line.good))}, {did_not} {number(sum(line.bad))}"
     )
     chart = bars(line.good, line.bad, titles, label)
     return _drawn(
-        "Delivered",
+        title,
         past,
         chart.svg,
         (number(chart.top), _half(chart.top), "0"),
