@@ -10,19 +10,11 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # rig.py
+from chrome import CHROMIUM, FLAGS  # type: ignore[import-not-found]
 from PIL import Image
 from playwright.async_api import Browser, async_playwright
 from town import Town, town  # type: ignore[import-not-found]
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 KEPT = {  # picture: page, scheme, width, height
     "dashboard-overview": ("/", "light", 1440, 900),

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -32,6 +33,15 @@ def config_text(tmp_path: Path, listen: str = "127.0.0.1:0") -> str:
     storage: {{url: 'sqlite:///{tmp_path}/d.db'}}
     endpoints: {{my-slug: {{secret: a-secret}}}}
     """)
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    """Listen as systemd does for what a service notifies it of."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
+        made.bind(str(tmp_path / "notify.sock"))
+        made.settimeout(0)
+        yield made
 
 
 async def post_over(path: str) -> int:
@@ -90,15 +100,13 @@ async def serving(config: Path, env: dict[str, str], *options: str) -> asyncio.s
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_tells_systemd_and_ends_with_0(tmp_path: Path, number: int) -> None:
+async def test_it_tells_systemd_and_ends_with_0(
+    tmp_path: Path, manager: socket.socket, number: int
+) -> None:
     loop = asyncio.get_running_loop()
-    address = str(tmp_path / "notify")
-    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    manager.bind(address)
-    manager.setblocking(False)  # noqa: FBT003 - the socket's own signature
     config = tmp_path / "config.yaml"
     config.write_text(config_text(tmp_path))
-    env = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "200000"}
+    env = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "200000"}
     process = await serving(config, env, "--log-format", "json")
     async with asyncio.timeout(20):
         assert await loop.sock_recv(manager, 100) == b"READY=1"
@@ -109,30 +117,28 @@ async def test_it_tells_systemd_and_ends_with_0(tmp_path: Path, number: int) -> 
             pass
         assert state == b"STOPPING=1"
         _, err = await process.communicate()
-    manager.close()
     assert process.returncode == 0
     lines = [json.loads(line) for line in err.splitlines()]
     assert [line["event"] for line in lines] == ["config", "started", "stopping", "stopped"]
     assert all(set(line) >= {"event", "level", "time"} for line in lines)
 
 
-async def test_systemd_waits_for_an_upgrade_of_the_database(tmp_path: Path) -> None:
+async def test_systemd_waits_for_an_upgrade_of_the_database(
+    tmp_path: Path, manager: socket.socket
+) -> None:
     loop = asyncio.get_running_loop()
-    address = str(tmp_path / "notify.sock")
-    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    manager.bind(address)
-    manager.setblocking(False)  # noqa: FBT003 - the socket's own signature
     config = tmp_path / "config.yaml"
     config.write_text(config_text(tmp_path))
     unpack(1, tmp_path / "d.db")
-    process = await serving(config, {"NOTIFY_SOCKET": address}, "--log-format", "json")
+    process = await serving(
+        config, {"NOTIFY_SOCKET": manager.getsockname()}, "--log-format", "json"
+    )
     async with asyncio.timeout(20):
         for _ in ("copy", "check", "change", "done"):
             assert await loop.sock_recv(manager, 100) == b"EXTEND_TIMEOUT_USEC=120000000"
         assert await loop.sock_recv(manager, 100) == b"READY=1"
         process.terminate()
         await process.communicate()
-    manager.close()
 
 
 async def test_the_watchdog_belongs_to_its_process_only() -> None:
@@ -237,16 +243,16 @@ async def test_healthz_while_draining(tmp_path: Path) -> None:
     await app.stop()
 
 
-async def test_a_hang_up_reloads_and_systemd_is_told(tmp_path: Path) -> None:
+async def test_a_hang_up_reloads_and_systemd_is_told(
+    tmp_path: Path, manager: socket.socket
+) -> None:
     """With MONOTONIC_USEC, as systemd wants it of who reloads; `dispatchd reload` says the rest."""
     loop = asyncio.get_running_loop()
-    address = str(tmp_path / "notify")
-    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    manager.bind(address)
-    manager.setblocking(False)  # noqa: FBT003 - the socket's own signature
     config = tmp_path / "config.yaml"
     config.write_text(config_text(tmp_path))
-    process = await serving(config, {"NOTIFY_SOCKET": address}, "--log-format", "json")
+    process = await serving(
+        config, {"NOTIFY_SOCKET": manager.getsockname()}, "--log-format", "json"
+    )
     async with asyncio.timeout(20):
         assert await loop.sock_recv(manager, 100) == b"READY=1"
         config.write_text(config.read_text().replace("my-slug", "other"))
@@ -268,7 +274,6 @@ async def test_a_hang_up_reloads_and_systemd_is_told(tmp_path: Path) -> None:
     assert (code, changes) == (0, [("added", "more"), ("removed", "other")])
     process.terminate()
     _, log = await process.communicate()
-    manager.close()
     said = [json.loads(line)["event"] for line in log.splitlines()]
     said = [event for event in said if event != "config"]
     reloads = ["reloaded", "reloaded", "reload_refused", "reloaded"]

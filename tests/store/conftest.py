@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from dispatchd.store import Store, store_from_url
+from dispatchd.store.sqlite import SqliteStore
+from dispatchd.store.sqlite.copies import SqliteCopies
 
 BACKENDS = ["sqlite"]
 OpenStore = Callable[[], Awaitable[Store]]
@@ -38,3 +40,17 @@ async def store(open_store: OpenStore) -> Store:
     store = await open_store()
     await store.open_lanes(["crm", "audit"])
     return store
+
+
+@pytest.fixture
+async def sqlite_store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    """Open a database whose file the test looks into."""
+    store = SqliteStore(str(tmp_path / "s.db"))
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> SqliteCopies:
+    return SqliteCopies(str(tmp_path / "s.db"))

@@ -5,17 +5,21 @@ import json
 import os
 import pty
 import re
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rig_doctor import configure
 
 from dispatchd.cli import main
 from dispatchd.clock import new_id
+from dispatchd.doctor import clocks, open_files, space
 from dispatchd.model import (
     Attempt,
     Dead,
@@ -239,3 +243,29 @@ def process():
     for running in started:
         running.kill()
         running.communicate()
+
+
+@pytest.fixture
+def there() -> Iterator[socket.socket]:
+    """Listen as the destination does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@pytest.fixture
+def sound(world, there, monkeypatch):
+    """Return an installation where all is well."""
+    secret = world.directory / "secret"
+    secret.write_text("sekrit-3-sekrit-3-sekrit-3")
+    secret.chmod(0o600)
+    configure(world, there)
+    world.add("crm")
+    # What these machines are like is no business of these tests.
+    monkeypatch.setattr(clocks, "synchronised", lambda: True)
+    monkeypatch.setattr("dispatchd.doctor.disk.WRITES", 5)
+    monkeypatch.setattr("dispatchd.doctor.disk.SLOW_P50_MS", 60_000.0)
+    monkeypatch.setattr("dispatchd.doctor.disk.SLOW_P99_MS", 60_000.0)
+    monkeypatch.setattr("dispatchd.doctor.disk.file_system", lambda *_: "ext4")
+    monkeypatch.setattr(space, "bound", lambda *_: 1)
+    monkeypatch.setattr(open_files, "FILES_BESIDE", 1)
+    return world

@@ -4,97 +4,18 @@ import json
 import os
 import pty
 import re
-import select
-import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from rig_doctor import acts, findings, started
 
-from dispatchd.doctor import clocks, open_files, permissions, ports, space
-from dispatchd.model import Listen
+from dispatchd.doctor import open_files, permissions, space
 from dispatchd.store.sqlite.upgrade import SCHEMA_VERSION
-
-CONFIG = """\
-server: {{listen: {listen}}}
-admin: {{listen: {admin}}}
-storage: {{url: "sqlite:///{database}"}}
-endpoints:
-  my-slug: {{secret: "${{file:{secret}}}", destinations: [crm]}}
-destinations:
-  crm: {{url: "http://me:sekrit-1@127.0.0.1:{port}/in?token=sekrit-2"}}
-"""
-
-
-@pytest.fixture
-def there() -> Iterator[socket.socket]:
-    """Listen as the destination does."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server
-
-
-@pytest.fixture
-def sound(world, there, monkeypatch):
-    """Return an installation where all is well."""
-    secret = world.directory / "secret"
-    secret.write_text("sekrit-3-sekrit-3-sekrit-3")
-    secret.chmod(0o600)
-    configure(world, there)
-    world.add("crm")
-    # What these machines are like is no business of these tests.
-    monkeypatch.setattr(clocks, "synchronised", lambda: True)
-    monkeypatch.setattr("dispatchd.doctor.disk.WRITES", 5)
-    monkeypatch.setattr("dispatchd.doctor.disk.SLOW_P50_MS", 60_000.0)
-    monkeypatch.setattr("dispatchd.doctor.disk.SLOW_P99_MS", 60_000.0)
-    monkeypatch.setattr("dispatchd.doctor.disk.file_system", lambda *_: "ext4")
-    monkeypatch.setattr(space, "bound", lambda *_: 1)
-    monkeypatch.setattr(open_files, "FILES_BESIDE", 1)
-    return world
-
-
-def configure(world, there, listen: str | None = None, admin: str | None = None) -> None:
-    text = CONFIG.format(
-        listen=listen or f"127.0.0.1:{free_port()}",
-        admin=admin or f"127.0.0.1:{free_port()}",
-        database=world.database,
-        secret=world.directory / "secret",
-        port=there.getsockname()[1],
-    )
-    world.config.write_text(text)
-    world.config.chmod(0o600)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def findings(world, *options: str, code: int = 1) -> dict[str, list[dict[str, Any]]]:
-    ran = world.dispatchd("doctor", "--json", *options)
-    assert ran.code == code, ran.out
-    told = json.loads(ran.out)
-    assert told["ok"] is (code == 0)
-    found: dict[str, list[dict[str, Any]]] = {}
-    for one in told["checks"]:
-        found.setdefault(one["check"], []).append(one)
-        assert (one["todo"] is None) or one["verdict"] != "ok"
-    return found
-
-
-def acts(found: dict[str, list[dict[str, Any]]]) -> list[tuple[str, str, str]]:
-    return [
-        (one["check"], one["said"], one["todo"])
-        for ones in found.values()
-        for one in ones
-        if one["verdict"] == "act"
-    ]
 
 
 def test_all_is_well_with_the_daemon_down(sound):
@@ -129,17 +50,6 @@ def test_the_docs_name_each_check(sound):
         name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])
     }
     assert named == {*findings(sound, code=0), "unit"}
-
-
-def started(world, process) -> subprocess.Popen:
-    # Unbuffered: what has been read ahead cannot be selected for.
-    running = process("serve", "--config", world.config, "--log-format", "json", bufsize=0)
-    while True:
-        assert select.select([running.stderr], [], [], 20)[0]
-        line = running.stderr.readline()
-        assert line, "it ended"
-        if b'"admin_started"' in line:
-            return running
 
 
 def test_all_is_well_with_the_daemon_up(sound, process):
@@ -348,99 +258,3 @@ def test_too_few_files(sound, monkeypatch):
     found = acts(findings(sound))
     assert found[0][0] == "files"
     assert "LimitNOFILE=" in found[0][2]
-
-
-def test_a_port_that_another_has(sound, there):
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        taken = other.getsockname()[1]
-        configure(sound, there, listen=f"127.0.0.1:{taken}")
-        (found,) = acts(findings(sound))
-    assert found[:2] == (
-        "listen",
-        f"127.0.0.1:{taken} cannot be listened on: Address already in use",
-    )
-    assert f"ss -ltnp sport = :{taken}" in found[2]
-
-
-def test_an_address_that_is_not_ours(sound, there):
-    configure(sound, there, admin="203.0.113.7:8081")
-    sound.config.write_text(
-        sound.config.read_text().replace("203.0.113.7:8081", "203.0.113.7:8081, token: " + "t" * 40)
-    )
-    (found,) = acts(findings(sound))
-    assert found[0] == "admin"
-    assert "Cannot assign requested address" in found[1]
-
-
-def test_a_daemon_that_listens_elsewhere(sound, there, process):
-    """Its config has changed since it started."""
-    started(sound, process)
-    configure(sound, there)
-    found = acts(findings(sound))
-    assert [check for check, _, _ in found] == ["listen", "admin"]
-    assert all("does not answer: Connection refused" in said for _, said, _ in found)
-    assert all("dispatchd reload" in todo for _, _, todo in found)
-
-
-def test_somebody_else_where_the_daemon_should_be(sound, there, process):
-    started(sound, process)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        configure(sound, there, listen=f"127.0.0.1:{other.getsockname()[1]}")
-        answering = threading.Thread(target=greet, args=(other,))
-        answering.start()
-        found = acts(findings(sound))
-        answering.join()
-    assert "something that is no dispatchd answers" in found[0][1]
-
-
-def greet(listener: socket.socket) -> None:
-    """Answer one request, in HTTP, as no daemon of ours does."""
-    taken, _ = listener.accept()
-    with taken:
-        taken.recv(1000)
-        taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
-
-
-def test_a_unix_socket(sound, there, process):
-    path = sound.directory / "hooks.sock"
-    configure(sound, there, listen=f"unix:{path}")
-    assert "is free" in findings(sound, code=0)["listen"][0]["said"]
-    started(sound, process)
-    assert "answers" in findings(sound, code=0)["listen"][0]["said"]
-
-
-def test_what_keeps_a_unix_socket_from_being_made(tmp_path):
-    free = tmp_path / "free.sock"
-    assert ports.unfree(Listen(path=str(free))) is None
-    with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(free))
-        assert ports.unfree(Listen(path=str(free))) is None  # a dead process left it
-        left.listen()
-        assert ports.unfree(Listen(path=str(free))) == "another process listens there"
-    (tmp_path / "file").touch()
-    assert ports.unfree(Listen(path=str(tmp_path / "file"))) == "the file is not a socket"
-    nowhere = tmp_path / "no" / "x.sock"
-    assert ports.unfree(Listen(path=str(nowhere))) == f"{nowhere.parent} is not a directory"
-    assert ports.unfree(Listen("127.0.0.1", free_port())) is None
-    assert ports.unfree(Listen("::1", free_port())) in (None, "Cannot assign requested address")
-
-
-@pytest.mark.parametrize(
-    ("told", "meant"),
-    [
-        (None, ("note", "systemd: systemd binds it, and cannot be asked from here")),
-        (
-            {"ActiveState": "active", "SubState": "listening"},
-            ("ok", "systemd: dispatchd.socket is active (listening)"),
-        ),
-        (
-            {"ActiveState": "inactive"},
-            ("act", "systemd: dispatchd.socket is inactive, so nobody listens"),
-        ),
-    ],
-)
-def test_a_socket_of_systemds(sound, there, monkeypatch, told, meant):
-    configure(sound, there, listen="systemd")
-    monkeypatch.setattr(ports, "show", lambda _unit: told)
-    (found,) = findings(sound, code=int(meant[0] == "act"))["listen"]
-    assert (found["verdict"], found["said"]) == meant
