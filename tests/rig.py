@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from patience import HANG_S
 
 from dispatchd.app import App
 from dispatchd.clock import SystemClock
@@ -60,7 +61,7 @@ class RecordingLog:
         if not satisfied():
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((satisfied, future))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG_S):
                 await future
         return self.of(event, **fields)
 
@@ -154,7 +155,7 @@ class Sink:
 
     async def wait_until(self, met: Callable[[], bool]) -> None:
         """Wait until what has arrived is enough."""
-        async with asyncio.timeout(20), self._arrived:
+        async with asyncio.timeout(HANG_S), self._arrived:
             await self._arrived.wait_for(met)
 
     def event_ids(self) -> list[str]:
@@ -199,7 +200,7 @@ class Daemon:
         self, clock: FakeClock, met: Callable[[], object], step_s: float = 1.0
     ) -> None:
         """Let time pass until `met`; a test that waits in vain fails by timeout."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while not met():
                 clock.advance(step_s)
                 await self.store.ping()  # the database's threads have their say

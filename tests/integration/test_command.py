@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from patience import HANG_S
 from rig import BODY, SECRET, StartDaemon
 
 from dispatchd.model import Command, ErrorClass, Failure, Outcome, Reply
@@ -228,7 +229,7 @@ def command(
 
 async def until(met: object) -> None:
     """Wait for what another process does, which tells nobody."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while not met():  # type: ignore[operator]
             await asyncio.sleep(0.01)
 
