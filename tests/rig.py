@@ -26,12 +26,25 @@ class RecordingLog:
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self._ended = False
+
+    def end(self) -> None:
+        """Whoever wrote is gone: who waits for a line, does so in vain."""
+        self._ended = True
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_exception(
+                    AssertionError(f"no more lines; the last are {self.lines[-9:]}")
+                )
 
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         self.lines.append({"event": event, "level": level, **fields})
         for satisfied, future in self._waiting:
             if not future.done() and satisfied():
                 future.set_result(None)
+
+    def _no_more(self) -> str:
+        return f"no more lines come; the last are {self.lines[-9:]}"
 
     def debug(self, event: str, **fields: Any) -> None:
         self._write("debug", event, fields)
@@ -59,6 +72,7 @@ class RecordingLog:
             return len(self.of(event, **fields)) >= count
 
         if not satisfied():
+            assert not self._ended, self._no_more()
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((satisfied, future))
             async with asyncio.timeout(HANG_S):

@@ -73,6 +73,7 @@ class ProcessDaemon:
             except ValueError:
                 fields = {"event": "text", "level": "error", "text": raw.decode()}
             self.log._write(fields.pop("level"), fields.pop("event"), fields)
+        self.log.end()
 
     async def kill(self) -> None:
         """SIGKILL: no chance to clean up."""
