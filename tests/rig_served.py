@@ -1,6 +1,5 @@
 """What a tester of the API from outside is handed."""
 
-import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -8,11 +7,6 @@ from dataclasses import dataclass
 from patience import HANG_S
 
 TOKEN = "a-token-for-schemathesis"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @dataclass

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from rig_served import TOKEN, Served, free_port, post
+from ports import free_port
+from rig_served import TOKEN, Served, post
 
 
 @pytest.fixture(scope="session")
