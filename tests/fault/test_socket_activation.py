@@ -22,7 +22,7 @@ RESTARTS = int(os.environ.get("DISPATCHD_RESTARTS", "2"))
 PER_S = 1000
 QUEUE_MAX = 50  # requests under way of a daemon that keeps up
 BACKLOG = 4096
-UNDER_WAY_MAX = BACKLOG // 2  # or a slow machine's restart lets more come than a socket can keep
+UNDER_WAY_MAX = 1000  # or a slow machine restarts so long that more come than a socket can keep
 BODY = b'{"action":"opened"}'
 # What systemd does before it runs the daemon: the socket becomes descriptor 3, and is named.
 SYSTEMD = 'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=dispatchd.socket exec "$@" 3<&0 0</dev/null'
