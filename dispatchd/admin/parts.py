@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dispatchd.admin.spec import AdminSpec
+from dispatchd.admin.stream.feed import Feed
 from dispatchd.clock import Clock
 from dispatchd.evaluate.evaluator import Evaluations, Fault
 from dispatchd.log import Log
@@ -50,6 +51,7 @@ class AdminParts:
 
     running: Running
     reads: Reads
+    feed: Feed
     store: Store
     health: StoreHealth
     clock: Clock

@@ -335,6 +335,14 @@ def http_server(
     )
 
 
+def has_left(request: web.BaseRequest) -> bool:
+    """Whether a client has closed its side, so that nobody reads an answer without an end."""
+    transport, protocol = request.transport, request.protocol
+    if transport is None or transport.is_closing():
+        return True
+    return isinstance(protocol, _Protocol) and protocol._ended  # noqa: SLF001 - our own
+
+
 async def close_listener(runner: web.ServerRunner, timeout_s: float) -> bool:
     """Stop accepting, answer every request that has begun, then close; bounded by `timeout_s`.
 

@@ -25,6 +25,7 @@ from dispatchd.model import (
 from dispatchd.store.alerts import Alerts
 from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.counts import Counts
+from dispatchd.store.following import Following
 from dispatchd.store.jobs import Jobs
 from dispatchd.store.refused import Refused
 from dispatchd.store.retention import Retention
@@ -367,5 +368,7 @@ class Upkeep(Protocol):
         """
 
 
-class Store(Intake, Schedule, Archive, Jobs, Alerts, Refused, Retention, Upkeep, Protocol):
+class Store(
+    Intake, Schedule, Archive, Following, Jobs, Alerts, Refused, Retention, Upkeep, Protocol
+):
     """A durable event store. Ids are canonical UUID strings, times Unix ms."""

@@ -80,6 +80,10 @@ HOT = {
     "last_failure": (b"x", "crm"),
     "received": (b"x",),
     "drop_alert_note": ("ops", "backlog", "crm"),
+    "event_at": (1,),
+    "place_by_id": (b"x",),
+    "first_since": (1, 1),
+    "place_before": (1,),
 }
 
 
