@@ -13,6 +13,7 @@ from dispatchd.admin.spec import AdminSpec
 from dispatchd.admin.stream.feed import Feed
 from dispatchd.admin.stream.watch import StreamWatch
 from dispatchd.deliver.attempt import Attempts
+from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.testing import send_test
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.evaluate.evaluator import Evaluator, Fault
@@ -56,6 +57,7 @@ class Wired:
         look: Callable[[], None],
         readiness: Callable[[], Readiness],
         reload: Reload,
+        lanes: Lanes,
     ) -> None:
         self._spec = spec
         self._plan = plan
@@ -87,6 +89,7 @@ class Wired:
                 reload=reload,
                 check=self._check,
                 config_file=lambda: self._plan.source,
+                queue=lanes.queue,
             ),
             counters,
             pulse,

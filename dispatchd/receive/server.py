@@ -191,6 +191,11 @@ class _Protocol(RequestHandler):
             self.transport.write(self._server.spelled(Refusal(status, code, message)).unasked())
             self.force_close()
 
+    @property
+    def client_ended(self) -> bool:
+        """Whether the client has ended its side."""
+        return self._ended
+
     def leave(self) -> None:
         """Close once nothing is under way: the server takes no more connections.
 
@@ -311,6 +316,14 @@ class _Server(web.Server):
         self._refused = 0
 
 
+def hung_up(request: web.BaseRequest) -> bool:
+    """Whether a client has gone while it is answered, or has ended its side and may have."""
+    transport, protocol = request.transport, request.protocol
+    if transport is None or transport.is_closing():
+        return True
+    return isinstance(protocol, _Protocol) and protocol.client_ended
+
+
 def http_server(
     handler: Handler,
     log: Log,
@@ -333,14 +346,6 @@ def http_server(
         request_factory=request_factory,
         spelled=spelled,
     )
-
-
-def has_left(request: web.BaseRequest) -> bool:
-    """Whether a client has closed its side, so that nobody reads an answer without an end."""
-    transport, protocol = request.transport, request.protocol
-    if transport is None or transport.is_closing():
-        return True
-    return isinstance(protocol, _Protocol) and protocol._ended  # noqa: SLF001 - our own
 
 
 async def close_listener(runner: web.ServerRunner, timeout_s: float) -> bool:

@@ -84,6 +84,16 @@ HOT = {
     "place_by_id": (b"x",),
     "first_since": (1, 1),
     "place_before": (1,),
+    "due_after_lease": (1, b"x", "crm"),
+    "due_again": (1, b"x", "crm", 0),
+    "extend_lease": (1, "x", "crm", 1),
+    "end_lease": ("x", "crm", 1, 0),
+    "lease_until": ("x", "crm"),
+    "lease": ("x", "crm"),
+    "leases_ran_out": ("crm", 1, 10),
+    "next_lease_end": ("crm", 1),
+    "drop_lease": ("x",),
+    "story_leases": (b"x",),
 }
 
 

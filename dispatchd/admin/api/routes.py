@@ -1,13 +1,14 @@
 """The table of operations on the application: every request is read in the same way."""
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
-from dispatchd.admin.api import daemon, destinations, events, insight, jobs, stream
+from dispatchd.admin.api import daemon, destinations, events, insight, jobs, pull, stream
 from dispatchd.admin.api.openapi import PREFIX, openapi
 from dispatchd.admin.api.operation import Asked, Operation, Raw, query_values
 from dispatchd.admin.api.types import flaws
@@ -15,6 +16,7 @@ from dispatchd.admin.body import read_body
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem
 from dispatchd.admin.stream.serving import StillIn, Stream
+from dispatchd.receive.server import hung_up
 
 OPERATIONS: Final = (
     *insight.OPERATIONS,
@@ -22,6 +24,7 @@ OPERATIONS: Final = (
     *events.OPERATIONS,
     *stream.OPERATIONS,
     *jobs.OPERATIONS,
+    *pull.OPERATIONS,
     *daemon.OPERATIONS,
 )
 FLAWS_MAX: Final = 100  # told of one body
@@ -66,7 +69,9 @@ def _handler(operation: Operation, parts: AdminParts, still_in: StillIn) -> Any:
             body = await _body(operation, request, errors)
         if errors:
             raise Problem(400, "invalid", "the request cannot be read as it is", errors=errors)
-        answer = await operation.handle(parts, Asked(given, body, now_ms))
+        answer = await operation.handle(
+            parts, Asked(given, body, now_ms, partial(hung_up, request))
+        )
         if isinstance(answer, Raw):
             return _raw(answer)
         if isinstance(answer, Stream):

@@ -14,7 +14,7 @@ from dispatchd.admin.stream.follower import Follower
 from dispatchd.admin.stream.items import Wanted
 from dispatchd.errors import StoreUnavailable
 from dispatchd.log import Log
-from dispatchd.receive.server import has_left
+from dispatchd.receive.server import hung_up
 from dispatchd.store.following import Place
 
 STALLED_S: Final = 30.0  # who takes nothing for so long is cut off, and may go on from its place
@@ -76,7 +76,7 @@ class Stream:
         while True:
             if self.feed.closed:
                 return "stopping"
-            if has_left(request):
+            if hung_up(request):
                 return "gone"
             if not still_in(request):
                 return "not_let_in"
