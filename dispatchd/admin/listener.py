@@ -23,7 +23,7 @@ from dispatchd.receive.answers import Refusal
 from dispatchd.receive.connections import Connections
 from dispatchd.receive.server import close_listener, http_server
 
-CONNECTIONS_MAX: Final = 256
+CONNECTIONS_MAX: Final = 512  # those that stay (streams, claims, pages) are 320 at most
 CONNECTIONS_PER_CLIENT_MAX: Final = 64
 BODY_MAX_BYTES: Final = 4 * 1024 * 1024
 DRAIN_S: Final = 2.0

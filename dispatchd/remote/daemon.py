@@ -112,6 +112,8 @@ class DaemonAt:
             return Unreachable(f"cannot connect to {self} ({printable(why)})")
         if isinstance(error, TimeoutError):
             return Unreachable(f"{self} gave no sign of life")
+        if isinstance(error, aiohttp.ClientPayloadError):  # whose words are its parser's
+            return Unreachable(f"the connection to {self} broke in the middle of an answer")
         return Unreachable(
             f"the connection to {self} broke ({printable(str(error) or repr(error))})"
         )

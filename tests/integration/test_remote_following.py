@@ -112,6 +112,9 @@ async def test_a_cut_stream_goes_on_behind_the_last_whole_event(
     assert [last_id for last_id, _ in one.asked] == [None, IDS[1], IDS[5]]
     assert all(query == {"endpoint": "x"} for _, query in one.asked)
     assert client.following.last_id == IDS[6]
+    assert client.said[0] == (
+        f"the connection to {daemon} broke in the middle of an answer; trying again"
+    )
 
 
 async def test_what_passes_is_tried_again_more_and_more_slowly(

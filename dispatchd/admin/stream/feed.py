@@ -22,7 +22,7 @@ from dispatchd.store.following import Reading
 if TYPE_CHECKING:
     from dispatchd.admin.stream.follower import Follower
 
-FOLLOWERS_MAX: Final = 128  # half of the connections: the rest of the API stays in reach
+FOLLOWERS_MAX: Final = 128
 WHOLE_BYTES: Final = 256 * 1024  # a larger body is for the client to fetch
 LOOK_S: Final = 1.0  # what other processes kept wakes nobody
 GATHER_S: Final = 0.1  # what comes meanwhile is read in one go

@@ -26,6 +26,8 @@ class Follower:
         self._wanted = wanted
         self._page = replace(PAGE, whole_bytes=WHOLE_BYTES) if wanted.whole else PAGE
         self._number = feed.ring.next  # of the item in the ring that comes next for it
+        # Once it has read to the end, events that are in the ring before that are behind it.
+        self._caught_up = False
         self._era: int | None = None  # of the ring that `place` may be compared with
         self._told_id = place.event_id
         self._told_s = feed.clock.monotonic_s()
@@ -84,7 +86,8 @@ class Follower:
         """Return what a look into the store found, and whether there is more to look at."""
         era, wanted = self._feed.ring.era, self._wanted
         page = await self._feed.reads.follow_events(self.place, wanted.query, self._page)
-        self.place, self._era = page.place, era
+        self._caught_up = self._caught_up or not page.more
+        self.place, self._era = page.place, era if self._caught_up else None
         if page.kept:
             self._told_id = page.kept[-1].summary.id
         if not page.more:

@@ -3,7 +3,6 @@
 import asyncio
 import re
 import socket
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,8 +11,7 @@ from nouns import an_event
 from rig import Sink, StartDaemon, always, failing_first
 from rig_api import TOKEN, Api
 from rig_listen import Listening, listening
-
-MakeSink = Callable[[], Awaitable[Sink]]
+from rig_sinks import MakeSink
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from rig_stream import followed
 
 from dispatchd.admin.stream import feed as feeds
 from dispatchd.admin.stream import serving
+from dispatchd.admin.stream.follower import PAGE
 from dispatchd.admin.stream.ring import Ring
 from dispatchd.remote.blocks import BlockReader
 from dispatchd.store.following import BEGINNING, Reading
@@ -85,6 +86,18 @@ async def test_a_reader_that_sleeps_holds_up_nobody_and_catches_up(api: Api) -> 
         feed = api.daemon.app._admin._wired._listener._parts.feed  # type: ignore[union-attr]
         assert feed.ring._bytes <= 8 * 1024 * 1024
         assert await ids_of(sleeping, events) == await kept(api)
+
+
+async def test_who_comes_back_far_behind_is_told_what_the_ring_holds_too(api: Api) -> None:
+    """More than a page was kept since, and all of it is in the ring, for somebody who stayed."""
+    async with followed(api) as stayed:
+        await post(api, 3 * PAGE.limit)
+        await stayed.until(3 * PAGE.limit)
+        ids = await kept(api)
+        async with followed(api, ids[0]) as back:
+            await api.daemon.accepted(b'{"n": "the last"}')
+            await back.until(3 * PAGE.limit)
+            assert back.ids() == (await kept(api))[1:]
 
 
 async def test_a_reader_that_takes_nothing_is_cut_off_and_may_come_back(
