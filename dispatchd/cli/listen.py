@@ -132,6 +132,8 @@ class _Listening:
         from dispatchd.send import HttpSender  # noqa: PLC0415 - likewise
 
         def ready() -> None:
+            if self._position.read() is None:  # what comes from here on is still to bring
+                self._position.move(following.last_id)
             self._say(f"{slug} of {self._daemon} -> {self._forward.url}; Ctrl-C ends it")
 
         following = Following(

@@ -33,12 +33,12 @@ class Position:
     def move(self, event_id: str | None) -> None:
         """Be behind an event."""
         self._last = event_id
-        if time.monotonic() - self._kept_s >= KEEP_S:
+        if event_id != self._kept and time.monotonic() - self._kept_s >= KEEP_S:
             self.keep()
 
     def keep(self) -> None:
-        """Write it down, whole or not at all."""
-        if self._last is None or self._last == self._kept:
+        """Write it down with the time, whole or not at all."""
+        if self._last is None:
             return
         fields = {"last_event_id": self._last, "at_ms": time.time_ns() // 1_000_000}
         beside = self._path.with_suffix(f".{os.getpid()}")

@@ -96,8 +96,8 @@ class Following:
                     raise Refused(200, f"{daemon} is no admin listener of dispatchd")
                 async for chunk in response.content.iter_any():
                     for block in reader.feed(chunk):
-                        self._connected()
                         self.last_id = block.last_id or self.last_id
+                        self._connected()
                         if block.data is not None:
                             yield Told(block.name, _fields(block.data))
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:

@@ -148,6 +148,20 @@ async def test_the_next_begins_with_the_next_or_where_it_is_told(
     assert len(list((tmp_path / "state" / "dispatchd" / "listen").iterdir())) == 1
 
 
+async def test_who_left_before_anything_came_misses_nothing(
+    api: Api, local: Sink, tmp_path: Path
+) -> None:
+    where = from_afar(api, local)
+    async with listening(tmp_path, *where, token=TOKEN) as one:
+        await one.ready()
+        await one.stop()
+    ids = [await api.daemon.accepted(b'{"n": %d}' % n) for n in range(2)]
+    async with listening(tmp_path, *where, "--resume", token=TOKEN) as one:
+        await one.lines(2)
+        await one.stop()
+    assert local.event_ids() == ids
+
+
 async def test_a_place_is_one_of_a_daemon_an_endpoint_and_an_address(
     api: Api, local: Sink, tmp_path: Path
 ) -> None:
