@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from patience import HANG_S
+
 
 class Listening:
     """A running listen: lines of its two outputs, as they come."""
@@ -32,7 +34,7 @@ class Listening:
                 self._more.notify_all()
 
     async def until(self, met: Callable[["Listening"], object]) -> None:
-        async with asyncio.timeout(30), self._more:
+        async with asyncio.timeout(HANG_S), self._more:
             await self._more.wait_for(lambda: met(self))
 
     async def ready(self) -> "Listening":
@@ -48,7 +50,7 @@ class Listening:
         return [json.loads(line) for line in await self.lines(count)]
 
     async def ended(self) -> int:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG_S):
             code = await self.process.wait()
             await asyncio.gather(*self._reading)
         assert not any("Traceback" in line for line in self.err), self.err

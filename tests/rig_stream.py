@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+from patience import HANG_S
 from rig_api import Api
 
 from dispatchd.remote.blocks import Block, BlockReader
@@ -40,19 +41,19 @@ class Followed:
 
     async def until(self, count: int, kind: str = "event") -> list[dict[str, Any]]:
         """Read until so many of a kind have come; a test that waits in vain fails by timeout."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG_S):
             while len(self.told(kind)) < count:
                 assert await self.read(), "the stream has ended"
         return self.told(kind)
 
     async def until_passed(self, event_id: str) -> None:
         """Read until it is behind an event."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG_S):
             while self.last_id != event_id:
                 assert await self.read(), "the stream has ended"
 
     async def to_the_end(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG_S):
             while await self.read():
                 pass
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
+from patience import HANG_S
 
 from dispatchd.admin.stream.blocks import HEARTBEAT, block, greeting, passed
 from dispatchd.remote import following
@@ -90,7 +91,7 @@ class Client:
 
     async def numbers(self, count: int) -> list[int]:
         found: list[int] = []
-        async with self.daemon.session() as session, asyncio.timeout(20):
+        async with self.daemon.session() as session, asyncio.timeout(HANG_S):
             async for told in self.following.told(session):
                 found.append(told.fields["n"])
                 if len(found) == count:

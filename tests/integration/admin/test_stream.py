@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from patience import HANG_S
 from rig import FakeClock, Sink, StartDaemon, always, failing_first, simple_config
 from rig_api import TOKEN, Api, StartApi
 from rig_stream import followed
@@ -269,7 +270,7 @@ async def test_streams_end_when_the_daemon_stops(api: Api, start_daemon: StartDa
     async with aiohttp.ClientSession() as session, followed(api, session=session) as stream:
         event_id = await api.daemon.accepted(body(1))
         await stream.until(1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANG_S):
             await start_daemon.stop(api.daemon)  # type: ignore[attr-defined]
             await stream.to_the_end()
         assert stream.last_id == event_id

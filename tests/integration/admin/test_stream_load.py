@@ -8,6 +8,7 @@ from functools import partial
 
 import aiohttp
 import pytest
+from patience import HANG_S
 from rig_api import TOKEN, Api
 from rig_stream import followed
 
@@ -56,7 +57,7 @@ async def test_a_reader_that_dies_again_and_again_misses_nothing(api: Api) -> No
     ids: list[str] = []
     last_id: str | None = None
     connections = 0
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANG_S):
         while not posting.done() or len(ids) < 1500:
             async with followed(api, last_id, attempts="true") as stream:
                 connections += 1
@@ -141,7 +142,7 @@ class small_reader:  # noqa: N801 - reads as a statement
 async def ids_of(reader: asyncio.StreamReader, count: int) -> list[str]:
     """Read events off a chunked answer."""
     blocks, ids = BlockReader(), []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANG_S):
         while len(ids) < count:
             size = int(await reader.readline(), 16)
             chunk = await reader.readexactly(size + 2)

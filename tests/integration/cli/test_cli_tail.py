@@ -11,6 +11,7 @@ import time
 
 import pytest
 from nouns import an_attempt, an_event
+from patience import HANG_S
 
 from dispatchd.model import Delivered, EventStatus
 
@@ -34,7 +35,7 @@ class Tail:
     def stop(self, number: int = signal.SIGINT) -> tuple[str, str]:
         """End it; return what it had not been asked for yet, and what it complained of."""
         self.running.send_signal(number)
-        out, err = self.running.communicate(timeout=20)
+        out, err = self.running.communicate(timeout=HANG_S)
         assert self.running.returncode == 0, err
         return out.decode(), err.decode()
 
@@ -170,7 +171,7 @@ def test_what_is_owed_already_is_looked_after(world, process):
     # It cannot be seen to have begun: attempts are made until it tells of one.
     os.set_blocking(running.running.stdout.fileno(), False)
     shown = b""
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + HANG_S
     while not shown and time.monotonic() < ends:
         world.retry(old, "crm", old.received_ms + 60_000)
         shown = running.running.stdout.read() or b""
@@ -201,7 +202,7 @@ def of_a_terminal(world, **environ: str) -> str:
     while b"\n" not in shown:
         shown += os.read(main_fd, 65536)
     running.send_signal(signal.SIGINT)
-    assert running.wait(20) == 0
+    assert running.wait(HANG_S) == 0
     os.close(main_fd)
     return shown.decode()
 
@@ -215,10 +216,10 @@ def test_colours_are_for_terminals_and_no_color_is_respected(world, tail):
 def test_whoever_reads_it_may_go(world, tail):
     running = tail()
     running.running.stdout.close()
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + HANG_S
     while running.running.poll() is None and time.monotonic() < ends:
         world.add("crm")
-    assert (running.running.wait(20), running.running.stderr.read()) == (0, b"")
+    assert (running.running.wait(HANG_S), running.running.stderr.read()) == (0, b"")
 
 
 def test_what_is_wrong_is_said(world):
