@@ -5,7 +5,7 @@ import select
 import subprocess
 from typing import Any
 
-from ports import free_port
+from rig_served import free_port
 
 CONFIG = """\
 server: {{listen: {listen}}}

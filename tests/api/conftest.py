@@ -6,8 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from ports import free_port
-from rig_served import TOKEN, Served, post
+from rig_served import TOKEN, Served, free_port, post
 
 
 @pytest.fixture(scope="session")

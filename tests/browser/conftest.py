@@ -9,7 +9,7 @@ import pytest
 from chrome import CHROMIUM, FLAGS
 from patience import HANG_S
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from ports import free_port
+from rig_served import free_port
 from shop import SECRET, TOKEN, Shop, Sink
 
 Open = Callable[..., Page]

@@ -4,8 +4,8 @@ import asyncio
 
 import aiohttp
 from patience import HANG_S
-from ports import free_port
 from rig_process import MakeDaemon
+from rig_served import free_port
 
 
 async def test_a_paced_lane_with_work_at_hand_lets_go_of_the_loop(

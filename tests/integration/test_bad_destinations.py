@@ -6,9 +6,9 @@ import socket
 
 import pytest
 from patience import HANG_S
-from ports import free_port
 from rig import StartDaemon
 from rig_raw import Serve, Start, one_request
+from rig_served import free_port
 
 BODY = b'{"action":"opened"}'
 

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 from aiosmtpd.smtp import SMTP
-from ports import free_port
 from rig_raw import raw_servers
+from rig_served import free_port
 from rig_tls import Files, make_files, tls_server
 
 from dispatchd.config import parse

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ports import free_port
+from rig_served import free_port
 
 from dispatchd.config import RetryConfig
 from dispatchd.model import ErrorClass

@@ -9,7 +9,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 from locks import write_lock
-from ports import free_port
 from rig import (
     BODY,
     SECRET,
@@ -21,6 +20,7 @@ from rig import (
     holding,
     simple_config,
 )
+from rig_served import free_port
 
 from dispatchd.control import NobodyThere, ask, control_path
 from dispatchd.model import HoldKind

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 from patience import HANG_S
-from ports import free_port
 from rig import Sink
+from rig_served import free_port
 
 ROOT = Path(__file__).parents[2]
 TASKS = ROOT / "docs" / "tasks"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ports import free_port
+from rig_served import free_port
 
 SECRET = b"s3cret-of-the-test"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ports import free_port
+from rig_served import free_port
 from roots import in_memory, require
 from running import Running, post
 

@@ -4,8 +4,8 @@ import socket
 import threading
 
 import pytest
-from ports import free_port
 from rig_doctor import acts, configure, findings, started
+from rig_served import free_port
 
 from dispatchd.doctor import ports
 from dispatchd.model import Listen
