@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +15,9 @@ from dispatchd.verify import (
     private_key_text,
     signing_secret_text,
 )
+
+if TYPE_CHECKING:
+    from dispatchd.shapes.told import ApiKeyFields, SigningKeyFields
 
 KEY_BYTES: Final = 32
 NAME_MAX_CHARS: Final = 64
@@ -52,7 +55,8 @@ def new(name: str, as_json: bool) -> None:
     # A JSON string is a YAML string: whatever the name holds, the line stays one entry.
     line = f"- {{name: {json.dumps(name)}, hash: {json.dumps(digest)}}}"
     if as_json:
-        click.echo(to_json({"name": name, "key": key, "hash": digest, "config": line}))
+        told: ApiKeyFields = {"name": name, "key": key, "hash": digest, "config": line}
+        click.echo(to_json(told))
         return
     click.echo(f"The key, shown only now:\n\n  {key}\n")
     click.echo(f"Add its hash to the config:\n\napi_keys:\n  {line}\n")
@@ -80,7 +84,8 @@ def signing(*, ed25519: bool, as_json: bool) -> None:
     else:
         secret, public = signing_secret_text(random), None
     if as_json:
-        click.echo(to_json({"signing_secret": secret, "public_key": public}))
+        told: SigningKeyFields = {"signing_secret": secret, "public_key": public}
+        click.echo(to_json(told))
         return
     click.echo(f"The secret, shown only now:\n\n  {secret}\n")
     if public is None:

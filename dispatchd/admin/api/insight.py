@@ -123,7 +123,8 @@ async def get_config(parts: AdminParts, _: Asked) -> ConfigFields:
 async def get_stats(parts: AdminParts, asked: Asked) -> StatsFields:
     """Count events and deliveries."""
     since_ms = _or(asked, "since", asked.now_ms - DAY_MS)
-    return stats_fields(await parts.reads.stats(since_ms), since_ms)
+    until_ms = asked.get("until")
+    return stats_fields(await parts.reads.stats(since_ms, until_ms), since_ms, until_ms)
 
 
 async def get_history(parts: AdminParts, asked: Asked) -> HistoryFields:
@@ -145,6 +146,7 @@ async def list_refused(parts: AdminParts, asked: Asked) -> RefusedPageFields:
         endpoint="" if asked.get("endpoint") == "-" else asked.get("endpoint"),
         reason=asked.get("reason"),
         since_ms=asked.get("since"),
+        until_ms=asked.get("until"),
         before=asked.get("before"),
         limit=limit,
         bodies_max_bytes=PAGE_MAX_BYTES,
@@ -219,7 +221,10 @@ OPERATIONS: Final = (
         get_stats,
         "Count events, and deliveries by destination.",
         StatsFields,
-        in_query=(moment("since", "From when on; a day back unless told:"),),
+        in_query=(
+            moment("since", "From when on; a day back unless told:"),
+            moment("until", "Up to when; now unless told:"),
+        ),
     ),
     Operation(
         "GET",
@@ -243,6 +248,7 @@ OPERATIONS: Final = (
             text("endpoint", "Only those of this endpoint; `-` for those of none."),
             text("reason", "Only those refused for this: invalid_signature."),
             moment("since", "Only those refused since:"),
+            moment("until", "Only those refused before:"),
             number("before", "Only those with a lower number.", NUMBER_MAX),
             LIMIT,
         ),
