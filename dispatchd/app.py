@@ -188,6 +188,7 @@ class App:
             look=self._look_everywhere,
             readiness=self._readiness,
             reload=self._answer_reload,
+            lanes=lanes,
             handed=handed,
         )
         duty("notice", Notice(store, health, clock, self._look_everywhere).run())

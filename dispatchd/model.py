@@ -40,6 +40,7 @@ class ErrorClass(StrEnum):
     TRANSFORM = "transform_error"  # only with `on_transform_error: fail`
     REJECTED = "rejected"  # the answer says no, by whatever the platform or protocol calls so
     COMMAND = "command_error"  # a command was not started, or given nothing usable, or ended
+    LEASE = "lease_expired"  # whoever claimed it from its queue said nothing in time
     EVALUATOR = "evaluator_error"  # ours: nothing could evaluate the transform; nothing was sent
     INTERNAL = "internal_error"  # a fault of dispatchd's own; always worth a report
 

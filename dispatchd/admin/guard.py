@@ -12,6 +12,7 @@ from aiohttp import web
 from dispatchd.admin.body import FORM, read_form
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import PROBLEM_JSON, Problem
+from dispatchd.admin.queue_keys import key_of, opens
 from dispatchd.admin.sessions import Attempts, Session, Sessions, same_token
 from dispatchd.errors import StoreUnavailable
 from dispatchd.receive.answers import HttpAnswer, Refusal
@@ -150,18 +151,27 @@ class Guard:
         return self.sessions.find(cookie, self._parts.clock.monotonic_s())
 
     def _check_token(self, request: web.Request, bearer: str) -> bool:
+        """Whether a bearer token opens what is asked for. Raises Problem for a wrong one."""
         scheme, _, given = bearer.partition(" ")
         if scheme.lower() != "bearer":
             return False
-        if not self._is_right(request, given.strip()):
-            raise _unauthenticated("the token is not the right one")
-        return True
+        given = given.strip()
+        key = key_of(given, self._parts.running.spec.queue_keys)
+        if key is None or self._must_wait(request):
+            if not self._is_right(request, given):
+                raise _unauthenticated("the token is not the right one")
+            return True
+        if opens(key, request):
+            return True
+        if request.path in OPEN_PATHS or request.path.startswith(OPEN_PREFIX):
+            return False
+        raise Problem(403, "another_key", f"this key opens the queue {key.queue}, and nothing else")
 
     def _is_right(self, request: web.Request, given: str) -> bool:
-        now_s = self._parts.clock.monotonic_s()
+        """Whether it is the admin token. Raises Problem for an address that must wait."""
         address = self._address(request)
-        wait_s = self._attempts.wait_s(address, now_s)
-        if wait_s > 0:
+        wait_s = self._must_wait(request)
+        if wait_s:
             raise Problem(
                 429,
                 "too_many_attempts",
@@ -170,9 +180,13 @@ class Guard:
             )
         if same_token(given, self._token or b""):
             return True
-        self._attempts.failed(address, now_s)
+        self._attempts.failed(address, self._parts.clock.monotonic_s())
         self._parts.log.warning("admin_refused", source_ip=address or None)
         return False
+
+    def _must_wait(self, request: web.Request) -> float:
+        """Return how long (s) an address must wait that came with too many wrong tokens."""
+        return self._attempts.wait_s(self._address(request), self._parts.clock.monotonic_s())
 
     def _address(self, request: web.Request) -> str:
         headers = request.headers

@@ -111,6 +111,11 @@ class Metrics:
         backlog = GaugeMetricFamily(
             "dispatchd_backlog_deliveries", "Deliveries that are owed.", labels=["destination"]
         )
+        leased = GaugeMetricFamily(
+            "dispatchd_leased_deliveries",
+            "Those of them that consumers of a queue have claimed.",
+            labels=["destination"],
+        )
         due = GaugeMetricFamily(
             "dispatchd_oldest_due_age_seconds",
             "For how long the delivery has been due that is due longest; 0 where none is.",
@@ -124,11 +129,12 @@ class Metrics:
         for lane in self._lanes:
             name = [lane.destination]
             backlog.add_metric(name, lane.backlog)
+            leased.add_metric(name, lane.leased)
             age_ms = 0 if lane.oldest_due_ms is None else max(0, now_ms - lane.oldest_due_ms)
             due.add_metric(name, age_ms / 1000)
             for word in STATES:
                 state.add_metric([lane.destination, word], float(lane.state.word == word))
-        yield from (backlog, due, state)
+        yield from (backlog, leased, due, state)
 
     def _own(self) -> Iterator[Metric]:
         parts = self._parts

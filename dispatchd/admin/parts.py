@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dispatchd.admin.spec import AdminSpec
 from dispatchd.clock import Clock
@@ -17,6 +17,9 @@ from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.health import StoreHealth
 from dispatchd.store.jobs import Job
 from dispatchd.upkeep.counting import Count
+
+if TYPE_CHECKING:
+    from dispatchd.deliver.pull import PullLane
 
 Explain = Callable[[str, Inquiry], Awaitable[dict[str, Any]]]
 Reload = Callable[[], Awaitable[ReloadFields]]
@@ -45,7 +48,8 @@ class AdminParts:
     """What handlers have. `reads` holds nobody up; `store` is for what changes something.
 
     `look` has the lanes and the jobs look for what changed. `check` says what `reload` would do;
-    `config_file` is the path of the file, empty where there is none.
+    `config_file` is the path of the file, empty where there is none. `queue` finds the lane of a
+    queue by name, and `polls` counts the claims that wait.
     """
 
     running: Running
@@ -64,3 +68,5 @@ class AdminParts:
     reload: Reload
     check: Reload
     config_file: Callable[[], str]
+    queue: "Callable[[str], PullLane | None]"
+    polls: int = 0

@@ -6,6 +6,15 @@ from dispatchd.model import Listen
 
 
 @dataclass(frozen=True, slots=True)
+class QueueKey:
+    """A key that opens one queue to consumers, and nothing else; kept as its digest."""
+
+    name: str
+    sha256: bytes
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
 class AdminSpec:
     """Where it listens, what it asks for, and what it tells of the config.
 
@@ -19,3 +28,4 @@ class AdminSpec:
     fingerprint: str
     config: bytes
     endpoints: bytes
+    queue_keys: tuple[QueueKey, ...] = ()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.facts import Tell
 from dispatchd.handed import HandedSockets
@@ -46,6 +47,7 @@ class Administration:
         look: Callable[[], None],
         readiness: "Callable[[], Readiness]",
         reload: "Reload",
+        lanes: Lanes,
         handed: HandedSockets,
     ) -> None:
         """Listen, where the plan says so. Raises DispatchdError."""
@@ -66,6 +68,7 @@ class Administration:
             look=look,
             readiness=readiness,
             reload=reload,
+            lanes=lanes,
         )
         await self._wired.start(handed)
 

@@ -11,6 +11,7 @@ from dispatchd.admin.listener import AdminListener
 from dispatchd.admin.parts import AdminParts, Readiness, Reload, Running
 from dispatchd.admin.spec import AdminSpec
 from dispatchd.deliver.attempt import Attempts
+from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.testing import send_test
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.evaluate.evaluator import Evaluator, Fault
@@ -53,6 +54,7 @@ class Wired:
         look: Callable[[], None],
         readiness: Callable[[], Readiness],
         reload: Reload,
+        lanes: Lanes,
     ) -> None:
         self._spec = spec
         self._plan = plan
@@ -83,6 +85,7 @@ class Wired:
                 reload=reload,
                 check=self._check,
                 config_file=lambda: self._plan.source,
+                queue=lanes.queue,
             ),
             counters,
             pulse,

@@ -53,6 +53,8 @@ def command(config_path: str | None, *, as_json: bool) -> None:
     now_ms = SystemClock().now_ms()
     draw(COLUMNS, [_row(lane, now_ms) for lane in lanes])
     for lane in lanes:
+        if lane.leased:
+            click.echo(f"{printable(lane.destination)}: consumers have {lane.leased:,} of them")
         for hold in lane.state.holds:
             click.echo(f"{printable(lane.destination)} is held: {printable(_why(hold, now_ms))}")
         if lane.state.word == "paced" and (pacing := lane.state.pacing) is not None:

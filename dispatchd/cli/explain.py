@@ -190,7 +190,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
 def _link_lines(link: dict[str, Any]) -> Iterator[str]:
     yield ""
     if link["goes"]:
-        yield f"To {link['destination']} at {link['url']}: yes"
+        at = f" at {link['url']}" if link["url"] else ""  # a queue is nowhere else
+        yield f"To {link['destination']}{at}: yes"
     else:
         yield f"To {link['destination']}: no, turned away by its {link['turned_away_by']}"
     for name, text in link_said(link):
@@ -219,6 +220,8 @@ def _delivery_lines(delivery: dict[str, Any]) -> Iterator[str]:
     yield f"Delivery to {delivery['destination']}: {delivery['status']}"
     if delivery["held_because"]:
         yield f"  held: {delivery['held_because']}"
+    elif delivery["leased_until"] is not None:
+        yield f"  with its consumer until {spoken(delivery['leased_until'])}"
     elif delivery["due"] is not None:
         yield f"  next attempt {spoken(delivery['due'])}"
     if delivery["attempts"]:

@@ -36,31 +36,55 @@ def command() -> None:
 
 @command.command()
 @click.argument("name")
+@click.option(
+    "--pull", "queue", metavar="QUEUE", help="For consumers of that queue: it opens nothing else."
+)
 @json_option
-def new(name: str, as_json: bool) -> None:
+def new(name: str, queue: str | None, as_json: bool) -> None:
     """Make an API key called NAME: print it once, and the config line with its hash.
 
-    Nothing is stored: give the key to the sender now, and add the line to the config.
+    Nothing is stored: give the key to whoever uses it now, and add the line to the config. It
+    is a sender's, for every endpoint; with --pull a consumer's, for that queue alone.
 
     \b
     Example:
       dispatchd key new ci
+      dispatchd key new laptop --pull behind-nat
     """  # noqa: D301 - click reads the backspace itself
     if not 0 < len(name) <= NAME_MAX_CHARS or not name.isprintable():
         raise click.BadParameter(
             f"a name is 1 to {NAME_MAX_CHARS} printable characters.", param_hint="NAME"
         )
+    if queue is not None:
+        queue = _checked(queue)
     key = API_KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
     digest = hash_api_key(key)
     # A JSON string is a YAML string: whatever the name holds, the line stays one entry.
-    line = f"- {{name: {json.dumps(name)}, hash: {json.dumps(digest)}}}"
+    of_queue = "" if queue is None else f", pull: {json.dumps(queue)}"
+    line = f"- {{name: {json.dumps(name)}, hash: {json.dumps(digest)}{of_queue}}}"
     if as_json:
-        told: ApiKeyFields = {"name": name, "key": key, "hash": digest, "config": line}
+        told: ApiKeyFields = {
+            "name": name,
+            "pull": queue,
+            "key": key,
+            "hash": digest,
+            "config": line,
+        }
         click.echo(to_json(told))
         return
     click.echo(f"The key, shown only now:\n\n  {key}\n")
     click.echo(f"Add its hash to the config:\n\napi_keys:\n  {line}\n")
-    click.echo(f"Senders use it as: Authorization: Bearer {API_KEY_PREFIX}...")
+    who = "Senders use it" if queue is None else f"Consumers claim from /api/v1/pull/{queue}/claim"
+    click.echo(f"{who} as: Authorization: Bearer {API_KEY_PREFIX}...")
+
+
+def _checked(queue: str) -> str:
+    from dispatchd.config.values import check_name  # noqa: PLC0415 - not for --help
+
+    try:
+        return check_name(queue)
+    except ValueError as error:
+        raise click.BadParameter(f"{queue!r} {error}", param_hint="--pull") from None
 
 
 @command.command()

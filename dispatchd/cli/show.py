@@ -104,6 +104,9 @@ def _delivery_lines(story: "EventStory", delivery: "Delivery", now_ms: int) -> I
         yield f"  by rule {printable(delivery.rule)}"
     if delivery.status is DeliveryStatus.HELD:
         yield f"  held: {printable(story.held[delivery.destination])}"
+    elif delivery.destination in story.leased:
+        until_ms = story.leased[delivery.destination]
+        yield f"  with its consumer until {clock_time(until_ms)} ({distance(until_ms, now_ms)})"
     elif delivery.status not in ENDED:
         yield f"  due {clock_time(delivery.due_ms)} ({distance(delivery.due_ms, now_ms)})"
     for attempt in story.attempts:
@@ -112,11 +115,14 @@ def _delivery_lines(story: "EventStory", delivery: "Delivery", now_ms: int) -> I
 
 
 def _attempt_lines(attempt: "Attempt") -> Iterator[str]:
-    result = " ".join(
-        str(part)
-        for part in (attempt.status_code, attempt.error and attempt.error.value)
-        if part is not None
-    )
+    result = (
+        " ".join(
+            str(part)
+            for part in (attempt.status_code, attempt.error and attempt.error.value)
+            if part is not None
+        )
+        or "success"
+    )  # of a queue: its consumers answer with no code
     yield (
         f"  #{attempt.number}  {clock_time(attempt.started_ms)}  {result}"
         f"  {attempt.latency_ms:,.1f} ms"

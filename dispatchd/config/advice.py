@@ -19,6 +19,11 @@ def advice(config: "Config") -> list[str]:
         token = config.admin.token
         if token is not None and len(token.get_secret_value()) < TOKEN_MIN_CHARS:
             found.append("admin.token: it is short enough to be guessed; `openssl rand -hex 32`")
+        if token is None and any(key.pull is not None for key in config.api_keys):
+            found.append(
+                "admin.token: there is none, so everybody on this machine may do everything, and"
+                " no queue's key is asked for"
+            )
     for slug, endpoint in config.endpoints.items():
         if not endpoint.destinations:
             found.append(f"endpoints.{slug}: it has no destinations, so its events are only kept")
@@ -41,7 +46,7 @@ def advice(config: "Config") -> list[str]:
         " those behind it until somebody resumes it; set breaker.open_after above"
         " retry.max_attempts"
         for name, d in config.destinations.items()
-        if d.ordered and d.breaker and d.breaker.open_after <= d.retry.policy().max_attempts
+        if d.may_stop_at_one()
     ]
     found += [
         f"destinations.{name}: {why}; until that is mended its deliveries wait"

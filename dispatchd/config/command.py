@@ -19,7 +19,7 @@ from dispatchd.config.fields import (
     DurationS,
     Whole,
 )
-from dispatchd.config.lane import LaneConfig
+from dispatchd.config.sent import SentConfig
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SECRET: Final = re.compile(r"token|secret|passw|pwd|key|credential|auth", re.IGNORECASE)
@@ -56,7 +56,7 @@ Variable = Annotated[str, AfterValidator(_is_name)]
 Arguments = Annotated[tuple[Argument, ...], BeforeValidator(_arguments), EMPTY_LIST]
 
 
-class CommandConfig(LaneConfig):
+class CommandConfig(SentConfig):
     """A program on this machine."""
 
     type: Literal["command"] = Field(description="What kind of destination it is.")

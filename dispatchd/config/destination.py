@@ -30,6 +30,7 @@ TYPES: Final[Mapping[str, str]] = {  # which module has the model, and what it i
     "email": "mail.EmailConfig",
     "apprise": "mail.AppriseConfig",
     "command": "command.CommandConfig",
+    "pull": "pull.PullConfig",
 }
 
 

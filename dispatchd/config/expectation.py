@@ -29,7 +29,7 @@ def expectation(config: Config, slug: str) -> dict[str, Any]:
 def _proof(config: Config, endpoint: EndpointConfig) -> str:
     if endpoint.auth == "none":
         return "none is asked for: anybody may send"
-    keys = len(config.api_keys)
+    keys = len(config.endpoint_keys())
     ways = []
     if endpoint.jwt:
         ways.append("a JSON Web Token")

@@ -1,14 +1,14 @@
 """What every destination has, whatever its type: what it wants, and how it is worked off."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from dispatchd.compose import Courier
 from dispatchd.compose.speaker import Speaker
-from dispatchd.config.delivery import BreakerConfig, Retry, RetryConfig, SpacingRate
-from dispatchd.config.fields import PRESENT, DurationS, EventTypes, Switch, Whole
+from dispatchd.config.delivery import Retry, RetryConfig
+from dispatchd.config.fields import EventTypes, Switch
 from dispatchd.config.part import Part
 from dispatchd.gates import BreakerPolicy
 from dispatchd.limits import Rate, read_rate
@@ -23,24 +23,9 @@ class LaneConfig(Part):
     event_types: EventTypes = Field(
         (), description="Globs (* and ?) of the event types it wants; none means all."
     )
-    timeout_s: DurationS = Field(
-        30.0,
-        alias="timeout",
-        json_schema_extra={"default": "30s"},
-        description="For the whole exchange, from connecting to the last byte.",
-    )
-    max_in_flight: Whole = Field(
-        16, ge=1, le=1024, description="How many exchanges run at once; 1 is one after another."
-    )
     retry: Retry = Field(
         default_factory=RetryConfig,
         description="When a failed delivery is tried again: a preset's name, or a section.",
-    )
-    breaker: Annotated[BreakerConfig | None, PRESENT] = Field(
-        None, description="When to stop sending to it while it is down; off unless written."
-    )
-    rate_limit: Annotated[SpacingRate | None, PRESENT] = Field(
-        None, description="How often at most, e.g. 10/s: requests are spaced, none is dropped."
     )
     ordered: Switch = Field(
         default=False,
@@ -52,23 +37,31 @@ class LaneConfig(Part):
     )
 
     @model_validator(mode="after")
-    def _one_at_a_time(self) -> Self:
-        if self.ordered and self.max_in_flight != 1 and "max_in_flight" in self.model_fields_set:
-            raise ValueError("`ordered` sends one at a time: remove `max_in_flight`")
+    def _holds_an_order(self) -> Self:
         if self.on_failed == "hold" and not self.ordered:
             raise ValueError("`on_failed: hold` holds what is behind it: set `ordered: true`")
         return self
 
-    @field_validator("timeout_s")
-    @classmethod
-    def _some_time(cls, value: float) -> float:
-        if not 0.001 <= value <= 3600:  # noqa: PLR2004
-            raise ValueError("must be between 1ms and 1h")
-        return value
+    @property
+    def claimed(self) -> bool:
+        """Whether consumers claim from it; else something is sent."""
+        return False
+
+    def at_once(self) -> int:
+        """Return how many exchanges run at once."""
+        return 1
+
+    def gap_s(self) -> float | None:
+        """Return the time between two starts under a rate limit; None without one."""
+        return None
 
     def breaker_policy(self) -> BreakerPolicy:
-        """Return when the lane is held: without `breaker`, for a 410 alone."""
-        return BreakerPolicy() if self.breaker is None else self.breaker.policy()
+        """Return when the lane is held."""
+        return BreakerPolicy()
+
+    def may_stop_at_one(self) -> bool:
+        """Whether one event that it always refuses may open the breaker before it is given up."""
+        return False
 
     @property
     def forwarded_in_full(self) -> frozenset[str]:

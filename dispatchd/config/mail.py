@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 
 from dispatchd.compose.speaker import Speaker
 from dispatchd.config.fields import EMPTY_MAPPING, PRESENT, Secret, Whole, one_or_more
-from dispatchd.config.lane import LaneConfig, of
+from dispatchd.config.lane import of
 from dispatchd.config.reached import TlsConfig
+from dispatchd.config.sent import SentConfig
 from dispatchd.config.spoken import Word, secrets_of
 from dispatchd.model import MailServer, Via
 
@@ -47,7 +48,7 @@ Host = Annotated[str, AfterValidator(_is_host)]
 Address = Annotated[Word, AfterValidator(_is_address)]
 
 
-class EmailConfig(LaneConfig):
+class EmailConfig(SentConfig):
     """Mail, by a server that takes it on."""
 
     type: Literal["email"] = Field(description="What kind of destination it is.")
@@ -123,7 +124,7 @@ def _is_service(value: Secret) -> Secret:
     return value
 
 
-class AppriseConfig(LaneConfig):
+class AppriseConfig(SentConfig):
     """Whatever the library Apprise can notify."""
 
     type: Literal["apprise"] = Field(description="What kind of destination it is.")

@@ -204,12 +204,15 @@ class StorageConfig(Part):
 
 
 class ApiKeyConfig(Part):
-    """An API key: `dispatchd key new` prints this entry."""
+    """An API key, of senders or of a queue: `dispatchd key new` prints this entry."""
 
     name: str = Field(
         description="Who holds the key; shown in the log.", min_length=1, max_length=64
     )
     hash: str = Field(description="sha256:<hex> of the whole key; the key itself is kept nowhere.")
+    pull: Annotated[Name | None, PRESENT] = Field(
+        None, description="The queue it opens, and nothing else; without, it opens every endpoint."
+    )
 
     @field_validator("hash")
     @classmethod
@@ -303,7 +306,9 @@ class Config(Part):
         None, description="An HTTP proxy that destinations are reached through."
     )
     api_keys: Annotated[tuple[ApiKeyConfig, ...], EMPTY_LIST] = Field(
-        (), description="Keys that are accepted at every endpoint in place of a signature."
+        (),
+        description="Keys that are accepted at every endpoint in place of a signature, and keys of"
+        " queues.",
     )
     endpoints: Annotated[dict[Slug, NullableEndpoint], EMPTY_MAPPING] = Field(
         default_factory=dict, description="Where webhooks come in, by slug."
@@ -338,6 +343,10 @@ class Config(Part):
             slug: e if e.id else e.model_copy(update={"id": endpoint_id(slug)})
             for slug, e in value.items()
         }
+
+    def endpoint_keys(self) -> tuple[ApiKeyConfig, ...]:
+        """Return the keys that endpoints accept."""
+        return tuple(key for key in self.api_keys if key.pull is None)
 
     def remember(self, references: Mapping[str, str]) -> None:
         """Remember how texts with references were written, by what they became."""

@@ -6,8 +6,8 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from dispatchd.config.fields import EMPTY_MAPPING, PRESENT, Switch
-from dispatchd.config.lane import LaneConfig
 from dispatchd.config.part import Part
+from dispatchd.config.sent import SentConfig
 from dispatchd.config.values import check_proxy, private_address, safe_url
 from dispatchd.model import Via
 
@@ -71,7 +71,7 @@ class TlsConfig(Part):
         return self
 
 
-class ReachedConfig(LaneConfig):
+class ReachedConfig(SentConfig):
     """A destination that is reached over HTTP."""
 
     proxy: Annotated[Proxy | None, PRESENT] = Field(

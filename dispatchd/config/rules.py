@@ -15,6 +15,7 @@ from dispatchd.config.jwt import needs_audience
 from dispatchd.config.model import endpoint_id
 from dispatchd.config.problems import Path, is_misspelt, nearest, quoted, spell_path
 from dispatchd.config.proof import check_proof
+from dispatchd.config.pull_rules import check_queues, of_queue
 from dispatchd.config.sender import needs_public_url
 from dispatchd.config.template_rules import check_templates
 from dispatchd.config.values import read_listen
@@ -29,17 +30,19 @@ def check_rules(document: Document) -> None:
     config = document.value
     endpoints = _mapping(config, "endpoints")
     destinations = _mapping(config, "destinations")
+    has_api_keys = any(not of_queue(key) for key in _list(config, "api_keys"))
     _admin(document, config)
     _api_key_names(document, config)
+    check_queues(document, config.get("admin"), _list(config, "api_keys"), destinations)
     _endpoint_ids(document, endpoints)
     _public_urls(document, config, endpoints)
     for slug, endpoint in endpoints.items():
         if isinstance(endpoint, dict):
             path: Path = ("endpoints", slug)
-            _authentication(document, path, endpoint, has_api_keys=bool(_list(config, "api_keys")))
+            _authentication(document, path, endpoint, has_api_keys=has_api_keys)
             check_proof(document, path, endpoint)
             _links(document, path, endpoint, destinations)
-        elif endpoint is None and not _list(config, "api_keys"):
+        elif endpoint is None and not has_api_keys:
             _authentication(document, ("endpoints", slug), {}, has_api_keys=False)
     check_templates(document, _mapping(config, "templates"), endpoints, destinations)
     for name, destination in destinations.items():

@@ -30,10 +30,13 @@ from dispatchd.verify import HASH_HERE_MAX_BYTES
 class Attempts:
     """Makes the attempts of one lane, by one spec: a new config's lane makes others."""
 
-    __slots__ = ("_clock", "_contents", "_roll", "_sender", "_spec", "_tell")
+    __slots__ = ("_clock", "_contents", "_courier", "_roll", "_sender", "_spec", "_tell")
 
     def __init__(self, spec: LaneSpec, tools: LaneTools) -> None:
+        if spec.courier is None:
+            raise TypeError(f"nothing is sent to {spec.destination}")
         self._spec = spec
+        self._courier = spec.courier
         self._sender = tools.sender
         self._contents = Contents(spec, tools.evaluator)
         self._clock = tools.clock
@@ -89,7 +92,7 @@ class Attempts:
         else:
             carried = self._composed(delivery, event, made, started_ms)
         outcome = await self._sender.send(carried)
-        judged = spec.courier.judge(outcome, self._clock.now_ms())
+        judged = self._courier.judge(outcome, self._clock.now_ms())
         if spec.policy.give_up_on:
             judged = given_up(spec.policy, judged, outcome.status)
         return _Tried(outcome, judged, made)
@@ -97,12 +100,12 @@ class Attempts:
     def _composed(
         self, delivery: Delivery, event: Event, content: Content, started_ms: int
     ) -> Carried:
-        spec = self._spec
-        if content.said is not None and isinstance(spec.courier, Speaks):
-            return spec.courier.compose_said(event, delivery, content.said, started_ms)
-        if content.filled is not None and isinstance(spec.courier, Fills):
-            return spec.courier.compose_filled(event, delivery, content.body, content.filled)
-        return spec.courier.compose(event, delivery, content.body, started_ms)
+        courier = self._courier
+        if content.said is not None and isinstance(courier, Speaks):
+            return courier.compose_said(event, delivery, content.said, started_ms)
+        if content.filled is not None and isinstance(courier, Fills):
+            return courier.compose_filled(event, delivery, content.body, content.filled)
+        return courier.compose(event, delivery, content.body, started_ms)
 
     def _attempt(
         self, delivery: Delivery, event: Event, started_ms: int, tried: "_Tried"

@@ -48,6 +48,8 @@ class Lane:
     start the next one directly; `run` only looks into the store, and waits for the gates.
     """
 
+    pulled: Final = False
+
     def __init__(self, spec: LaneSpec, tools: LaneTools, condition: Condition) -> None:
         self._spec = spec
         self._tools = tools

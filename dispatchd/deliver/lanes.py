@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from dispatchd.deliver.any_lane import AnyLane
 from dispatchd.deliver.condition import Condition
 from dispatchd.deliver.holds import Holds
 from dispatchd.deliver.lane import Lane
@@ -13,6 +14,9 @@ from dispatchd.deliver.tools import LaneTools
 from dispatchd.gates import Gates
 from dispatchd.model import Delivery, Event, LaneState
 
+if TYPE_CHECKING:
+    from dispatchd.deliver.pull import PullLane
+
 HOLDS_DRAIN_S: Final = 2.0  # for what holds a lane to be written at the end
 _OPEN: Final = LaneState()
 
@@ -21,7 +25,9 @@ class Lanes:
     """Runs a lane for every destination of the config; `change` makes it another config's.
 
     A lane whose destination left the config stays until what it has in hand is recorded or given
-    back, and takes up again where it was should the destination come back meanwhile.
+    back, and takes up again where it was should the destination come back meanwhile. One that is
+    claimed from where it was sent to, or the other way round, has another lane, which begins when
+    the old one is done.
     """
 
     def __init__(self, specs: Sequence[LaneSpec], tools: LaneTools) -> None:
@@ -29,12 +35,12 @@ class Lanes:
         self._holds = Holds(tools.store, tools.health, tools.clock, self._kept)
         self._paces = Paces(tools.store, tools.health, tools.clock)
         self._lanes = {spec.destination: self._lane(spec) for spec in specs}
-        self._leaving: dict[str, Lane] = {}
+        self._leaving: dict[str, AnyLane] = {}
         self._living: dict[str, asyncio.Task[None]] = {}
         self._group = asyncio.TaskGroup()
         self._stopping = asyncio.Event()
 
-    def _lane(self, spec: LaneSpec) -> Lane:
+    def _lane(self, spec: LaneSpec) -> AnyLane:
         tools = self._tools
         gates = Gates(spec.breaker, spec.gap_s, tools.clock.monotonic_s())
         condition = Condition(
@@ -46,7 +52,11 @@ class Lanes:
             tell=tools.tell,
             in_order=spec.ordered,
         )
-        return Lane(spec, tools, condition)
+        if spec.courier is not None:
+            return Lane(spec, tools, condition)
+        from dispatchd.deliver.pull import PullLane  # noqa: PLC0415 - few configs have a queue
+
+        return PullLane(spec, tools, condition)
 
     async def run(self) -> None:
         """Run every lane until `stop`; the first surprise ends them all."""
@@ -60,7 +70,7 @@ class Lanes:
             keeping.cancel()
             showing.cancel()
 
-    async def _live(self, name: str, lane: Lane) -> None:
+    async def _live(self, name: str, lane: AnyLane) -> None:
         """Run a lane until the end, or until it has left the config and is done."""
         try:
             await lane.run()
@@ -72,6 +82,7 @@ class Lanes:
                 else:
                     del self._leaving[name]
                     self._paces.say(name, None)
+                    self._holds.look()  # another lane of that name may wait to begin
                     return
         finally:
             del self._living[name]
@@ -81,20 +92,40 @@ class Lanes:
     ) -> None:
         """Be the lanes of another config: none waits for another, and nothing is cut off."""
         for name in removed:
-            lane = self._lanes.pop(name)
-            lane.close()
-            if name in self._living:  # else it has not even begun
-                self._leaving[name] = lane
+            self._leave(name)
         for spec in changed:
-            self._lanes[spec.destination].change(spec)
+            if _fits(self._lanes[spec.destination], spec):
+                self._lanes[spec.destination].change(spec)
+            else:
+                self._leave(spec.destination)
+                self._enter(spec)
         for spec in added:
-            known = self._leaving.pop(spec.destination, None)
-            self._lanes[spec.destination] = lane = known or self._lane(spec)
-            if known is not None:
-                lane.change(spec)
-                lane.reopen()
+            self._enter(spec)
         self._tools.room.share_among(len(self._lanes))
         self.look()
+
+    def _leave(self, name: str) -> None:
+        lane = self._lanes.pop(name)
+        lane.close()
+        if name in self._living and name not in self._leaving:  # else it has not even begun
+            self._leaving[name] = lane
+
+    def _enter(self, spec: LaneSpec) -> None:
+        name = spec.destination
+        known = self._leaving.get(name)
+        if known is not None and _fits(known, spec):
+            self._lanes[name] = self._leaving.pop(name)
+            known.change(spec)
+            known.reopen()
+        else:
+            self._lanes[name] = self._lane(spec)
+
+    def queue(self, name: str) -> "PullLane | None":
+        """Return the lane of a queue; None where there is no such queue."""
+        from dispatchd.deliver.pull import PullLane  # noqa: PLC0415 - likewise
+
+        lane = self._lanes.get(name)
+        return lane if isinstance(lane, PullLane) else None
 
     def offer(self, destinations: Sequence[str], size_bytes: int) -> Sequence[str]:
         """Return which of the destinations' lanes have room for a new event of `size_bytes`.
@@ -102,11 +133,13 @@ class Lanes:
         The room is theirs until the event is pushed or withdrawn. A destination without a lane
         is held: its deliveries wait in the store.
         """
-        lanes = self._lanes
+        lanes, leaving = self._lanes, self._leaving
         return [
             name
             for name in destinations
-            if (lane := lanes.get(name)) is not None and lane.offer(size_bytes)
+            if (lane := lanes.get(name)) is not None
+            and name not in leaving
+            and lane.offer(size_bytes)
         ]
 
     def withdraw(self, offered: Sequence[str], size_bytes: int) -> None:
@@ -124,9 +157,9 @@ class Lanes:
                 if name not in taken:
                     self._look(name)
 
-    def _of(self, name: str) -> Lane:
+    def _of(self, name: str) -> AnyLane:
         """Return the lane that made an offer: it stays as long as the offer stands."""
-        return self._lanes.get(name) or self._leaving[name]
+        return self._leaving.get(name) or self._lanes[name]
 
     def look(self, destinations: Iterable[str] | None = None) -> None:
         """Have lanes look into the store: what is owed, or held, changed behind their back."""
@@ -163,3 +196,8 @@ class Lanes:
                 await self._holds.kept()
         except TimeoutError:
             pass  # after the restart the lane finds out for itself
+
+
+def _fits(lane: AnyLane, spec: LaneSpec) -> bool:
+    """Whether a lane can go on by this spec: what is claimed is never sent by the same lane."""
+    return lane.pulled is (spec.courier is None)

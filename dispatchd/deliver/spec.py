@@ -65,17 +65,18 @@ class LaneLink:
 class LaneSpec:
     """A destination, compiled: what its lane needs to know.
 
-    `links` are by endpoint slug, of those that change what is sent; the `redactor` knows what
-    must not survive in a kept response, should the destination echo it. `signs` says that the
-    courier does, which takes its time with a large body. `gap_s` is between two starts under a
-    rate limit; `ordered`: in order of receipt, one at a time, and with `hold_on_failed` nothing
+    Without a `courier` nothing is sent: consumers claim from it. `links` are by endpoint slug, of
+    those that change what is sent; the `redactor` knows what must not survive in a kept response,
+    should the destination echo it. `signs` says that the courier does, which takes its time with a
+    large body. `gap_s` is between two starts under a rate limit; `ordered`: in order of receipt,
+    one at a time, and with `hold_on_failed` nothing
     goes past what failed for good. `blanks` are templates of the destination itself, as a
     `template_source`. `type` is the config's word for what the courier carries to, `url` what may
     be shown of its address.
     """
 
     destination: str
-    courier: Courier
+    courier: Courier | None
     policy: RetryPolicy
     max_in_flight: int
     links: Mapping[str, LaneLink]

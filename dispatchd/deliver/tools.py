@@ -11,6 +11,11 @@ from dispatchd.facts import Tell
 from dispatchd.model import Carried, Outcome
 from dispatchd.store.base import Schedule
 from dispatchd.store.health import StoreHealth
+from dispatchd.store.leases import Leases
+
+
+class Owing(Schedule, Leases, Protocol):
+    """A store that hands out what is owed, to lanes and to consumers."""
 
 
 class Sends(Protocol):
@@ -24,7 +29,7 @@ class Sends(Protocol):
 class LaneTools:
     """What every lane shares. `roll` gives uniform random numbers in [0, 1)."""
 
-    store: Schedule
+    store: Owing
     health: StoreHealth
     sender: Sends
     evaluator: Evaluator

@@ -12,6 +12,7 @@ from typing import Final
 from dispatchd.config import LaneConfig
 from dispatchd.config.mail import EmailConfig
 from dispatchd.config.reached import ReachedConfig
+from dispatchd.config.sent import SentConfig
 from dispatchd.doctor.certificates import Certificate, first_to_end, judge
 from dispatchd.doctor.finding import Finding, act, ok
 from dispatchd.doctor.patient import Patient
@@ -45,7 +46,7 @@ async def all_of(patient: Patient) -> list[Finding]:
 async def _look_at(
     reacher: Reacher, patient: Patient, name: str, destination: LaneConfig
 ) -> Finding:
-    timeout_s = min(TIMEOUT_S, destination.timeout_s)
+    timeout_s = min(TIMEOUT_S, destination.timeout_s) if isinstance(destination, SentConfig) else 0
     shown = destination.safe_url
     if isinstance(destination, EmailConfig):
         server = destination.server()

@@ -39,7 +39,7 @@ def look(patient: Patient) -> Iterator[Finding]:
 def needed(patient: Patient) -> int:
     """Return how many files may be open at once."""
     config = patient.config
-    in_flight = sum(destination.max_in_flight for destination in config.destinations.values())
+    in_flight = sum(destination.at_once() for destination in config.destinations.values())
     return config.server.max_connections + max(FILES_BESIDE, in_flight + OTHERS)
 
 

@@ -3,7 +3,7 @@
 import json
 from functools import partial
 
-from dispatchd.admin.spec import AdminSpec
+from dispatchd.admin.spec import AdminSpec, QueueKey
 from dispatchd.alert.spec import AlertSpec
 from dispatchd.compose import Courier, Fills, Forwarding, WebhookCourier, header_case, own_headers
 from dispatchd.config import AlertConfig, Config, EndpointConfig, StorageConfig, WebhookConfig
@@ -73,6 +73,11 @@ def _admin(config: Config) -> AdminSpec | None:
         fingerprint=fingerprint(config),
         config=json.dumps(shown(config)).encode(),
         endpoints=json.dumps([expectation(config, slug) for slug in config.endpoints]).encode(),
+        queue_keys=tuple(
+            QueueKey(key.name, key.sha256, key.pull)
+            for key in config.api_keys
+            if key.pull is not None
+        ),
     )
 
 
@@ -109,7 +114,7 @@ def alert_spec(config: Config, alert: AlertConfig) -> AlertSpec:
 def route_spec(config: Config, slug: str) -> RouteSpec:
     """Compile one endpoint, active or not."""
     endpoint = config.endpoints[slug]
-    api_keys = tuple(ApiKey(key.name, key.sha256) for key in config.api_keys)
+    api_keys = tuple(ApiKey(key.name, key.sha256) for key in config.endpoint_keys())
     return RouteSpec(
         slug=slug,
         endpoint_id=endpoint.id,
@@ -162,9 +167,9 @@ def _idempotency(endpoint: EndpointConfig) -> IdempotencyRule | None:
 def lane_spec(config: Config, name: str) -> LaneSpec:
     """Compile one destination, with what the links that lead to it do with events."""
     destination = config.destinations[name]
-    courier: Courier
+    courier: Courier | None
     own = destination.own_courier()
-    if own is not None:
+    if own is not None or destination.claimed:
         courier = own
     elif isinstance(destination, WebhookConfig):
         courier = _webhook(config, destination)
@@ -174,12 +179,12 @@ def lane_spec(config: Config, name: str) -> LaneSpec:
         destination=name,
         courier=courier,
         policy=destination.retry.policy(),
-        max_in_flight=1 if destination.ordered else destination.max_in_flight,
+        max_in_flight=destination.at_once(),
         links=lane_links(config, name),
         redactor=Redactor(destination.secrets()),
         signs=isinstance(destination, WebhookConfig) and destination.signer() is not None,
         breaker=destination.breaker_policy(),
-        gap_s=None if destination.rate_limit is None else 1 / destination.rate_limit.per_s,
+        gap_s=destination.gap_s(),
         ordered=destination.ordered,
         hold_on_failed=destination.on_failed == "hold",
         type=destination.type,

@@ -53,6 +53,8 @@ def _add_sent(lanes: Mapping[str, LaneSpec], event: Event, links: list[dict[str,
         name = link["destination"]
         content = link["body"] if link["transform"] == "applied" else None
         courier = lanes[name].courier
+        if courier is None:  # a queue: its consumers are handed the body
+            continue
         if isinstance(courier, MessageCourier):
             link["message"] = message_fields(courier.message(event, content))
             link["body"] = None

@@ -191,6 +191,11 @@ class _Protocol(RequestHandler):
             self.transport.write(self._server.spelled(Refusal(status, code, message)).unasked())
             self.force_close()
 
+    @property
+    def client_ended(self) -> bool:
+        """Whether the client has ended its side."""
+        return self._ended
+
     def leave(self) -> None:
         """Close once nothing is under way: the server takes no more connections.
 
@@ -309,6 +314,12 @@ class _Server(web.Server):
     def _log_refused(self) -> None:
         self.log.warning("connections_refused", count=self._refused, connections=self.counted.open)
         self._refused = 0
+
+
+def hung_up(request: web.BaseRequest) -> bool:
+    """Whether a client has gone while it is answered, or has ended its side and may have."""
+    protocol = request.protocol
+    return request.transport is None or (isinstance(protocol, _Protocol) and protocol.client_ended)
 
 
 def http_server(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict, cast
 
 from dispatchd.model import DeliveryStatus
-from dispatchd.shapes.spelling import bytes_field, iso
+from dispatchd.shapes.spelling import bytes_field, iso, iso_or_none
 
 if TYPE_CHECKING:
     from dispatchd.model import Attempt, Delivery, Event
@@ -45,14 +45,16 @@ class AttemptFields(TypedDict):
 class DeliveryFields(TypedDict):
     """One event owed to one destination. `due` is null for what has ended.
 
-    `rule` is the link's rule that chose what is sent; `variant` says in whose terms the template
-    spoke that the last attempt sent.
+    `leased_until` is when its consumer's time is over, where one of a queue has claimed it, else
+    null. `rule` is the link's rule that chose what is sent; `variant` says in whose terms the
+    template spoke that the last attempt sent.
     """
 
     destination: str
     status: str
     held_because: str | None
     due: str | None
+    leased_until: str | None
     replays: int
     rule: str | None
     variant: str | None
@@ -137,6 +139,7 @@ def _delivery_fields(story: "EventStory", delivery: "Delivery") -> DeliveryField
         if delivery.status is DeliveryStatus.HELD
         else None,
         "due": None if delivery.status in ENDED else iso(delivery.due_ms),
+        "leased_until": iso_or_none(story.leased.get(delivery.destination)),
         "replays": delivery.replays,
         "rule": delivery.rule,
         "variant": story.variants.get(delivery.destination),

@@ -25,13 +25,17 @@ class PacingFields(TypedDict):
 
 
 class LaneFields(TypedDict):
-    """A destination: `state` is open, paced or held."""
+    """A destination: `state` is open, paced or held.
+
+    Of its `backlog` so many are `leased` to consumers, where it is a queue.
+    """
 
     destination: str
     state: str
     held: list[HoldFields]
     paced: PacingFields | None
     backlog: int
+    leased: int
     oldest_due: str | None
     last_success: str | None
     last_error: str | None
@@ -57,6 +61,7 @@ def lane_fields(lane: "LaneSummary") -> LaneFields:
         if pacing is None
         else {"reason": pacing.reason, "since": iso_or_none(pacing.since_ms)},
         "backlog": lane.backlog,
+        "leased": lane.leased,
         "oldest_due": iso_or_none(lane.oldest_due_ms),
         "last_success": iso_or_none(lane.last_success_ms),
         "last_error": iso_or_none(lane.last_error_ms),

@@ -50,9 +50,10 @@ class PrunedFields(TypedDict):
 
 
 class ApiKeyFields(TypedDict):
-    """An API key, told this once; `config` is the line that holds its hash."""
+    """An API key, told this once; `pull` is the queue that alone it opens, `config` its line."""
 
     name: str
+    pull: str | None
     key: str
     hash: str
     config: str

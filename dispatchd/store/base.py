@@ -5,7 +5,7 @@ are durable. Every method may raise StoreUnavailable (nothing was changed, try l
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -27,6 +27,7 @@ from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.counts import Counts
 from dispatchd.store.export import Export
 from dispatchd.store.jobs import Jobs
+from dispatchd.store.leases import Leases
 from dispatchd.store.refused import Refused
 from dispatchd.store.retention import Retention
 from dispatchd.store.stats import Stats
@@ -107,6 +108,7 @@ class EventStory:
     """One event with all that happened to it, by destination.
 
     `held` is why it is held; `variants` say in whose terms a template spoke that was sent last.
+    `leased` is until when (Unix ms) a consumer has it.
     """
 
     event: Event
@@ -114,6 +116,7 @@ class EventStory:
     attempts: Sequence[Attempt]
     held: dict[str, str]
     variants: dict[str, str]
+    leased: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +173,8 @@ class DeliveryPage:
 class LaneSummary:
     """One line of `destinations`. Times are Unix ms, None where there was none yet.
 
-    `backlog` counts its open deliveries; the last success and the last error are exact to a
-    second.
+    `backlog` counts its open deliveries, those too that are `leased` to consumers of a queue; the
+    last success and the last error are exact to a second.
     """
 
     destination: str
@@ -181,6 +184,7 @@ class LaneSummary:
     last_success_ms: int | None
     last_error_ms: int | None
     last_error: ErrorClass | None
+    leased: int = 0
 
 
 class Intake(Protocol):
@@ -370,5 +374,7 @@ class Upkeep(Protocol):
         """
 
 
-class Store(Intake, Schedule, Archive, Jobs, Alerts, Refused, Export, Retention, Upkeep, Protocol):
+class Store(
+    Intake, Schedule, Leases, Archive, Jobs, Alerts, Refused, Export, Retention, Upkeep, Protocol
+):
     """A durable event store. Ids are canonical UUID strings, times Unix ms."""

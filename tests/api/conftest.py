@@ -20,8 +20,10 @@ server: {{listen: '127.0.0.1:{public}'}}
 admin: {{listen: '127.0.0.1:{admin}', token: {TOKEN}}}
 storage: {{url: 'sqlite:///{directory}/api.db'}}
 endpoints:
-  open: {{auth: none, event_type_path: action, refused: {{body: true}}, destinations: [crm]}}
+  open: {{auth: none, event_type_path: action, refused: {{body: true}}, destinations: [crm, jobs]}}
+api_keys: [{{name: worker, hash: 'sha256:{"ab" * 32}', pull: jobs}}]
 destinations:
+  jobs: {{type: pull}}
   crm: {{url: 'http://127.0.0.1:9/', timeout: 1s, retry: {{max_attempts: 1}}}}
 """
     )

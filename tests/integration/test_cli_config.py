@@ -228,6 +228,19 @@ def test_key_new_for_people(run):
     assert run("key", "new", "a\nb")[0] == 2
 
 
+def test_key_new_for_a_queue(run):
+    made = json.loads(run("key", "new", "laptop", "--pull", "behind-nat", "--json")[1])
+    assert made["pull"] == "behind-nat"
+    queue = "admin: {token: a-long-token-of-some}\ndestinations: {behind-nat: {type: pull}}\n"
+    Path("config.yaml").write_text(f"{queue}api_keys:\n  {made['config']}")
+    (api_key,) = load(Path("config.yaml")).api_keys
+    assert (api_key.name, api_key.pull) == ("laptop", "behind-nat")
+    assert (
+        "/api/v1/pull/q/claim as: Authorization: Bearer" in run("key", "new", "a", "--pull", "q")[1]
+    )
+    assert run("key", "new", "a", "--pull", "a b")[0] == 2
+
+
 SIGNED = "destinations: {{crm: {{url: 'http://x/', signing_secret: {}}}}}"
 
 

@@ -80,6 +80,16 @@ HOT = {
     "last_failure": (b"x", "crm"),
     "received": (b"x",),
     "drop_alert_note": ("ops", "backlog", "crm"),
+    "due_after_lease": (1, b"x", "crm"),
+    "due_again": (1, b"x", "crm", 0),
+    "extend_lease": (1, "x", "crm", 1),
+    "end_lease": ("x", "crm", 1, 0),
+    "lease_until": ("x", "crm"),
+    "lease": ("x", "crm"),
+    "leases_ran_out": ("crm", 1, 10),
+    "next_lease_end": ("crm", 1),
+    "drop_lease": ("x",),
+    "story_leases": (b"x",),
 }
 
 

@@ -103,7 +103,7 @@ def test_a_shown_config_has_stars_for_every_secret() -> None:
     canaries = secrets(config.model_dump())
     assert len(canaries) > 8
     told = json.dumps(shown(config))
-    urls = {d.url.get_secret_value() for d in config.destinations.values()}
+    urls = {d.url.get_secret_value() for d in config.destinations.values() if d.type != "pull"}
     for canary in canaries:
         assert canary not in told or canary in urls or canary == "none", canary
     for destination in config.destinations.values():

@@ -40,9 +40,8 @@ def test_each_type_has_its_keys_and_their_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPOKEN)
 def test_each_rate_is_told(name: str) -> None:
-    rate = json_schema()["$defs"][model_of(name).__name__]["properties"]["rate_limit"].get(
-        "default"
-    )
+    known = json_schema()["$defs"][model_of(name).__name__]["properties"]
+    rate = known.get("rate_limit", {}).get("default")  # a queue has none
     section = DOCS.split(f"\n## {name}\n")[1].split("\n## ")[0]
     assert re.findall(r"`rate_limit` is `(.*?)` by default", section) == ([rate] if rate else [])
 

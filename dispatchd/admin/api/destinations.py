@@ -65,6 +65,9 @@ async def test_destination(parts: AdminParts, asked: Asked) -> TestFields:
     name = asked.given["destination"]
     if name not in parts.running.destinations:
         raise not_found(f"destination {name!r} in the config")
+    if parts.queue(name) is not None:
+        words = "nothing is sent to a queue: send a webhook to an endpoint that leads there"
+        raise Problem(409, "is_a_queue", words)
     return await parts.test(name)
 
 

@@ -13,14 +13,14 @@ _ALWAYS: Final = (400, 401, 403, 408, 429, 431, 503)  # what any request may be 
 _WORDS: Final = {
     400: "Something in the request is wrong: `errors` says what.",
     401: "There is no token, or a wrong one.",
-    403: "Another site's page asks, or a session without its CSRF token.",
+    403: "Another site's page asks, a session without its CSRF token, or another queue's key.",
     404: "There is no such thing.",
     408: "The head or the body did not come in time.",
     409: "It is not in a state for that.",
     413: "The body is too large.",
     415: "The body is not announced as JSON.",
     431: "The URL or a header is too large.",
-    429: "Too many wrong tokens came from this address.",
+    429: "Too many wrong tokens came from this address, or too many claims wait.",
     503: "The database cannot be asked now.",
 }
 

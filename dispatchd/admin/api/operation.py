@@ -42,12 +42,13 @@ class Raw:
 class Asked:
     """What a handler is asked: `given` are the path's and the query's values, by name.
 
-    `now_ms` is Unix ms.
+    `now_ms` is Unix ms; `gone` says whether whoever asks has hung up meanwhile.
     """
 
     given: Mapping[str, Any]
     body: Any
     now_ms: int
+    gone: Callable[[], bool] = lambda: False
 
     def get(self, name: str) -> Any:
         """Return a value that may have been left out."""

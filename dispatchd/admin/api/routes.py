@@ -1,25 +1,28 @@
 """The table of operations on the application: every request is read in the same way."""
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
-from dispatchd.admin.api import daemon, destinations, events, insight, jobs
+from dispatchd.admin.api import daemon, destinations, events, insight, jobs, pull
 from dispatchd.admin.api.openapi import PREFIX, openapi
 from dispatchd.admin.api.operation import Asked, Operation, Raw, query_values
 from dispatchd.admin.api.types import flaws
 from dispatchd.admin.body import read_body
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem
+from dispatchd.receive.server import hung_up
 
 OPERATIONS: Final = (
     *insight.OPERATIONS,
     *destinations.OPERATIONS,
     *events.OPERATIONS,
     *jobs.OPERATIONS,
+    *pull.OPERATIONS,
     *daemon.OPERATIONS,
 )
 FLAWS_MAX: Final = 100  # told of one body
@@ -59,7 +62,9 @@ def _handler(operation: Operation, parts: AdminParts) -> Any:
             body = await _body(operation, request, errors)
         if errors:
             raise Problem(400, "invalid", "the request cannot be read as it is", errors=errors)
-        answer = await operation.handle(parts, Asked(given, body, now_ms))
+        answer = await operation.handle(
+            parts, Asked(given, body, now_ms, partial(hung_up, request))
+        )
         if isinstance(answer, Raw):
             return _raw(answer)
         return web.Response(

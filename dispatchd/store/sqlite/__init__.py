@@ -17,9 +17,9 @@ from dispatchd.store.sqlite.export import Exporting
 from dispatchd.store.sqlite.intake import Intake
 from dispatchd.store.sqlite.jobs import JobKeeping
 from dispatchd.store.sqlite.lanes import LaneStates
+from dispatchd.store.sqlite.leases import Leasing
 from dispatchd.store.sqlite.refused import RefusedKeeping
 from dispatchd.store.sqlite.retention import RetentionKeeping
-from dispatchd.store.sqlite.schedule import Schedule
 from dispatchd.store.sqlite.searching import Searching
 from dispatchd.store.sqlite.upkeep import Upkeep
 
@@ -51,7 +51,7 @@ class SqliteReads(LaneStates, Searching, Archive, Counting, JobKeeping, RefusedK
 
 class SqliteStore(
     Intake,
-    Schedule,
+    Leasing,
     LaneStates,
     Searching,
     Archive,

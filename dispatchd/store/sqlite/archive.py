@@ -184,6 +184,10 @@ def get_event(event_id: str, reader: sqlite3.Connection) -> EventStory | None:
         [attempt_from_row(row) for row in attempts],
         {d.destination: held[d.destination] for d in deliveries if d.destination in held},
         dict(reader.execute(sql["story_variants"], key).fetchall()),
+        {
+            destination: until_ms - ahead_ms
+            for destination, until_ms in reader.execute(sql["story_leases"], key).fetchall()
+        },
     )
 
 

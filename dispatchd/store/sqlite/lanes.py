@@ -154,6 +154,7 @@ def summaries(reader: sqlite3.Connection) -> list[LaneSummary]:
         for destination, count, due_ms in reader.execute(sql["owed"]).fetchall()
     }
     last = {row[0]: row[1:] for row in reader.execute(sql["lanes"]).fetchall()}
+    leased = dict(reader.execute(sql["leased"]).fetchall())
     found = states(reader)
     summaries = []
     for name in sorted({*last, *found, *owed}):
@@ -168,6 +169,7 @@ def summaries(reader: sqlite3.Connection) -> list[LaneSummary]:
                 success_ms,
                 error_ms,
                 None if error is None else ErrorClass(error),
+                leased.get(name, 0),
             )
         )
     return summaries

@@ -194,8 +194,13 @@ SELECT destination, variant FROM sent WHERE event_id = ? AND variant IS NOT NULL
 
 -- Replays are counted so that the result of an attempt already in flight cannot undo one, and so
 -- that nobody starts a run that another has started since. With a status, only while it is that.
+-- What is leased is due when the lease ends.
 -- name: replay
-UPDATE deliveries SET status = 'queued', due_ms = ?1, attempts_before = attempts,
+UPDATE deliveries SET status = 'queued', attempts_before = attempts,
+                      due_ms = max(?1, ifnull((
+                          SELECT until_ms FROM leases l
+                          WHERE l.event_id = deliveries.event_id
+                              AND l.destination = deliveries.destination), 0)),
                       replays = replays + 1, as_sent = ?2,
                       place = (SELECT e.seq FROM events e JOIN lanes l
                                ON e.id = deliveries.event_id
@@ -400,3 +405,54 @@ DELETE FROM refused WHERE endpoint = ?1 AND reason = ?2 AND id <= (
 
 -- name: prune_refused
 DELETE FROM refused WHERE id IN (SELECT id FROM refused WHERE at_ms < ? ORDER BY id LIMIT ?);
+
+-- One that is there has run out: else its delivery would not have been due.
+-- name: add_lease
+INSERT OR REPLACE INTO leases (event_id, destination, id, number, replays, started_ms, from_ms,
+                               until_ms, rule, transform)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- A lease holds its delivery back, whatever has become due of it meanwhile.
+-- name: due_after_lease
+UPDATE deliveries SET due_ms = ?1
+WHERE event_id = ?2 AND destination = ?3 AND status IN ('queued', 'retrying');
+
+-- name: extend_lease
+UPDATE leases SET until_ms = max(until_ms, ?1)
+WHERE id = ?2 AND destination = ?3 AND until_ms > ?4;
+
+-- name: lease_until
+SELECT event_id, until_ms FROM leases WHERE id = ? AND destination = ?;
+
+-- The last is 0 to end one that runs, 1 to end one that has run out.
+-- name: end_lease
+DELETE FROM leases WHERE id = ?1 AND destination = ?2 AND (until_ms <= ?3) = ?4;
+
+-- What was replayed while it was leased is due now that it no longer is.
+-- name: due_again
+UPDATE deliveries SET due_ms = min(due_ms, ?1)
+WHERE event_id = ?2 AND destination = ?3 AND replays != ?4 AND status IN ('queued', 'retrying');
+
+-- name: lease
+SELECT l.event_id, l.id, l.number, l.replays, l.started_ms, l.from_ms, l.until_ms, l.rule,
+       l.transform, d.status, d.attempts_before, d.attempts
+FROM leases l LEFT JOIN deliveries d ON d.event_id = l.event_id AND d.destination = l.destination
+WHERE l.id = ? AND l.destination = ?;
+
+-- name: leases_ran_out
+SELECT l.event_id, l.id, l.number, l.replays, l.started_ms, l.from_ms, l.until_ms, l.rule,
+       l.transform, d.status, d.attempts_before, d.attempts
+FROM leases l LEFT JOIN deliveries d ON d.event_id = l.event_id AND d.destination = l.destination
+WHERE l.destination = ? AND l.until_ms <= ? ORDER BY l.until_ms LIMIT ?;
+
+-- name: next_lease_end
+SELECT until_ms FROM leases WHERE destination = ? AND until_ms > ? ORDER BY until_ms LIMIT 1;
+
+-- name: drop_lease
+DELETE FROM leases WHERE id = ?;
+
+-- name: leased
+SELECT destination, count(*) FROM leases GROUP BY destination;
+
+-- name: story_leases
+SELECT destination, until_ms FROM leases WHERE event_id = ?;

@@ -117,6 +117,17 @@ class Schedule(Writes):
         self, delivery: Delivery, attempt: Attempt, verdict: Verdict
     ) -> asyncio.Future[None]:
         """Keep an attempt and what it means for its delivery, in one transaction; let it go."""
+        write, size_bytes = self._result(delivery, attempt, verdict)
+        if attempt.sent is not None:
+            key = to_key(delivery.event_id)
+            write.sent = (key, delivery.destination, attempt.sent, attempt.sent_variant)
+            size_bytes += len(attempt.sent)
+        elif delivery.attempts and attempt.error not in NOTHING_SENT:
+            write.not_sent = (to_key(delivery.event_id), delivery.destination)
+        return self._group.submit(write, size_bytes, is_result=True)
+
+    def _result(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> tuple[Write, int]:
+        """Return the rows of a result but for what was sent, and about how many bytes they are."""
         key = to_key(delivery.event_id)
         status, due_ms, uncounted = _settled(verdict, delivery.due_ms)
         write = Write(
@@ -134,16 +145,10 @@ class Schedule(Writes):
             event_id=delivery.event_id,
             claims=(delivery.destination,),
         )
-        size_bytes = len(attempt.response_head) + 512
-        if attempt.sent is not None:
-            write.sent = (key, delivery.destination, attempt.sent, attempt.sent_variant)
-            size_bytes += len(attempt.sent)
-        elif delivery.attempts and attempt.error not in NOTHING_SENT:
-            write.not_sent = (key, delivery.destination)
         if isinstance(verdict, Dead):
             write.dead = (key, delivery.destination)
         self._mark(write, attempt)
-        return self._group.submit(write, size_bytes, is_result=True)
+        return write, len(attempt.response_head) + 512
 
     def _mark(self, write: Write, attempt: Attempt) -> None:
         """Have the lane's last success or error written too, unless it just was."""

@@ -14,6 +14,7 @@ from dispatchd.store.group_commit import GroupCommit, Limits
 from dispatchd.store.sqlite.connection import Step, run_steps
 from dispatchd.store.sqlite.counting import count_steps
 from dispatchd.store.sqlite.database import Database
+from dispatchd.store.sqlite.lease_changes import LeaseChange
 
 
 @dataclass(slots=True)
@@ -33,6 +34,7 @@ class Write:
     failed: tuple[int, str, str] | None = None  # when, why, and which lane
     dead: tuple[bytes, str] | None = None  # a delivery that failed for good: event and lane
     alert: tuple[Any, ...] | None = None  # what is noted with an event of our own
+    lease: LeaseChange | None = None  # asked first: the rest is written only where it says so
     remember: tuple[bytes, str, bytes, int] | None = None
     duplicate_of: bytes | None = None
     # Whose deliveries this write hands out (an event) or lets go of (a result), once it is durable.
@@ -92,12 +94,12 @@ class Writes(Database):
         for write in batch:
             if write.event is not None and write.claims:
                 self._claims.hold(write.event_id, write.claims)
-        fresh = any(w.remember is not None for w in batch)
+        asks = any(w.remember is not None or w.lease is not None for w in batch)
         ordered = self._ordered  # as of now: a lane may have become one while they waited
         try:
             committing = self._transaction(
-                (lambda writer: run_steps(self._fresh_steps(writer, batch, ordered), writer))
-                if fresh
+                (lambda writer: run_steps(self._steps_after_asking(writer, batch, ordered), writer))
+                if asks
                 else partial(run_steps, _steps(self._sql, batch, ordered))
             )
         except BaseException:
@@ -120,19 +122,33 @@ class Writes(Database):
             if write.event is not None:  # there is no such event
                 self._claims.let_go(write.event_id, write.claims)
 
-    def _fresh_steps(
+    def _steps_after_asking(
         self, connection: sqlite3.Connection, batch: Sequence[Write], ordered: Collection[str]
     ) -> Sequence[Step]:
+        """Leave out what must not be written: duplicates, and the ends of leases that are gone.
+
+        Runs inside the transaction that writes, so nothing can slip between.
+        """
+        fresh, remembered = self._fresh(connection, batch)
+        sql = self._sql
+        kept = [w for w in fresh if w.lease is None or w.lease.apply(sql, connection)]
+        return _steps(sql, kept, ordered, remembered=remembered)
+
+    def _fresh(
+        self, connection: sqlite3.Connection, batch: Sequence[Write]
+    ) -> tuple[Sequence[Write], bool]:
         """Leave out the duplicates: of an earlier event, or of one before them in the batch.
 
-        Runs inside the transaction that inserts, so no second copy can slip between. Nearly every
-        key is new: all are inserted at once, and only a batch with a known one is looked through.
+        Nearly every key is new: all are inserted at once, and only a batch with a known one is
+        looked through. Returns whether that was so, too.
         """
         keys = [w.remember for w in batch if w.remember is not None]
-        if connection.executemany(self._sql["remember_new"], keys).rowcount == len(keys):
+        if not keys or connection.executemany(self._sql["remember_new"], keys).rowcount == len(
+            keys
+        ):
             for write in batch:
                 write.duplicate_of = None  # a batch may be tried again, halved
-            return _steps(self._sql, batch, ordered, remembered=True)
+            return batch, True
         connection.execute("ROLLBACK")
         connection.execute("BEGIN IMMEDIATE")
         taken: dict[tuple[bytes, str], tuple[bytes, int]] = {}
@@ -152,7 +168,7 @@ class Writes(Database):
             else:
                 taken[name] = write.remember[2:]
                 fresh.append(write)
-        return _steps(self._sql, fresh, ordered)
+        return fresh, False
 
 
 def _steps(
