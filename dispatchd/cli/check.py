@@ -8,7 +8,7 @@ from click.core import ParameterSource
 
 from dispatchd.cli.options import config_option
 from dispatchd.cli.text import plural, say, to_json
-from dispatchd.shapes.told import CheckFields, ProblemFields
+from dispatchd.shapes.told import CheckFields, problems_fields
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ STDIN = "-"
 
 
 @click.command()
-@click.argument("file", required=False)
+@click.argument("file", type=click.Path(allow_dash=True), required=False)
 @config_option
 @click.option(
     "--strict",
@@ -74,7 +74,7 @@ def command(
         raise click.UsageError("Name the config as FILE or with --config: one of the two.")
     if strict and skip_references:
         raise click.UsageError("--strict judges what references give; --skip-references does not.")
-    name = STDIN
+    name = "standard input"
     source: Path | BinaryIO = sys.stdin.buffer
     try:
         if file != STDIN:
@@ -103,26 +103,10 @@ def _good(name: str, summary: str, warnings: list[str], *, as_json: bool) -> Non
 
 def _report(problems: "list[Problem]", *, as_json: bool) -> None:
     if as_json:
-        told: CheckFields = {
-            "ok": False,
-            "problems": [_fields(problem) for problem in problems],
-            "warnings": [],
-        }
-        click.echo(to_json(told))
+        click.echo(to_json(problems_fields(problems)))
         return
     for problem in problems:
         say(str(problem), err=True)
-
-
-def _fields(problem: "Problem") -> ProblemFields:
-    return {
-        "file": problem.file,
-        "line": problem.line,
-        "column": problem.column,
-        "path": problem.path,
-        "message": problem.message,
-        "suggestion": problem.suggestion,
-    }
 
 
 def _summary(config: "Config") -> str:

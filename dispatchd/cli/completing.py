@@ -12,11 +12,14 @@ from dispatchd.errors import DispatchdError
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
-def names_of(section: str) -> Complete:
-    """Complete the names of a section of the config: `endpoints`, `destinations`, `templates`."""
+def names_of(section: str, kind: str | None = None) -> Complete:
+    """Complete the names of a section of the config: `endpoints`, `destinations`, `templates`.
+
+    With `kind`, those of that type.
+    """
 
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return matching(_names(ctx, section), incomplete)
+        return matching(_names(ctx, section, kind), incomplete)
 
     return complete
 
@@ -47,7 +50,7 @@ def provider(_: click.Context, __: click.Parameter, incomplete: str) -> list[Com
     return matching(HINTS, incomplete)
 
 
-def _names(ctx: click.Context, section: str) -> list[str]:
+def _names(ctx: click.Context, section: str, kind: str | None = None) -> list[str]:
     """Return names from the config that the command would read; none where there is no config."""
     import yaml  # noqa: PLC0415 - for completion alone
 
@@ -56,8 +59,13 @@ def _names(ctx: click.Context, section: str) -> list[str]:
     with suppress(DispatchdError, yaml.YAMLError, RecursionError, ValueError):
         read = yaml.safe_load(config_text(find_config(_config_path(ctx))))
         names = read.get(section) if isinstance(read, dict) else None
-        return [str(name) for name in names] if isinstance(names, dict) else []
+        if isinstance(names, dict):
+            return [str(n) for n, one in names.items() if kind is None or _type(one) == kind]
     return []
+
+
+def _type(destination: object) -> object:
+    return destination.get("type") if isinstance(destination, dict) else None
 
 
 def _config_path(ctx: click.Context) -> str | None:
@@ -71,4 +79,5 @@ def _config_path(ctx: click.Context) -> str | None:
 
 ENDPOINTS: Final = names_of("endpoints")
 DESTINATIONS: Final = names_of("destinations")
+QUEUES: Final = names_of("destinations", "pull")
 TEMPLATES: Final = names_of("templates")

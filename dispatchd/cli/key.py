@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from dispatchd.cli import Group
+from dispatchd.cli.completing import QUEUES
 from dispatchd.cli.options import json_option
 from dispatchd.cli.text import to_json
 from dispatchd.verify import (
@@ -37,7 +38,11 @@ def command() -> None:
 @command.command()
 @click.argument("name")
 @click.option(
-    "--pull", "queue", metavar="QUEUE", help="For consumers of that queue: it opens nothing else."
+    "--pull",
+    "queue",
+    shell_complete=QUEUES,
+    metavar="QUEUE",
+    help="For consumers of that queue: it opens nothing else.",
 )
 @json_option
 def new(name: str, queue: str | None, as_json: bool) -> None:

@@ -7,6 +7,7 @@ is written from here, and a test holds the shapes against what they were.
 from typing import Final, NamedTuple
 
 from dispatchd.shapes.copies import BackupFields, RestoreFields
+from dispatchd.shapes.endpoint import ExpectedFields
 from dispatchd.shapes.event import EventFields, EventSummaryFields, StoryFields
 from dispatchd.shapes.explanation import ExplanationFields
 from dispatchd.shapes.job import DryRunFields, JobFields
@@ -20,6 +21,7 @@ from dispatchd.shapes.told import (
     ApiKeyFields,
     CaughtFields,
     CheckFields,
+    DoctorFields,
     PreviewFields,
     PrunedFields,
     ReplayedFields,
@@ -50,7 +52,11 @@ COMMANDS: Final = {
     "check": (Told(CheckFields),),
     "destinations": (Told(LaneFields, listed=True),),
     "events": (Told(EventSummaryFields, listed=True),),
-    "explain": (Told(ExplanationFields, "of an event or a file"),),
+    "doctor": (Told(DoctorFields), Told(CheckFields, "where the config cannot be used")),
+    "explain": (
+        Told(ExplanationFields, "of an event or a file"),
+        Told(ExpectedFields, "of an endpoint alone"),
+    ),
     "export": (Told(EventFields, "without `--json`", lines=True),),
     "jobs": (Told(JobFields, listed=True),),
     "key new": (Told(ApiKeyFields),),
@@ -73,6 +79,4 @@ COMMANDS: Final = {
 FREE: Final = {
     "send": "else, `status` and the fields of the answer, with `event_id` where it has one; an"
     " answer that is no JSON object is in `reply`",
-    "explain": "of an endpoint, how it is reached and proven, its links, and an `example`",
-    "doctor": "`ok`, and `checks`, each with `check`, `name`, `verdict`, `said`, `todo`, `figures`",
 }

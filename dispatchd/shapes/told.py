@@ -1,6 +1,11 @@
 """What commands tell that the API has no operation for."""
 
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dispatchd.config import Problem
 
 
 class ProblemFields(TypedDict):
@@ -20,6 +25,46 @@ class CheckFields(TypedDict):
     ok: bool
     problems: list[ProblemFields]
     warnings: list[str]
+
+
+def problems_fields(problems: "Sequence[Problem]") -> CheckFields:
+    """Return what is wrong with a config."""
+    return {
+        "ok": False,
+        "problems": [
+            {
+                "file": problem.file,
+                "line": problem.line,
+                "column": problem.column,
+                "path": problem.path,
+                "message": problem.message,
+                "suggestion": problem.suggestion,
+            }
+            for problem in problems
+        ],
+        "warnings": [],
+    }
+
+
+class FindingFields(TypedDict):
+    """What one of `doctor`'s checks found; `verdict` is ok, note or act.
+
+    `figures` are what was measured, by names with units.
+    """
+
+    check: str
+    name: str | None
+    verdict: str
+    said: str
+    todo: str | None
+    figures: dict[str, int | float | str | None]
+
+
+class DoctorFields(TypedDict):
+    """All that `doctor` found; `ok` says that there is nothing to do."""
+
+    ok: bool
+    checks: list[FindingFields]
 
 
 class ReplayedFields(TypedDict):

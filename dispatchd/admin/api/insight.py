@@ -12,6 +12,7 @@ from dispatchd.admin.api.operation import LIMIT, Asked, Operation, choice, momen
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem, not_found
 from dispatchd.receive.explain import Inquiry, with_content_type
+from dispatchd.shapes.endpoint import EndpointFields
 from dispatchd.shapes.explanation import ExplanationFields, explanation_fields
 from dispatchd.shapes.refused import RefusedFields, refused_fields
 from dispatchd.shapes.spelling import iso
@@ -26,39 +27,6 @@ PAGE_MAX_BYTES: Final = 1024 * 1024  # of bodies, which strangers sent
 HISTORY_ROWS: Final = 20_000  # of counts in one answer: some megabytes
 PASTED_MAX_BYTES: Final = 4 * 1024 * 1024
 _REFUSED: Final = number("refused", "Its number.", NUMBER_MAX)
-
-
-class LinkedFields(TypedDict):
-    """Where an endpoint leads; `url` is what may be shown of it."""
-
-    destination: str
-    url: str
-    event_types: list[list[str]]
-    filter: str | dict[str, Any] | None
-    transform: str | None
-    template: str | None
-    rules: list[str]
-
-
-class EndpointFields(TypedDict):
-    """An endpoint: where it is, what it expects of its senders, where it leads.
-
-    `url` is null where no public URL is known: the path is /hooks/ and the name on `listen`.
-    """
-
-    endpoint: str
-    url: str | None
-    listen: str
-    methods: list[str]
-    active: bool
-    provider: str
-    proof: str
-    body: str
-    event_type_path: str | None
-    duplicates: str
-    filter: str | dict[str, Any] | None
-    allow_ips: list[str]
-    links: list[LinkedFields]
 
 
 class EndpointsFields(TypedDict):

@@ -7,6 +7,7 @@ import signal
 import socket
 
 import pytest
+from promised import promised
 
 
 def port_of(line: bytes) -> int:
@@ -69,6 +70,8 @@ def test_json_lines_hold_the_whole_body(catch):
     running.send_signal(signal.SIGINT)
     out, _ = running.communicate(timeout=20)
     first, second = map(json.loads, out.splitlines())
+    assert promised("catch", first)
+    assert promised("catch", second)
     assert (first["method"], first["path"], first["body"]) == ("POST", "/in", "{}")
     assert ["Content-Type", "application/json"] in first["headers"]
     assert second["body_base64"] == "/wA="

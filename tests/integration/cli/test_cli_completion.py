@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from dispatchd.cli import cli
 
 BIN = Path(sys.executable).parent
 SHELLS = ("bash", "zsh", "fish")
@@ -45,12 +48,49 @@ def words(world, line, *, before=""):
         ("dispatchd key n", {"new"}),
         ("dispatchd completion z", {"zsh"}),
         ("dispatchd events --status f", {"filtered"}),
+        ("dispatchd doctor --f", {"--full"}),
+        ("dispatchd rest", {"restore"}),
     ],
 )
 def test_bash_completes(world, line, found):
     assert set(words(world.config, line)) >= found
     if not line.endswith(" "):
         assert set(words(world.config, line)) == found
+
+
+def test_a_key_is_for_a_queue(world):
+    world.config.write_text("destinations: {crm: {url: 'http://x'}, jobs: {type: pull}, x: }\n")
+    assert words(world.config, "dispatchd key new a --pull ") == ["jobs"]
+
+
+def parameters(group=cli, path=()):
+    """Yield every parameter that takes a value, with the words of its command."""
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        if isinstance(command, click.Group):
+            yield from parameters(command, (*path, name))
+        yield from (((*path, name), p) for p in command.params if not getattr(p, "is_flag", False))
+
+
+NEW = {("init", "slug"), ("key new", "name"), ("pause", "reason")}  # what has no name yet
+
+
+def test_whatever_has_a_name_or_is_a_file_is_completed():
+    """A new parameter that takes a name of the config says by which names it is completed."""
+    missed = []
+    for path, param in parameters():
+        said = f"{param.metavar or ''} {param.name}".upper().replace("EVENT_TYPE", "")
+        if (" ".join(path), param.name) in NEW or param.name == "before":
+            continue
+        named = any(w in said for w in ("NAME", "SLUG", "QUEUE", "ENDPOINT", "DESTINATION"))
+        file = any(w in said for w in ("FILE", "DIRECTORY", "CONFIG"))
+        offered = param.shell_complete(click.Context(cli), "")
+        if named and param._custom_shell_complete is None:
+            missed.append((path, param.name))
+        if file and [item.type for item in offered] != ["file"]:
+            missed.append((path, param.name))
+    assert missed == []
 
 
 def test_a_config_that_is_named_is_the_one_that_is_asked(world):

@@ -4,6 +4,7 @@ import json
 import sqlite3
 
 import pytest
+from promised import promised
 
 from dispatchd.model import EventStatus
 
@@ -152,6 +153,7 @@ def test_again_nothing_is_taken_twice(world, other):
         ran = world.dispatchd("send", "--from", file, "--url", other.url, "--json")
     # A provider's duplicate is answered as its first: only the others' are known for what they are.
     told = ran.json()
+    assert promised("send", told, 1)
     assert (told["sent"], told["known"], told["ok"]) == (2, 2, True)
     assert len(other.events()) == 4
 

@@ -159,6 +159,23 @@ def test_many_are_not_replayed_unasked(world):
     assert piped(world, "replay", "-", "--yes", given="\n".join(ids)).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("bound", "value", "told"),
+    [
+        ("COUNTED_MAX", 150, "more than 150 deliveries"),
+        ("COUNTED_MAX_S", 0.0, "0 deliveries or more"),
+    ],
+)
+def test_a_count_that_takes_too_long_is_asked_about_too(world, monkeypatch, bound, value, told):
+    world.lanes("crm")
+    many(world, 160)
+    monkeypatch.setattr(f"dispatchd.cli.replay.{bound}", value)
+    ran = world.dispatchd("replay", "--status", "any", "--filter", "{body.action: opened}")
+    assert ran.code == 2
+    assert told in " ".join(ran.err.split())
+    assert world.dispatchd("jobs").out == "No jobs.\n"
+
+
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
 def test_a_terminal_is_asked(world, answer, code):
     world.lanes("crm")
