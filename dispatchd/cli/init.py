@@ -5,8 +5,9 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -77,21 +78,30 @@ def command(
     asking = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     if path.exists() and not force:
         raise _exists(path)
-    if provider is None:
-        provider = _asked("Who sends? `dispatchd try` lists the names", GENERIC, ask=asking)
-    if provider not in HINTS:
-        raise click.BadParameter(unknown("provider", provider, HINTS), param_hint="--provider")
-    if to is None:
-        to = _asked("Where do events go?", CATCH, ask=asking)
+
+    def known(name: str) -> None:
+        if name not in HINTS:
+            raise click.BadParameter(unknown("provider", name, HINTS), param_hint="--provider")
+
+    if provider is None and asking:
+        provider = _asked("Who sends? `dispatchd try` lists the names", GENERIC, known)
+    provider = provider or GENERIC
+    known(provider)
     wishes = Wishes(
         storage=storage,
         provider=provider,
         slug=slug or ("my-slug" if provider == GENERIC else provider),
-        to=to,
+        to=to or CATCH,
         type=kind,
         public_url=None if public_url is None else public_url.rstrip("/"),
     )
     if asking:
+        _check(
+            starter(wishes)
+        )  # what was told, before anything is asked that it would be lost with
+        if to is None:
+            usable = partial(_usable, wishes)
+            wishes = replace(wishes, to=_asked("Where do events go?", CATCH, usable))
         wishes = replace(wishes, given=_given(wishes))
     text = starter(wishes)
     _check(text)
@@ -99,11 +109,21 @@ def command(
     _tell(path, wishes, wanted(wishes))
 
 
-def _asked(question: str, default: str, *, ask: bool) -> str:
-    if not ask:
-        return default
-    answer: str = click.prompt(question, default=default, err=True)
-    return answer.strip()
+def _asked(question: str, default: str, judge: Callable[[str], None]) -> str:
+    """Ask until the answer is one that `judge` raises no UsageError for."""
+
+    def judged(answer: str) -> str:
+        judge(answer.strip())
+        return answer.strip()
+
+    answer: str = click.prompt(question, default=default, value_proc=judged, err=True)
+    return answer
+
+
+def _usable(wishes: "Wishes", to: str) -> None:
+    from dispatchd.cli.starter import starter  # noqa: PLC0415 - not for --help
+
+    _check(starter(replace(wishes, to=to)))
 
 
 def _given(wishes: "Wishes") -> dict[str, str]:

@@ -135,6 +135,22 @@ def test_on_a_terminal_it_asks(tmp_path):
     assert config.destinations["discord"].url.get_secret_value() == url
 
 
+def test_a_slip_is_said_and_asked_about_again(tmp_path):
+    shown, code = asked(tmp_path, "strpe", "generic", "discord.com/api", "http://127.0.0.1:9000/in")
+    assert code == 0, shown
+    assert "did you mean 'stripe'?" in shown
+    assert shown.count("Who sends?") == shown.count("Where do events go?") == 2
+    (destination,) = load(tmp_path / "config.yaml").destinations.values()
+    assert destination.url.get_secret_value() == "http://127.0.0.1:9000/in"
+
+
+def test_what_was_told_is_judged_before_anything_is_asked(tmp_path):
+    shown, code = asked(tmp_path, args=("--provider", "stripe", "--public-url", "h.example.com"))
+    assert code == 2
+    assert "--public-url" in shown
+    assert "Where do events go?" not in shown
+
+
 def test_enter_takes_the_defaults(tmp_path):
     shown, code = asked(tmp_path, "", "")
     assert code == 0, shown
