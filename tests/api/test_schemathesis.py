@@ -6,6 +6,7 @@ import urllib.request
 
 import schemathesis
 from hypothesis import HealthCheck, settings
+from patience import HANG_S
 from rig_served import TOKEN, Served
 from schemathesis.core import NOT_SET
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
@@ -21,7 +22,7 @@ schema = schemathesis.openapi.from_dict(openapi(OPERATIONS))
 
 def test_the_description_is_served(served: Served) -> None:
     request = urllib.request.Request(f"{served.url}/api/v1/openapi.json", headers=AUTH)
-    with urllib.request.urlopen(request, timeout=20) as response:
+    with urllib.request.urlopen(request, timeout=HANG_S) as response:
         assert json.load(response) == openapi(OPERATIONS)
 
 
