@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dispatchd.config import Outline
     from dispatchd.store.stats import DestinationStats, Stats
 
+DAY_MS: Final = 86_400_000
 COLUMNS: Final = (
     Column("DESTINATION"),
     *(Column(status.value.upper(), whole=True, right=True) for status in DeliveryStatus),
@@ -37,13 +38,13 @@ COLUMNS: Final = (
     "since_ms",
     type=parse_since,
     metavar="TIME",
-    default="24h",
-    show_default=True,
-    help="Count what came and what ended in the last 24h, or since.",
+    help="Count what came and what ended since; 24h before --until, or now.",
 )
 @until_option
 @json_option
-def command(config_path: str | None, since_ms: int, until_ms: int | None, *, as_json: bool) -> None:
+def command(
+    config_path: str | None, since_ms: int | None, until_ms: int | None, *, as_json: bool
+) -> None:
     """Count events and deliveries.
 
     Queued, retrying and held deliveries are all counted, whenever their events came; success
@@ -54,6 +55,8 @@ def command(config_path: str | None, since_ms: int, until_ms: int | None, *, as_
       dispatchd stats --since 7d
     """  # noqa: D301 - click reads the backspace itself
     check_stretch(since_ms, until_ms)
+    if since_ms is None:
+        since_ms = max((SystemClock().now_ms() if until_ms is None else until_ms) - DAY_MS, 0)
     stats = asyncio.run(_stats(load_outline(config_path), since_ms, until_ms))
     if as_json:
         click.echo(to_json(stats_fields(stats, since_ms, until_ms)))

@@ -90,8 +90,9 @@ async def get_config(parts: AdminParts, _: Asked) -> ConfigFields:
 
 async def get_stats(parts: AdminParts, asked: Asked) -> StatsFields:
     """Count events and deliveries."""
-    since_ms = _or(asked, "since", asked.now_ms - DAY_MS)
     until_ms = asked.get("until")
+    day_ms = max(_or(asked, "until", asked.now_ms) - DAY_MS, 0)
+    since_ms = _or(asked, "since", day_ms)
     return stats_fields(await parts.reads.stats(since_ms, until_ms), since_ms, until_ms)
 
 
@@ -190,7 +191,7 @@ OPERATIONS: Final = (
         "Count events, and deliveries by destination.",
         StatsFields,
         in_query=(
-            moment("since", "From when on; a day back unless told:"),
+            moment("since", "From when on; a day before `until`, or now, unless told:"),
             moment("until", "Up to when; now unless told:"),
         ),
     ),
