@@ -77,6 +77,8 @@ COMMANDS: Final = {
 }
 # What the other side, or another table, says: no shape of ours.
 FREE: Final = {
+    "listen": "lines, each what became of an event, as [listen](live.md#listen) says",
+    "tail": "lines, each an event or an attempt, as in [the stream](live.md#the-stream)",
     "send": "else, `status` and the fields of the answer, with `event_id` where it has one; an"
     " answer that is no JSON object is in `reply`",
 }

@@ -26,6 +26,7 @@ from dispatchd.store.alerts import Alerts
 from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.counts import Counts
 from dispatchd.store.export import Export
+from dispatchd.store.following import Following
 from dispatchd.store.jobs import Jobs
 from dispatchd.store.leases import Leases
 from dispatchd.store.refused import Refused
@@ -375,6 +376,17 @@ class Upkeep(Protocol):
 
 
 class Store(
-    Intake, Schedule, Leases, Archive, Jobs, Alerts, Refused, Export, Retention, Upkeep, Protocol
+    Intake,
+    Schedule,
+    Leases,
+    Archive,
+    Following,
+    Jobs,
+    Alerts,
+    Refused,
+    Export,
+    Retention,
+    Upkeep,
+    Protocol,
 ):
     """A durable event store. Ids are canonical UUID strings, times Unix ms."""

@@ -40,6 +40,7 @@ LAYERS = {
     "store": 2,
     "send": 2,
     "pinned": 2,
+    "remote": 2,
     "evaluate": 2,
     "listen": 2,
     "handed": 2,

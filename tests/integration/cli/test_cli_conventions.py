@@ -103,8 +103,12 @@ def test_the_nearest_config_counts(world, plain):
 
 def test_until_stands_beside_every_since():
     for name, command in commands():
+        if name in ("tail", "listen"):
+            continue  # they go on
         assert ("--since" in options(command)) == ("--until" in options(command)), name
     for operation in OPERATIONS:
+        if operation.path == "/stream":
+            continue
         named = {field.name for field in operation.in_query}
         assert ("since" in named) == ("until" in named), operation.path
 
