@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.parse import quote
 import pytest
 from aiosmtpd.smtp import SMTP
 from rig_raw import raw_servers
+from rig_served import free_port
 from rig_tls import Files, make_files, tls_server
 
 from dispatchd.config import parse
@@ -122,8 +122,7 @@ async def test_a_server_that_wants_a_certificate_of_ours(serve: Look, files: Fil
 
 
 async def test_what_leads_nowhere(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     nowhere = quote(str(tmp_path / "none.sock"), safe="")
     found = await look(
         f"""\

@@ -20,6 +20,7 @@ from rig import (
     holding,
     simple_config,
 )
+from rig_served import free_port
 
 from dispatchd.control import NobodyThere, ask, control_path
 from dispatchd.model import HoldKind
@@ -241,11 +242,6 @@ async def test_order_begins_with_a_reload_and_ends_with_one(
     await daemon.app.reload()
     await daemon.accepted(BODY)
     await sink.wait_for(7)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 async def test_the_listener_moves_and_a_request_that_began_is_answered(

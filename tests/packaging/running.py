@@ -5,18 +5,14 @@ import hashlib
 import hmac
 import http.client
 import json
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rig_served import free_port
+
 SECRET = b"s3cret-of-the-test"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Running:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rig_served import free_port
 from roots import in_memory, require
-from running import Running, free_port, post
+from running import Running, post
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "packaging/docker"

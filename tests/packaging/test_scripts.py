@@ -13,6 +13,7 @@ SHELL = [
     *(PACKAGING / name for name in ("deb/build", "single/build", "single/head.sh")),
     *(PACKAGING / "deb" / name for name in ("postinst", "prerm", "postrm")),
     ROOT / "tests/packaging/boot.sh",
+    ROOT / ".ci/run",
 ]
 
 
