@@ -21,7 +21,7 @@ from dispatchd.deliver.spec import LaneSpec
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.errors import StoreUnavailable
 from dispatchd.facts import AttemptEnded
-from dispatchd.model import Attempt, Delivery, Event, Failed, Hold, event_bytes
+from dispatchd.model import Attempt, Dead, Delivery, Event, Failed, Hold, event_bytes
 from dispatchd.retry import decide
 from dispatchd.store.base import Claimed
 from dispatchd.store.leases import Taking
@@ -239,6 +239,9 @@ class PullLane:
             self._tools.roll(),
             made=number,
         )
+        if isinstance(verdict, Dead) and self._spec.hold_on_failed:
+            # First of all, on disk: whatever crashes, nothing goes past it.
+            await self._hold(f"delivery of {event.id} failed for good")
         await self._store.record(delivery, attempt, verdict)
         self._tools.tell(AttemptEnded(event, attempt, verdict))
         self._may_be_due = True
