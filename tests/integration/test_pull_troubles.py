@@ -1,6 +1,7 @@
 """Pull queues where two things happen at once, or something goes wrong in between."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,21 @@ STRICT = ", ordered: true, on_failed: hold, retry: {max_attempts: 1}"
 
 async def state(queue: Queue) -> str:
     return str((await queue.admin.get("/destinations/jobs"))["state"])
+
+
+def slow_claims(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Have looks into the store take long: until the second event, once the first is set."""
+    looked, go = asyncio.Event(), asyncio.Event()
+    claim = SqliteStore.claim
+
+    async def slow_claim(store: Any, *rest: Any) -> Any:
+        claimed = await claim(store, *rest)
+        looked.set()
+        await go.wait()
+        return claimed
+
+    monkeypatch.setattr(SqliteStore, "claim", slow_claim)
+    return looked, go
 
 
 async def test_an_ack_at_the_last_moment_holds_no_queue(
@@ -74,3 +90,54 @@ async def test_an_ordered_queue_stops_at_what_its_transform_refuses(
     assert [hold["reason"] for hold in lane["held"]] == [f"delivery of {first} failed for good"]
     assert await queue.claim() == []
     assert [await queue.status(one) for one in (first, second)] == ["failed", "held"]
+
+
+async def test_a_queue_that_becomes_ordered_during_a_claim_hands_out_one(
+    start_daemon: StartDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = await start_queue(start_daemon)
+    first, second = [await queue.daemon.accepted(BODY) for _ in range(2)]
+    looked, go = slow_claims(monkeypatch)
+    claiming = asyncio.create_task(queue.claim())
+    await looked.wait()
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        path.read_text().replace("jobs: {type: pull", "jobs: {type: pull, ordered: true")
+    )
+    assert (await queue.daemon.app.reload()).problems == ()
+    go.set()
+    assert [item["event_id"] for item in await claiming] == [first]
+    assert await queue.status(second) == "queued"
+
+
+async def test_a_queue_that_leaves_the_config_during_a_claim_hands_out_nothing(
+    start_daemon: StartDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody could ack any more would be lost to everybody until its lease ran out."""
+    queue = await start_queue(start_daemon)
+    event_id = await queue.daemon.accepted(BODY)
+    looked, go = slow_claims(monkeypatch)
+    claiming = asyncio.create_task(queue.claim())
+    await looked.wait()
+    path = tmp_path / "config.yaml"
+    was = path.read_text()
+    without = was.replace("  jobs: {type: pull}\n", "").replace(
+        "destinations: [jobs]", "destinations: []"
+    )
+    path.write_text("\n".join(line for line in without.splitlines() if "pull: jobs" not in line))
+    assert (await queue.daemon.app.reload()).problems == ()
+    go.set()
+    assert await claiming == []
+    monkeypatch.undo()
+    path.write_text(was)
+    assert (await queue.daemon.app.reload()).problems == ()
+    assert [item["event_id"] for item in await queue.claim(wait="1m")] == [event_id]
+
+
+async def test_a_claim_goes_past_what_is_not_handed_over(start_daemon: StartDaemon) -> None:
+    """An empty answer says that nothing is due."""
+    link = "{to: jobs, transform: 'n = 1 ? $error(\"no\") : n', on_transform_error: fail}"
+    queue = await start_queue(start_daemon, queue_config(link=link))
+    ids = [await queue.daemon.accepted(b'{"n": %d}' % n) for n in (1, 1, 2)]
+    assert [item["event_id"] for item in await queue.claim(1)] == ids[2:]
+    assert await queue.claim() == []
