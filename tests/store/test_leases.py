@@ -271,6 +271,20 @@ async def test_what_was_sent_past_a_lease_is_not_leased_any_more(store: Store) -
     assert story.leased == {}
 
 
+async def test_what_ran_out_is_with_no_consumer_though_nobody_ends_it(store: Store) -> None:
+    """Its destination has left the config."""
+    event = an_event()
+    await add(store, event, "crm")
+    await leased(store)
+    for now_ms, still in ((UNTIL_MS - 1, True), (UNTIL_MS, False)):
+        await store.keep_time(now_ms)
+        (lane,) = [lane for lane in await store.lanes() if lane.destination == "crm"]
+        assert (lane.backlog, lane.leased) == (1, int(still))
+        story = await store.get_event(event.id)
+        assert story is not None
+        assert story.leased == ({"crm": UNTIL_MS} if still else {})
+
+
 async def test_a_lease_goes_with_its_event(sqlite_store: SqliteStore, tmp_path: Path) -> None:
     """Its destination has left the config, or is no queue any more."""
     store = sqlite_store
