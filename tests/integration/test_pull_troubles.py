@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from rig import BODY, FakeClock, StartDaemon
-from rig_pull import Queue, queue_config, start_queue
+from rig_pull import KEY, Queue, digest, polls, queue_config, start_queue
 
 from dispatchd.model import Delivered
 from dispatchd.store.sqlite import SqliteStore
@@ -141,3 +141,19 @@ async def test_a_claim_goes_past_what_is_not_handed_over(start_daemon: StartDaem
     ids = [await queue.daemon.accepted(b'{"n": %d}' % n) for n in (1, 1, 2)]
     assert [item["event_id"] for item in await queue.claim(1)] == ids[2:]
     assert await queue.claim() == []
+
+
+async def test_a_claim_that_waits_with_a_key_that_is_taken_away_gets_nothing(
+    start_daemon: StartDaemon, tmp_path: Path
+) -> None:
+    queue = await start_queue(start_daemon)
+    waiting = asyncio.create_task(queue.claim(wait="1m"))
+    await polls(queue, 1)
+    path = tmp_path / "config.yaml"
+    path.write_text(path.read_text().replace(digest(KEY), digest("dsp_another")))
+    assert (await queue.daemon.app.reload()).problems == ()
+    event_id = await queue.daemon.accepted(BODY)
+    assert await waiting == []
+    assert (await queue.ask("claim"))[0] == 401
+    another = Queue(queue.daemon, key="dsp_another")
+    assert [item["event_id"] for item in await another.claim(wait="1m")] == [event_id]

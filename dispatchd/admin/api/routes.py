@@ -70,7 +70,7 @@ def _handler(operation: Operation, parts: AdminParts, still_in: StillIn) -> Any:
         if errors:
             raise Problem(400, "invalid", "the request cannot be read as it is", errors=errors)
         answer = await operation.handle(
-            parts, Asked(given, body, now_ms, partial(hung_up, request))
+            parts, Asked(given, body, now_ms, partial(_gone, request, still_in))
         )
         if isinstance(answer, Raw):
             return _raw(answer)
@@ -81,6 +81,11 @@ def _handler(operation: Operation, parts: AdminParts, still_in: StillIn) -> Any:
         )
 
     return handle
+
+
+def _gone(request: web.Request, still_in: StillIn) -> bool:
+    """Whether whoever asks has hung up meanwhile, or would not be let in any more."""
+    return hung_up(request) or not still_in(request)
 
 
 def _raw(answer: Raw) -> web.Response:
