@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rig import BODY, FakeClock, StartDaemon
+from rig import BODY, FakeClock, Sink, StartDaemon, holding
 from rig_pull import KEY, Queue, digest, polls, queue_config, start_queue
 
 from dispatchd.model import Delivered
@@ -157,3 +157,26 @@ async def test_a_claim_that_waits_with_a_key_that_is_taken_away_gets_nothing(
     assert (await queue.ask("claim"))[0] == 401
     another = Queue(queue.daemon, key="dsp_another")
     assert [item["event_id"] for item in await another.claim(wait="1m")] == [event_id]
+
+
+async def test_who_is_answered_by_a_stop_asks_nothing_more_on_that_connection(
+    start_daemon: StartDaemon, sink: Sink
+) -> None:
+    """It is closed as soon as the lanes have ended: the next claim on it would find nobody."""
+    yaml = queue_config(link="jobs, crm").replace(
+        "  others: {", f"  crm: {{url: '{sink.url}'}}\n  others: {{"
+    )
+    release = asyncio.Event()
+    sink.answer = holding(release)
+    queue = await start_queue(start_daemon, yaml)
+    await queue.daemon.accepted(BODY)
+    await queue.claim()
+    await sink.wait_for(1)  # what is under way there holds up the stop
+    path, body = "/api/v1/pull/jobs/claim", {"wait": "1m"}
+    waiting = asyncio.create_task(queue.admin.ask("POST", path, json=body))
+    await polls(queue, 1)
+    stopping = asyncio.create_task(queue.daemon.app.stop())
+    status, document, headers = await waiting
+    assert (status, document, headers["Connection"]) == (200, {"items": []}, "close")
+    release.set()
+    await stopping

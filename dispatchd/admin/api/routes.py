@@ -76,9 +76,12 @@ def _handler(operation: Operation, parts: AdminParts, still_in: StillIn) -> Any:
             return _raw(answer)
         if isinstance(answer, Stream):
             return await answer.serve(request, still_in)
-        return web.Response(
+        response = web.Response(
             status=operation.status, body=orjson.dumps(answer), content_type="application/json"
         )
+        if parts.readiness() == "stopping":
+            response.force_close()  # the connection is closed before another request is read
+        return response
 
     return handle
 
