@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -395,6 +397,21 @@ async def test_a_reader_that_dies_or_hangs_changes_nothing(
     (problem,) = (await daemon.app.reload()).problems
     assert problem == f"reading {config} took more than 0 s"
     await daemon.accepted(BODY)
+
+
+async def test_a_reader_whose_daemon_was_killed_ends_without_a_traceback(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("endpoints: {}")
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    reader = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "dispatchd.plan.worker", str(config)),
+        stdout=write_end,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(write_end)
+    _, said = await reader.communicate()
+    assert said == b""
 
 
 async def test_a_store_that_takes_no_writes_changes_nothing(
