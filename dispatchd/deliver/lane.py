@@ -75,6 +75,7 @@ class Lane:
         self._probe: Delivery | None = None  # under way, since the breaker opened last
         self._full = False  # when `run` last went to sleep: not for how long it may
         self._stopping = False
+        self._heard = True  # what the store keeps of it: a lane begins when it has
         self._surprise: BaseException | None = None
 
     # What receive asks: may a new event be claimed for this lane, and here it is
@@ -117,6 +118,9 @@ class Lane:
         """Hear what the store keeps of why this lane is held."""
         self._condition.kept(holds)
         self._changed()
+        if not self._heard:
+            self._heard = True
+            self._wake.set()
 
     # What a new config asks
 
@@ -134,8 +138,8 @@ class Lane:
         self._wake.set()  # there may be more room, or a gate open that was shut
 
     def reopen(self) -> None:
-        """Start again what `close` has ended."""
-        self._stopping = False
+        """Start again what `close` has ended, once it hears what holds it by now."""
+        self._stopping = self._heard = False
         self._backlog.more_in_store = True
         self._wake.set()
 
@@ -303,6 +307,7 @@ class Lane:
             recorder.waiting < most
             and not recorder.unwritten
             and self._condition.paused is None
+            and self._heard
             and not self._stopping
         )
 

@@ -193,6 +193,31 @@ async def test_a_paused_destination_that_is_added_again_sends_nothing(
     await recorded(daemon, destination="crm", event_id=event)
 
 
+async def test_a_destination_that_was_paused_while_it_ended_what_it_began_sends_nothing_more(
+    start_daemon: StartDaemon, sink: Sink, rewrite: Rewrite
+) -> None:
+    """Its lane took up again before it had heard of the pause."""
+    release = asyncio.Event()
+    sink.answer = holding(release)
+    daemon = await start_daemon(simple_config(sink, ", max_in_flight: 1"))
+    first = await daemon.accepted(BODY)
+    await sink.wait_for(1)
+    second = await daemon.accepted(BODY)
+    rewrite("destinations: [crm]", "destinations: [new]")
+    rewrite("  crm: {", "  new: {")
+    await daemon.app.reload()
+    await daemon.store.hold_lane("crm", HoldKind.PAUSED, "moving", 0)
+    rewrite("  new: {", f"  crm: {{url: '{sink.url}', max_in_flight: 2}}\n  new: {{")
+    await daemon.app.reload()
+    await daemon.log.wait_for("lane_held", destination="crm")
+    release.set()
+    await recorded(daemon, destination="crm", event_id=first)
+    await daemon.store.ping()
+    assert sink.event_ids() == [first]
+    await daemon.store.open_lane("crm", HoldKind.PAUSED)
+    await recorded(daemon, destination="crm", event_id=second)
+
+
 async def test_what_is_known_of_a_destination_survives(
     start_daemon: StartDaemon, sink: Sink, rewrite: Rewrite
 ) -> None:
