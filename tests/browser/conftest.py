@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from chrome import CHROMIUM, FLAGS
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from patience import HANG_S
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from rig_served import free_port
 from shop import SECRET, TOKEN, Shop, Sink
 
 Open = Callable[..., Page]
+expect.set_options(timeout=HANG_S * 1000)
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +80,7 @@ destinations:
 
         def end() -> None:
             daemon.terminate()
-            _, rest = daemon.communicate(timeout=30)
+            _, rest = daemon.communicate(timeout=HANG_S)
             server.shutdown()
             server.server_close()
             assert daemon.returncode == 0
@@ -116,7 +118,7 @@ def browse(chromium: Browser, shop: Shop) -> Iterator[Open]:
             viewport={"width": width, "height": 900},
             java_script_enabled=scripts,
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(HANG_S * 1000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda said: _note(complaints, said.type, said.text))

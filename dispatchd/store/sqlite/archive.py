@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from dispatchd.model import Delivery, DeliveryStatus, EventStatus
+from dispatchd.model import Attempt, Delivery, DeliveryStatus, EventStatus
 from dispatchd.store.base import (
     DeliveryQuery,
     EventQuery,
@@ -13,7 +13,7 @@ from dispatchd.store.base import (
     EventSummary,
 )
 from dispatchd.store.sqlite.connection import scalar
-from dispatchd.store.sqlite.counting import bounds
+from dispatchd.store.sqlite.counting import stretch
 from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.lanes import kept_ahead_ms, why_held
 from dispatchd.store.sqlite.rows import (
@@ -42,14 +42,14 @@ class Archive(Database):
         """Return one event and everything that happened to it; None where there is none."""
         return await self._ask(partial(get_event, event_id))
 
-    async def stats(self, since_ms: int) -> Stats:
+    async def stats(self, since_ms: int, until_ms: int | None = None) -> Stats:
         """Count events and deliveries."""
-        return await self._ask(partial(stats, since_ms))
+        return await self._ask(partial(stats, since_ms, until_ms))
 
 
 def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[EventSummary]:
     """List events, newest first."""
-    where, values = _event_conditions(query)
+    where, values = event_conditions(query)
     rows = reader.execute(
         "SELECT e.id, e.endpoint, e.received_ms, e.event_type, e.source_ip, e.status,"  # noqa: S608 - fixed conditions
         f" length(e.body) FROM events e {where} ORDER BY e.id DESC LIMIT ?",
@@ -58,13 +58,7 @@ def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[Event
     held = why_held(reader)
     found = []
     for row in rows:
-        counts: dict[DeliveryStatus, int] = {}
-        statuses: dict[str, DeliveryStatus] = {}
-        for destination, status in reader.execute(
-            "SELECT destination, status FROM deliveries WHERE event_id = ?", (row[0],)
-        ).fetchall():
-            shown = statuses[destination] = _shown(status, destination, held)
-            counts[shown] = counts.get(shown, 0) + 1
+        counts, statuses = shown_statuses(row[0], held, reader)
         found.append(
             EventSummary(
                 from_key(row[0]),
@@ -81,7 +75,22 @@ def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[Event
     return found
 
 
-def _event_conditions(query: EventQuery) -> tuple[str, list[Any]]:
+def shown_statuses(
+    key: bytes, held: dict[str, str], reader: sqlite3.Connection
+) -> tuple[dict[DeliveryStatus, int], dict[str, DeliveryStatus]]:
+    """Return how the deliveries of an event stand: counted, and each by its destination."""
+    counts: dict[DeliveryStatus, int] = {}
+    statuses: dict[str, DeliveryStatus] = {}
+    for destination, status in reader.execute(
+        "SELECT destination, status FROM deliveries WHERE event_id = ?", (key,)
+    ).fetchall():
+        shown = statuses[destination] = _shown(status, destination, held)
+        counts[shown] = counts.get(shown, 0) + 1
+    return counts, statuses
+
+
+def event_conditions(query: EventQuery) -> tuple[str, list[Any]]:
+    """Return the WHERE of `events e` that a query is, and its values."""
     conditions: list[str] = []
     values: list[Any] = []
 
@@ -94,6 +103,7 @@ def _event_conditions(query: EventQuery) -> tuple[str, list[Any]]:
         ("e.event_type = ?", query.event_type),
         ("e.status = ?", query.status),
         ("e.received_ms >= ?", query.since_ms),
+        ("e.received_ms < ?", query.until_ms),
         ("e.id < ?", None if query.before_id is None else to_key(query.before_id)),
         ("e.id >= ?", None if query.from_id is None else to_key(query.from_id)),
     ):
@@ -171,15 +181,11 @@ def get_event(event_id: str, reader: sqlite3.Connection) -> EventStory | None:
         return None
     held = why_held(reader)
     ahead_ms = kept_ahead_ms(reader)
-    deliveries = []
-    for row in reader.execute(sql["story_deliveries"], key).fetchall():
-        shown = _shown(row[2], row[1], held)
-        deliveries.append(delivery_from_row((*row[:2], shown, *row[3:]), ahead_ms))
-    attempts = reader.execute(sql["story_attempts"], key).fetchall()
+    deliveries, attempts = progress(key[0], held, ahead_ms, reader)
     return EventStory(
         event_from_row(events[0]),
         deliveries,
-        [attempt_from_row(row) for row in attempts],
+        attempts,
         {d.destination: held[d.destination] for d in deliveries if d.destination in held},
         dict(reader.execute(sql["story_variants"], key).fetchall()),
         {
@@ -189,12 +195,25 @@ def get_event(event_id: str, reader: sqlite3.Connection) -> EventStory | None:
     )
 
 
-def stats(since_ms: int, reader: sqlite3.Connection) -> Stats:
+def progress(
+    key: bytes, held: dict[str, str], ahead_ms: int, reader: sqlite3.Connection
+) -> tuple[list[Delivery], list[Attempt]]:
+    """Return the deliveries of an event as they stand, and every attempt at them."""
+    sql = statements()
+    deliveries = []
+    for row in reader.execute(sql["story_deliveries"], (key,)).fetchall():
+        shown = _shown(row[2], row[1], held)
+        deliveries.append(delivery_from_row((*row[:2], shown, *row[3:]), ahead_ms))
+    attempts = reader.execute(sql["story_attempts"], (key,)).fetchall()
+    return deliveries, [attempt_from_row(row) for row in attempts]
+
+
+def stats(since_ms: int, until_ms: int | None, reader: sqlite3.Connection) -> Stats:
     """Count events and deliveries."""
     sql = statements()
     ahead_ms = kept_ahead_ms(reader)
     events: dict[EventStatus, int] = {}
-    since = bounds(sql, since_ms, reader, "endpoint")
+    since = stretch(sql, since_ms, until_ms, reader, "endpoint")
     for _, result, count in reader.execute(sql["stats_events"], since).fetchall():
         if result in _EVENTS:
             status = EventStatus(result)
@@ -210,7 +229,7 @@ def stats(since_ms: int, reader: sqlite3.Connection) -> Stats:
         mine[shown] = mine.get(shown, 0) + count
         shown_ms = due_ms - ahead_ms
         oldest[destination] = min(shown_ms, oldest.get(destination, shown_ms))
-    since = bounds(sql, since_ms, reader, "destination")
+    since = stretch(sql, since_ms, until_ms, reader, "destination")
     for destination, status, count in reader.execute(sql["stats_ended"], since).fetchall():
         counts.setdefault(destination, {})[DeliveryStatus(status)] = count
     size_bytes = scalar(
