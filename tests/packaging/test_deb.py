@@ -1,5 +1,6 @@
 """The Debian package, on machines that boot: installed, upgraded, removed, purged."""
 
+import gzip
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ import everything
 import pytest
 from roots import Machine
 
+ROOT = Path(__file__).parents[2]
 CONFIG = "/etc/dispatchd/config.yaml"
 BROKEN = "endpoints:\n  my-slug: {secrit: x}\n"
 PRUNE_SERVICE = "[Service]\nType=oneshot\nExecStart=/bin/true\n"
@@ -166,6 +168,21 @@ def test_nothing_of_it_was_left_out(machine, deb):
 
     everything.assert_the_admin_listener_answers(ask, event)
     everything.assert_commands_work(dispatchd, CONFIG)
+
+
+def test_manual_pages_and_completions_are_where_they_are_looked_for(machine, deb):
+    dpkg_install(machine, deb)
+    share = machine.root / "usr/share"
+    manual = gzip.decompress((share / "man/man1/dispatchd.1.gz").read_bytes())
+    assert manual == (ROOT / "packaging/dispatchd.1").read_bytes()
+    written = {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*")}
+    assert written <= {
+        path.relative_to(share / "doc/dispatchd") for path in (share / "doc/dispatchd").rglob("*")
+    }
+    loading = ". /usr/share/bash-completion/completions/dispatchd; complete -p dispatchd"
+    assert "_dispatchd_completion" in machine.ok("bash", "-c", loading)
+    assert (share / "zsh/vendor-completions/_dispatchd").read_text().startswith("#compdef ")
+    assert (share / "fish/vendor_completions.d/dispatchd.fish").exists()
 
 
 def test_a_broken_config_is_not_started(machine, deb):
