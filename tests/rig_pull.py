@@ -5,6 +5,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from patience import HANG_S
 from rig import SECRET, Daemon, FakeClock, StartDaemon
 from rig_api import TOKEN, Api
 
@@ -86,6 +87,6 @@ async def polls(queue: Queue, count: int) -> None:
     """Return when so many claims wait in the daemon."""
     parts = queue.daemon.app._admin._wired._listener._parts  # type: ignore[union-attr]
     lane = parts.queue("jobs")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while len(lane._waiting) != count:
             await queue.admin.ask("GET", "/healthz")
