@@ -13,7 +13,7 @@ from locks import write_lock
 from patience import HANG_S
 from rig import BODY, FakeClock, Sink, StartDaemon, always, holding
 from rig_api import Api
-from rig_pull import KEY, Queue, digest, queue_config, start_queue
+from rig_pull import KEY, Queue, digest, polls, queue_config, start_queue
 
 CLAIM = "/api/v1/pull/jobs/claim"
 
@@ -64,15 +64,6 @@ async def test_a_claim_that_waits_wakes_at_once(queue: Queue) -> None:
         second_id = await queue.daemon.accepted(BODY)
         assert [item["event_id"] for item in await second] == [second_id]
     await polls(queue, 0)
-
-
-async def polls(queue: Queue, count: int) -> None:
-    """Return when so many claims wait in the daemon."""
-    parts = queue.daemon.app._admin._wired._listener._parts  # type: ignore[union-attr]
-    lane = parts.queue("jobs")
-    async with asyncio.timeout(HANG_S):
-        while len(lane._waiting) != count:
-            await queue.admin.ask("GET", "/healthz")
 
 
 async def test_a_claim_that_waits_in_vain_is_answered_with_nothing(

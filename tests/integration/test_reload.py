@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,6 +192,31 @@ async def test_a_paused_destination_that_is_added_again_sends_nothing(
     assert sink.event_ids() == [event]
     await daemon.store.open_lane("crm", HoldKind.PAUSED)
     await recorded(daemon, destination="crm", event_id=event)
+
+
+async def test_a_destination_that_was_paused_while_it_ended_what_it_began_sends_nothing_more(
+    start_daemon: StartDaemon, sink: Sink, rewrite: Rewrite
+) -> None:
+    """Its lane took up again before it had heard of the pause."""
+    release = asyncio.Event()
+    sink.answer = holding(release)
+    daemon = await start_daemon(simple_config(sink, ", max_in_flight: 1"))
+    first = await daemon.accepted(BODY)
+    await sink.wait_for(1)
+    second = await daemon.accepted(BODY)
+    rewrite("destinations: [crm]", "destinations: [new]")
+    rewrite("  crm: {", "  new: {")
+    await daemon.app.reload()
+    await daemon.store.hold_lane("crm", HoldKind.PAUSED, "moving", 0)
+    rewrite("  new: {", f"  crm: {{url: '{sink.url}', max_in_flight: 2}}\n  new: {{")
+    await daemon.app.reload()
+    await daemon.log.wait_for("lane_held", destination="crm")
+    release.set()
+    await recorded(daemon, destination="crm", event_id=first)
+    await daemon.store.ping()
+    assert sink.event_ids() == [first]
+    await daemon.store.open_lane("crm", HoldKind.PAUSED)
+    await recorded(daemon, destination="crm", event_id=second)
 
 
 async def test_what_is_known_of_a_destination_survives(
@@ -391,6 +418,21 @@ async def test_a_reader_that_dies_or_hangs_changes_nothing(
     (problem,) = (await daemon.app.reload()).problems
     assert problem == f"reading {config} took more than 0 s"
     await daemon.accepted(BODY)
+
+
+async def test_a_reader_whose_daemon_was_killed_ends_without_a_traceback(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("endpoints: {}")
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    reader = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "dispatchd.plan.worker", str(config)),
+        stdout=write_end,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(write_end)
+    _, said = await reader.communicate()
+    assert said == b""
 
 
 async def test_a_store_that_takes_no_writes_changes_nothing(

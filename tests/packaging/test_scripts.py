@@ -26,7 +26,11 @@ def tool(name: str) -> str:
 
 @pytest.mark.parametrize("script", SHELL, ids=lambda path: path.name)
 def test_shell(script):
-    text = script.read_text().replace("@UNITS@", "some.service a.timer")
+    text = (
+        script.read_text()
+        .replace("@UNITS@", "a.service b.service")
+        .replace("@OFFERED@", "a.socket b.socket")
+    )
     ran = subprocess.run(
         [tool("shellcheck"), "-"], input=text, capture_output=True, text=True, check=False
     )

@@ -122,6 +122,7 @@ class DestinationPages:
             "may_resume": may_resume(lane),
             "in_config": name in self._desk.parts.running.destinations,
             "paused": any(hold["kind"] == "paused" for hold in lane["held"]),
+            "is_queue": self._desk.known.is_queue(name),
             "url": self._desk.known.destination(name).get("url") or "",
         }
 

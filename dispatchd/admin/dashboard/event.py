@@ -77,6 +77,9 @@ class EventPage:
                 "headers": headers_shown,
                 "headers_cut": headers.met,
                 "deliveries": deliveries,
+                "queues": [
+                    name for one in deliveries if desk.known.is_queue(name := one["destination"])
+                ],
                 "more": len(told["deliveries"]) - len(deliveries),
                 "longest_ms": _longest_ms(deliveries),
                 "judgement": judgement,
