@@ -69,6 +69,7 @@ class PullLane:
         self._due_at_s = inf  # monotonic: when something becomes due that is not yet
         self._runs_out_at_s = 0.0  # likewise, when a lease runs out
         self._begun = False
+        self._heard = True  # what the store keeps of it: a lane begins when it has
         self._stopping = False
 
     # What consumers ask
@@ -109,12 +110,11 @@ class PullLane:
                 self._wake_next()
 
     def _may_look(self) -> bool:
-        return (
-            self._begun
-            and not self._stopping
-            and self._condition.paused is None
-            and (self._may_be_due or self._clock.monotonic_s() >= self._due_at_s)
-        )
+        due = self._may_be_due or self._clock.monotonic_s() >= self._due_at_s
+        return due and self._begun and self._hands_out()
+
+    def _hands_out(self) -> bool:
+        return self._heard and not self._stopping and self._condition.paused is None
 
     async def _take(self, most: int, lease_ms: int) -> Sequence[Leased]:
         """Look once, and lease what is found."""
@@ -181,7 +181,7 @@ class PullLane:
             for delivery, _ in waiting:
                 self._store.release(delivery)
         reordered = in_order != self._spec.ordered
-        if self._condition.paused is not None or self._stopping or reordered:
+        if reordered or not self._hands_out():
             for delivery, _, _ in made:  # it became so meanwhile
                 self._store.release(delivery)
             self._may_be_due = True
@@ -286,6 +286,7 @@ class PullLane:
         if condition.gates.breaker.open is not None:  # from when it was sent to
             condition.gates.breaker.close(self._clock.monotonic_s())
         condition.changed()
+        self._heard = True
         self._wake.set()
         if self._may_be_due:
             self._wake_next()
@@ -320,8 +321,8 @@ class PullLane:
         self.look()
 
     def reopen(self) -> None:
-        """Hand out again."""
-        self._stopping = False
+        """Hand out again, once it hears what holds it by now."""
+        self._stopping = self._heard = False
         self.look()
 
     @property

@@ -8,7 +8,7 @@ import pytest
 from rig import BODY, FakeClock, Sink, StartDaemon, holding
 from rig_pull import KEY, Queue, digest, polls, queue_config, start_queue
 
-from dispatchd.model import Delivered
+from dispatchd.model import Delivered, HoldKind
 from dispatchd.store.sqlite import SqliteStore
 
 STRICT = ", ordered: true, on_failed: hold, retry: {max_attempts: 1}"
@@ -180,3 +180,35 @@ async def test_who_is_answered_by_a_stop_asks_nothing_more_on_that_connection(
     assert (status, document, headers["Connection"]) == (200, {"items": []}, "close")
     release.set()
     await stopping
+
+
+async def test_a_queue_that_comes_back_during_a_claim_hears_first_that_it_is_paused(
+    start_daemon: StartDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = await start_queue(start_daemon)
+    await queue.daemon.accepted(BODY)
+    looked, go = slow_claims(monkeypatch)
+    claiming = asyncio.create_task(queue.claim())
+    await looked.wait()
+    path = tmp_path / "config.yaml"
+    was = path.read_text()
+    without = was.replace("  jobs: {type: pull}\n", "").replace("[jobs]", "[]")
+    path.write_text("\n".join(line for line in without.splitlines() if "pull: jobs" not in line))
+    assert (await queue.daemon.app.reload()).problems == ()
+    path.write_text(was)
+    lane_states, may_read = SqliteStore.lane_states, asyncio.Event()
+
+    async def slow_states(store: Any) -> Any:
+        await may_read.wait()
+        return await lane_states(store)
+
+    monkeypatch.setattr(SqliteStore, "lane_states", slow_states)
+    await queue.daemon.store.hold_lane("jobs", HoldKind.PAUSED, "so", 1)
+    assert (await queue.daemon.app.reload()).problems == ()
+    go.set()
+    assert await claiming == []
+    may_read.set()
+    await queue.daemon.log.wait_for("lane_held", destination="jobs")
+    assert await queue.claim() == []
+    await queue.admin.post("/destinations/jobs/resume")
+    assert len(await queue.claim(wait="1m")) == 1
