@@ -55,7 +55,7 @@ def _handler(operation: Operation, parts: AdminParts) -> Any:
         errors: list[FlawFields] = []
         given = {
             **_path_values(operation, request.match_info, now_ms, errors),
-            **query_values(operation, request.query.items(), now_ms, errors),
+            **query_values(operation.in_query, request.query.items(), now_ms, errors),
         }
         body = None
         if operation.body is not None:

@@ -13,6 +13,7 @@ from dispatchd.admin.api.jobs import create_job, get_job
 from dispatchd.admin.api.operation import EVENT, Asked
 from dispatchd.admin.body import read_form
 from dispatchd.admin.dashboard.allowance import Allowance
+from dispatchd.admin.dashboard.consumers import is_queue
 from dispatchd.admin.dashboard.curl import curl
 from dispatchd.admin.dashboard.desk import Desk
 from dispatchd.admin.dashboard.hooks import hook_url, socket_of
@@ -61,7 +62,7 @@ class EventPage:
         told = story_fields(replace(story, event=replace(story.event, body=b"")))
         headers, answers = Allowance(HEADERS_MAX_CHARS), Allowance(ANSWERS_MAX_CHARS)
         would = Allowance(WOULD_MAX_CHARS)
-        deliveries = _shown(told, answers)
+        deliveries = self._shown(told, answers)
         headers_shown = headers.pairs(told["headers"], HEADERS_MAX, VALUE_MAX_CHARS)
         judgement = None if is_live(request) else await self._judged(request, asked, would)
         command = self._curl(request, story)
@@ -129,6 +130,18 @@ class EventPage:
             return None
         return judgement_told(judging.result(), room)
 
+    def _shown(self, told: StoryFields, answers: Allowance) -> list[dict[str, Any]]:
+        """Return the deliveries that are shown, as far as their attempts leave room."""
+        shown: list[dict[str, Any]] = []
+        tries = 0
+        for delivery in told["deliveries"][:DELIVERIES_MAX]:
+            tries += min(len(delivery["attempts"]), ATTEMPTS_MAX)
+            if shown and tries > TRIES_MAX:
+                break
+            queue = is_queue(self._desk.known.destination(delivery["destination"]))
+            shown.append({**delivery_told(delivery, told["received"], answers), "queue": queue})
+        return shown
+
     def _curl(self, request: web.Request, story: EventStory) -> str | None:
         event = story.event
         endpoint = self._desk.known.endpoints.get(event.endpoint)
@@ -141,18 +154,6 @@ class EventPage:
             event.body,
             socket=socket_of(endpoint),
         )
-
-
-def _shown(told: StoryFields, answers: Allowance) -> list[dict[str, Any]]:
-    """Return the deliveries that are shown, as far as their attempts leave room."""
-    shown: list[dict[str, Any]] = []
-    tries = 0
-    for delivery in told["deliveries"][:DELIVERIES_MAX]:
-        tries += min(len(delivery["attempts"]), ATTEMPTS_MAX)
-        if shown and tries > TRIES_MAX:
-            break
-        shown.append(delivery_told(delivery, told["received"], answers))
-    return shown
 
 
 def _longest_ms(deliveries: Sequence[Mapping[str, Any]]) -> float:

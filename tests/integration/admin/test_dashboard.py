@@ -25,6 +25,8 @@ PAGES = (
     "/endpoints",
     "/endpoints/my-slug",
     "/endpoints/-",
+    "/jobs",
+    "/jobs/new",
     "/config",
 )
 
@@ -194,7 +196,8 @@ async def test_forms_want_the_sessions_token(api: Api, sink: Sink) -> None:
         "/destinations/crm/pause": {"reason": "noon"},
         "/destinations/crm/resume": {},
         "/destinations/crm/test": {},
-        "/destinations/crm/replay": {},
+        "/jobs": {"destination": "crm", "statuses": "failed"},
+        "/jobs/1/cancel": {},
         f"/events/{event}/replay": {},
         "/config/reload": {},
         "/logout": {},
