@@ -20,7 +20,7 @@ STATUSES: Final = {  # the stored ones: what is held is queued or retrying, and 
     DeliveryStatus.SUCCESS.value: "delivered",
     DeliveryStatus.RETRYING.value: "retrying",
     DeliveryStatus.QUEUED.value: "queued",
-    ANY: "any, delivered too",
+    ANY: "any",
 }
 IDS_MAX: Final = 100  # events that a replay may be given one by one
 _GLOB: Final = frozenset("*?")

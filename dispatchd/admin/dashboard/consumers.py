@@ -11,17 +11,27 @@ from dispatchd.admin.api.openapi import PREFIX
 from dispatchd.admin.dashboard.pulse import Pulse
 from dispatchd.admin.guard import Handler
 from dispatchd.admin.parts import AdminParts
-from dispatchd.shapes.spelling import iso
+from dispatchd.shapes.spelling import iso_or_none
 
+QUIET_MS: Final = 60_000  # as long as a claim may wait
 _CLAIM: Final = f"{PREFIX}/pull/{{queue}}/claim"
 
 
 @dataclass(slots=True)
 class Asking:
-    """What is known of a queue's consumers: so many wait, and one last asked at that time."""
+    """What is known of a queue's consumers: so many wait, and one last asked then (Unix ms)."""
 
     waiting: int = 0
-    last: str | None = None
+    last_ms: int | None = None
+
+    def told(self, now_ms: int) -> dict[str, Any]:
+        """Return what pages say; `quiet` where nobody has asked for a while."""
+        last_ms = self.last_ms
+        return {
+            "waiting": self.waiting,
+            "last": iso_or_none(last_ms),
+            "quiet": not self.waiting and (last_ms is None or now_ms - last_ms > QUIET_MS),
+        }
 
 
 class Consumers:
@@ -49,7 +59,7 @@ class Consumers:
         ):
             return await handler(request)
         asking = self._asking.setdefault(name, Asking())
-        asking.last = iso(self._parts.clock.now_ms())
+        asking.last_ms = self._parts.clock.now_ms()
         asking.waiting += 1
         self._pulse.touch()
         try:

@@ -96,7 +96,7 @@ class DestinationPages:
                 "section": "destinations",
                 "title": name,
                 "row": self._row(request, past, lane),
-                "chart": went_drawn(past, past.of_destination(name)),
+                "chart": went_drawn(past, past.of_destination(name), queue=is_queue(config)),
                 "spans": SPANS.values(),
                 "span": span,
                 "failed": past.of_destination(name).results.get("failed", 0),
@@ -113,7 +113,9 @@ class DestinationPages:
         config = self._desk.known.destination(name)
         return {
             **lane_row(self._desk, past, lane),
-            "queue": self._desk.consumers.of(name) if is_queue(config) else None,
+            "queue": self._desk.consumers.of(name).told(self._now_ms())
+            if is_queue(config)
+            else None,
             "waiting": max(lane["backlog"] - lane["leased"], 0),
             "draining": draining(lane, self._desk.standing.drain_per_s(name)),
             "may_resume": may_resume(lane),

@@ -11,7 +11,7 @@ from dispatchd.admin.api.events import LIST, event_page, event_query
 from dispatchd.admin.api.operation import Asked, query_values
 from dispatchd.admin.dashboard.asking import can_be_asked, new_url
 from dispatchd.admin.dashboard.desk import Desk
-from dispatchd.admin.dashboard.health import DELIVERY_TONES, DELIVERY_WORDS
+from dispatchd.admin.dashboard.health import DELIVERY_TONES, DELIVERY_WORDS, WORST_FIRST
 from dispatchd.admin.parts import AdminParts
 from dispatchd.alert_kinds import ALERTS
 from dispatchd.model import DeliveryStatus, EventStatus
@@ -92,7 +92,7 @@ def event_rows(items: Sequence[EventSummaryFields]) -> list[dict[str, Any]]:
                     "tone": DELIVERY_TONES[status],
                     "word": DELIVERY_WORDS[status],
                 }
-                for name, status in list(item["destinations"].items())[:CHIPS_MAX]
+                for name, status in sorted(item["destinations"].items(), key=_trouble)[:CHIPS_MAX]
             ],
             "more": max(0, len(item["destinations"]) - CHIPS_MAX),
         }
@@ -118,6 +118,12 @@ async def event_ids_of(
         if page.next_id is None or not goes_on():
             return ids, page.next_id is None
         query = replace(query, before_id=page.next_id)
+
+
+def _trouble(one: tuple[str, str]) -> tuple[int, str]:
+    """Sort what wants to be looked at before what went well, then by name."""
+    name, status = one
+    return WORST_FIRST.index(DELIVERY_TONES[status]), name
 
 
 def _cut(text: str | None) -> str | None:

@@ -56,7 +56,7 @@ def which(query: QueryFields) -> list[dict[str, str]]:
         told.append({"words": f"of {len(ids)} events" if len(ids) > 1 else "of one event"})
     for words, name in (
         ("to", query["destination"]),
-        ("from", query["endpoint"]),
+        ("from endpoint", query["endpoint"]),
         ("of type", query["event_type"]),
     ):
         if name is not None:
