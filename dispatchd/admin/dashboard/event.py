@@ -16,6 +16,7 @@ from dispatchd.admin.dashboard.allowance import Allowance
 from dispatchd.admin.dashboard.consumers import is_queue
 from dispatchd.admin.dashboard.curl import curl
 from dispatchd.admin.dashboard.desk import Desk
+from dispatchd.admin.dashboard.events import trouble
 from dispatchd.admin.dashboard.hooks import hook_url, socket_of
 from dispatchd.admin.dashboard.pages import is_live
 from dispatchd.admin.dashboard.telling import (
@@ -26,7 +27,7 @@ from dispatchd.admin.dashboard.telling import (
 )
 from dispatchd.admin.problems import Problem, not_found
 from dispatchd.alert_kinds import ALERTS
-from dispatchd.shapes.event import StoryFields, story_fields
+from dispatchd.shapes.event import DeliveryFields, StoryFields, story_fields
 from dispatchd.store.base import EventStory
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class EventPage:
         """Return the deliveries that are shown, as far as their attempts leave room."""
         shown: list[dict[str, Any]] = []
         tries = 0
-        for delivery in told["deliveries"][:DELIVERIES_MAX]:
+        for delivery in sorted(told["deliveries"], key=_trouble)[:DELIVERIES_MAX]:
             tries += min(len(delivery["attempts"]), ATTEMPTS_MAX)
             if shown and tries > TRIES_MAX:
                 break
@@ -154,6 +155,10 @@ class EventPage:
             event.body,
             socket=socket_of(endpoint),
         )
+
+
+def _trouble(delivery: DeliveryFields) -> tuple[int, str]:
+    return trouble((delivery["destination"], delivery["status"]))
 
 
 def _longest_ms(deliveries: Sequence[Mapping[str, Any]]) -> float:

@@ -92,7 +92,7 @@ def event_rows(items: Sequence[EventSummaryFields]) -> list[dict[str, Any]]:
                     "tone": DELIVERY_TONES[status],
                     "word": DELIVERY_WORDS[status],
                 }
-                for name, status in sorted(item["destinations"].items(), key=_trouble)[:CHIPS_MAX]
+                for name, status in sorted(item["destinations"].items(), key=trouble)[:CHIPS_MAX]
             ],
             "more": max(0, len(item["destinations"]) - CHIPS_MAX),
         }
@@ -120,8 +120,8 @@ async def event_ids_of(
         query = replace(query, before_id=page.next_id)
 
 
-def _trouble(one: tuple[str, str]) -> tuple[int, str]:
-    """Sort what wants to be looked at before what went well, then by name."""
+def trouble(one: tuple[str, str]) -> tuple[int, str]:
+    """Sort destinations with statuses: what wants to be looked at first, then by name."""
     name, status = one
     return WORST_FIRST.index(DELIVERY_TONES[status]), name
 
