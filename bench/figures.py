@@ -35,6 +35,7 @@ BACKLOG_MB = Figure("backlog", "peak RSS with 1,000,000 queued", "<=", 150, " MB
 FIRST_S = Figure("backlog", "start to first 202 with 1,000,000 queued", "<=", 2, " s")
 BACKLOG_INGEST = Figure("backlog", "ingest with 1,000,000 queued / empty", ">=", 0.9)
 FLOOD_P99 = Figure("flood", "202 beside a flood / alone, p99", "<=", 2)
+FOLLOWED = Figure("live", "end to end with 20 followers / none", ">=", 0.8)
 PRUNING_P99 = Figure("pruning", "commit while pruning / without, p99", "<=", 2)
 EXACTLY_ONCE = Figure("exactly_once", "deliveries lost, doubled or left over", "<=", 0)
 AGAINST_END_TO_END = Figure("against", "end to end at full load / base", ">=", 1.25)
@@ -88,6 +89,7 @@ FIGURES = (
     WATCHED_INGEST,
     UNWATCHED_END_TO_END,
     WATCHED_END_TO_END,
+    FOLLOWED,
     EXACTLY_ONCE,
     AGAINST_END_TO_END,
     AGAINST_INGEST,

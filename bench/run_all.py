@@ -25,6 +25,7 @@ SCRIPTS = (
     "stall",
     "isolation",
     "watched",
+    "live",
     "exactly_once",
     "against",
 )
@@ -39,6 +40,7 @@ QUICK = {
     "stall": ["--rounds", "1"],
     "isolation": ["--rounds", "1", "--seconds", "2", "--deliveries", "200000"],
     "watched": ["--rounds", "1", "--seconds", "6"],
+    "live": ["--rounds", "1", "--seconds", "2"],
     "exactly_once": ["--deliveries", "4000"],
     "against": ["--rounds", "1", "--seconds", "2"],
 }

@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-STYLES: Final = {"dim": "\x1b[2m", "bold": "\x1b[1m", "yellow": "\x1b[33m", "red": "\x1b[31m"}
+STYLES: Final = {
+    "dim": "\x1b[2m",
+    "bold": "\x1b[1m",
+    "green": "\x1b[32m",
+    "yellow": "\x1b[33m",
+    "red": "\x1b[31m",
+}
 PLAIN: Final = "\x1b[0m"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from patience import HANG_S
 
 from dispatchd.app import App
 from dispatchd.clock import SystemClock
@@ -25,12 +26,25 @@ class RecordingLog:
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self._ended = False
+
+    def end(self) -> None:
+        """Whoever wrote is gone: who waits for a line, does so in vain."""
+        self._ended = True
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_exception(
+                    AssertionError(f"no more lines; the last are {self.lines[-9:]}")
+                )
 
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         self.lines.append({"event": event, "level": level, **fields})
         for satisfied, future in self._waiting:
             if not future.done() and satisfied():
                 future.set_result(None)
+
+    def _no_more(self) -> str:
+        return f"no more lines come; the last are {self.lines[-9:]}"
 
     def debug(self, event: str, **fields: Any) -> None:
         self._write("debug", event, fields)
@@ -58,9 +72,10 @@ class RecordingLog:
             return len(self.of(event, **fields)) >= count
 
         if not satisfied():
+            assert not self._ended, self._no_more()
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((satisfied, future))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG_S):
                 await future
         return self.of(event, **fields)
 
@@ -154,7 +169,7 @@ class Sink:
 
     async def wait_until(self, met: Callable[[], bool]) -> None:
         """Wait until what has arrived is enough."""
-        async with asyncio.timeout(20), self._arrived:
+        async with asyncio.timeout(HANG_S), self._arrived:
             await self._arrived.wait_for(met)
 
     def event_ids(self) -> list[str]:
@@ -199,7 +214,7 @@ class Daemon:
         self, clock: FakeClock, met: Callable[[], object], step_s: float = 1.0
     ) -> None:
         """Let time pass until `met`; a test that waits in vain fails by timeout."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while not met():
                 clock.advance(step_s)
                 await self.store.ping()  # the database's threads have their say

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from patience import HANG_S
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Collector:
         return web.Response(status=self.status, body=answer, content_type="application/x-protobuf")
 
     async def wait_until(self, met: Callable[[], object]) -> None:
-        async with asyncio.timeout(30), self._arrived:
+        async with asyncio.timeout(HANG_S), self._arrived:
             await self._arrived.wait_for(met)
 
     def named(self, name: str) -> list[Received]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from patience import HANG_S
 from rig import RecordingLog, signature
 
 
@@ -72,6 +73,7 @@ class ProcessDaemon:
             except ValueError:
                 fields = {"event": "text", "level": "error", "text": raw.decode()}
             self.log._write(fields.pop("level"), fields.pop("event"), fields)
+        self.log.end()
 
     async def kill(self) -> None:
         """SIGKILL: no chance to clean up."""
@@ -87,7 +89,7 @@ class ProcessDaemon:
         return self.process.returncode
 
     async def _gone(self) -> None:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(HANG_S):
             await self.process.wait()
             if self._reading is not None:
                 await self._reading

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from aiohttp import web
+from patience import HANG_S
 from rig import SECRET
 
 POLL_S = 0.1
@@ -79,7 +80,7 @@ def rows(database: Path) -> dict[tuple[str, str], tuple[str, int]]:
 
 
 async def everything_is_delivered(database: Path) -> None:
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(HANG_S):
         while any(status != "success" for status, _ in rows(database).values()):
             await asyncio.sleep(POLL_S)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from patience import HANG_S
 from rig import Daemon, signature
 
 BODY = b'{"action":"opened"}'
@@ -22,6 +23,6 @@ def request(body: bytes = BODY, *, declared: int | None = None, head: str = "") 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     """Read until the server closes; return the status and everything."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         raw = await reader.read()
     return int(raw.split()[1]), raw

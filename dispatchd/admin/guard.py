@@ -138,6 +138,16 @@ class Guard:
                 await _check_csrf(request, request[CSRF])
         return await handler(request)
 
+    def still_in(self, request: web.Request) -> bool:
+        """Whether who was let in would be let in now: by another token, after a logout."""
+        if self._token is None:
+            return True
+        session = request.get(SESSION)
+        if session is not None and self.sessions.goes_on(session, self._parts.clock.monotonic_s()):
+            return True
+        given = request.headers.get("Authorization", "").partition(" ")[2].strip()
+        return same_token(given, self._token)
+
     def check_login(self, request: web.Request, given: str) -> bool:
         """Whether a login has the right token. Raises Problem for an address that must wait."""
         if self._token is None:

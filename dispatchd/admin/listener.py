@@ -23,7 +23,7 @@ from dispatchd.receive.answers import Refusal
 from dispatchd.receive.connections import Connections
 from dispatchd.receive.server import close_listener, http_server
 
-CONNECTIONS_MAX: Final = 256
+CONNECTIONS_MAX: Final = 512  # those that stay (streams, claims, pages) are 320 at most
 CONNECTIONS_PER_CLIENT_MAX: Final = 64
 BODY_MAX_BYTES: Final = 4 * 1024 * 1024
 DRAIN_S: Final = 2.0
@@ -55,7 +55,7 @@ class AdminListener:
                 web.post("/logout", login.leave),
             ]
         )
-        add_api(self.app, parts)
+        add_api(self.app, parts, guard.still_in)
         dashboard.add_to(self.app)
         self.port: int | None = None  # of a TCP listener, once started
 
@@ -90,9 +90,11 @@ class AdminListener:
             self._guard.sessions.end_all()
         self._parts.running = running
         self._dashboard.follow()
+        self._parts.feed.wake_all()  # whom this token lets in no more
 
     async def close(self) -> None:
         """Stop accepting, answer what has begun, close."""
+        self._parts.feed.close()
         await self._dashboard.close()
         await close_listener(self._runner, DRAIN_S)
         await self._runner.cleanup()

@@ -173,6 +173,11 @@ class Metrics:
             float(parts.health.good),
         )
         yield GaugeMetricFamily(
+            "dispatchd_stream_followers",
+            "Who follows the live stream.",
+            float(parts.feed.followers),
+        )
+        yield GaugeMetricFamily(
             "dispatchd_disk_low",
             "1 while webhooks are refused because the disk has less than storage.min_free left.",
             float(parts.health.disk_low),

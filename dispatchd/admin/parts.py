@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from dispatchd.admin.spec import AdminSpec
+from dispatchd.admin.stream.feed import Feed
 from dispatchd.clock import Clock
 from dispatchd.evaluate.evaluator import Evaluations, Fault
 from dispatchd.log import Log
@@ -54,6 +55,7 @@ class AdminParts:
 
     running: Running
     reads: Reads
+    feed: Feed
     store: Store
     health: StoreHealth
     clock: Clock

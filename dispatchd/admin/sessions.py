@@ -55,6 +55,12 @@ class Sessions:
         self._sessions.move_to_end(key)
         return session
 
+    def goes_on(self, session: Session, now_s: float) -> bool:
+        """Whether a session has not ended. Asking does not count as its being used."""
+        if now_s - session.seen_s > IDLE_S or now_s - session.began_s > LASTS_S:
+            return False
+        return any(one is session for one in self._sessions.values())
+
     def end(self, cookie: str) -> None:
         """End a session."""
         self._sessions.pop(_hash(cookie), None)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dispatchd.admin.counters import Counters
     from dispatchd.admin.dashboard.pulse import Pulse
     from dispatchd.admin.parts import Readiness, Reload
+    from dispatchd.admin.stream.watch import StreamWatch
     from dispatchd.administration.wired import Wired
 
 
@@ -55,7 +56,7 @@ class Administration:
             return
         from dispatchd.administration.wired import Wired  # noqa: PLC0415 - only where it is used
 
-        counters, pulse = self._watching
+        counters, pulse, stream = self._watching
         self._wired = Wired(
             self._plan.admin,
             self._plan,
@@ -64,6 +65,7 @@ class Administration:
             documents=documents,
             counters=counters,
             pulse=pulse,
+            stream=stream,
             log=log,
             look=look,
             readiness=readiness,
@@ -84,8 +86,9 @@ class Administration:
             await self._wired.close()
 
 
-def _watching() -> "tuple[Counters, Pulse]":
+def _watching() -> "tuple[Counters, Pulse, StreamWatch]":
     from dispatchd.admin.counters import Counters  # noqa: PLC0415 - only where they are used
     from dispatchd.admin.dashboard.pulse import Pulse  # noqa: PLC0415 - likewise
+    from dispatchd.admin.stream.watch import StreamWatch  # noqa: PLC0415 - likewise
 
-    return Counters(), Pulse()
+    return Counters(), Pulse(), StreamWatch()

@@ -10,6 +10,8 @@ from dispatchd.admin.dashboard.pulse import Pulse
 from dispatchd.admin.listener import AdminListener
 from dispatchd.admin.parts import AdminParts, Readiness, Reload, Running
 from dispatchd.admin.spec import AdminSpec
+from dispatchd.admin.stream.feed import Feed
+from dispatchd.admin.stream.watch import StreamWatch
 from dispatchd.deliver.attempt import Attempts
 from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.testing import send_test
@@ -50,6 +52,7 @@ class Wired:
         documents: PinnedDocuments,
         counters: Counters,
         pulse: Pulse,
+        stream: StreamWatch,
         log: Log,
         look: Callable[[], None],
         readiness: Callable[[], Readiness],
@@ -71,6 +74,7 @@ class Wired:
             AdminParts(
                 running=running,
                 reads=self._reads,
+                feed=Feed(self._reads, stream, tools.clock, log),
                 store=store,
                 health=tools.health,
                 clock=tools.clock,

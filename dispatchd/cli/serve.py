@@ -39,7 +39,9 @@ def command(config_path: str | None, log_format: str, log_level: str, *, watch: 
       dispatchd serve --config config.example.yaml
     """  # noqa: D301 - click reads the backspace itself
     from dispatchd.plan import PlanReader  # noqa: PLC0415 - only this command runs the daemon
+    from dispatchd.signals import take_over  # noqa: PLC0415 - likewise
 
+    take_over()
     with PlanReader(config_path) as reader:  # it reads while we import
         import uvloop  # noqa: PLC0415 - likewise
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from dispatchd.config.document import Document, read_document
-from dispatchd.config.model import Config, StorageConfig
+from dispatchd.config.model import AdminConfig, Config, StorageConfig
 from dispatchd.config.problems import ConfigProblems, Problem
 from dispatchd.config.rules import check_rules
 from dispatchd.config.template_rules import check_templates
@@ -73,6 +73,12 @@ def load_outline(path: Path, environ: Mapping[str, str] | None = None) -> Outlin
         return tuple(part) if isinstance(part, dict) else ()
 
     return Outline(storage, names("endpoints"), names("destinations"))
+
+
+def load_admin(path: Path, environ: Mapping[str, str] | None = None) -> AdminConfig | None:
+    """Read where the admin listener is, whatever else is in the config. Raises ConfigProblems."""
+    _, part = _section(path, "admin", environ)
+    return part.admin
 
 
 def load_templates(

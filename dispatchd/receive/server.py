@@ -318,8 +318,10 @@ class _Server(web.Server):
 
 def hung_up(request: web.BaseRequest) -> bool:
     """Whether a client has gone while it is answered, or has ended its side and may have."""
-    protocol = request.protocol
-    return request.transport is None or (isinstance(protocol, _Protocol) and protocol.client_ended)
+    transport, protocol = request.transport, request.protocol
+    if transport is None or transport.is_closing():
+        return True
+    return isinstance(protocol, _Protocol) and protocol.client_ended
 
 
 def http_server(

@@ -25,6 +25,7 @@ from dispatchd.model import (
 from dispatchd.store.alerts import Alerts
 from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.counts import Counts
+from dispatchd.store.following import Following
 from dispatchd.store.jobs import Jobs
 from dispatchd.store.leases import Leases
 from dispatchd.store.refused import Refused
@@ -371,5 +372,17 @@ class Upkeep(Protocol):
         """
 
 
-class Store(Intake, Schedule, Leases, Archive, Jobs, Alerts, Refused, Retention, Upkeep, Protocol):
+class Store(
+    Intake,
+    Schedule,
+    Leases,
+    Archive,
+    Following,
+    Jobs,
+    Alerts,
+    Refused,
+    Retention,
+    Upkeep,
+    Protocol,
+):
     """A durable event store. Ids are canonical UUID strings, times Unix ms."""

@@ -5,11 +5,12 @@ from typing import Protocol
 
 from dispatchd.model import LaneState
 from dispatchd.store.base import Archive
+from dispatchd.store.following import Following
 from dispatchd.store.jobs import JobReads
 from dispatchd.store.refused import RefusedQuery, RefusedRequest
 
 
-class Reads(Archive, JobReads, Protocol):
+class Reads(Archive, Following, JobReads, Protocol):
     """A store opened to look, beside the daemon's own: what it is asked holds nobody up."""
 
     async def open(self) -> None:

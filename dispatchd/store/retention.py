@@ -80,8 +80,11 @@ class Retention(Protocol):
     async def give_back(self, pages: int = BATCH_PAGES) -> int:
         """Give up to so many free pages back to the file system; return how many it was."""
 
-    async def checkpoint(self) -> None:
-        """Have the file itself shrink by what was given back, as far as readers let it."""
+    async def shrink(self) -> None:
+        """Have the file itself be no larger than the database. Cheap where it is not.
+
+        Who reads what was before keeps it large: ask again later.
+        """
 
 
 async def prune_all(store: Retention, cuts: Cuts, *, gently: bool = False) -> AsyncIterator[Pruned]:
@@ -99,4 +102,4 @@ async def prune_all(store: Retention, cuts: Cuts, *, gently: bool = False) -> As
         while await store.give_back():
             if gently:
                 await asyncio.sleep(pruned.took_s)
-    await store.checkpoint()
+    await store.shrink()

@@ -114,16 +114,13 @@ class HistoryRetention:
         """Give back what is free beyond the reserve."""
         usage = await self._store.usage()
         left = usage.free_pages - usage.pages // RESERVE_SHARE
-        gave_any = False
         while left > 0 and not self._wake.is_set():
             gave = await self._store.give_back(min(PAGES, left))
             if not gave:
                 break
-            gave_any = True
             left -= gave
             await self._clock.wait(self._wake, REST_MIN_S)
-        if gave_any:
-            await self._store.checkpoint()
+        await self._store.shrink()  # also by what another look, or another process, gave back
 
 
 def every_s(events_ms: int) -> float:

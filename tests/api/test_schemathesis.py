@@ -6,6 +6,7 @@ import urllib.request
 
 import schemathesis
 from hypothesis import HealthCheck, settings
+from patience import HANG_S
 from rig_served import TOKEN, Served
 from schemathesis.core import NOT_SET
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
@@ -17,15 +18,28 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 TOO_LARGE = (413, 431)  # its body, its URL
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 schema = schemathesis.openapi.from_dict(openapi(OPERATIONS))
+STREAM = "/api/v1/stream"  # has no end: what is wrong is asked in tests/integration/admin
 
 
 def test_the_description_is_served(served: Served) -> None:
     request = urllib.request.Request(f"{served.url}/api/v1/openapi.json", headers=AUTH)
-    with urllib.request.urlopen(request, timeout=20) as response:
+    with urllib.request.urlopen(request, timeout=HANG_S) as response:
         assert json.load(response) == openapi(OPERATIONS)
 
 
-@schema.parametrize()
+def test_a_stream_begins_as_described(served: Served) -> None:
+    request = urllib.request.Request(f"{served.url}{STREAM}?since=1h", headers=AUTH)
+    (content,) = openapi(OPERATIONS)["paths"][STREAM]["get"]["responses"]["200"]["content"]
+    with urllib.request.urlopen(request, timeout=20) as response:
+        assert response.headers.get_content_type() == content
+        assert response.readline() == b"retry: 2000\n"
+        while (line := response.readline()) != b"event: event\n":
+            assert line
+        told = json.loads(response.readline().removeprefix(b"data: "))
+    assert told["event_id"] == served.event_id
+
+
+@schema.exclude(path=STREAM).parametrize()
 @settings(
     max_examples=40,
     deadline=None,

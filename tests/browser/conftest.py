@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from chrome import CHROMIUM, FLAGS
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from patience import HANG_S
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from rig_served import free_port
 from shop import LONG_NAME, SECRET, TOKEN, Shop, Sink
 
 Open = Callable[..., Page]
+expect.set_options(timeout=HANG_S * 1000)
 
 
 @pytest.fixture(scope="session")
@@ -69,11 +71,13 @@ destinations:
     while '"admin_started"' not in (log[-1] if log else ""):
         log.append(daemon.stderr.readline())
         assert daemon.poll() is None, log
-    yield Shop(f"http://127.0.0.1:{public}", f"http://127.0.0.1:{admin}", sink, config)
-    daemon.terminate()
-    _, rest = daemon.communicate(timeout=30)
-    server.shutdown()
-    server.server_close()
+    try:
+        yield Shop(f"http://127.0.0.1:{public}", f"http://127.0.0.1:{admin}", sink, config)
+    finally:
+        daemon.terminate()
+        _, rest = daemon.communicate(timeout=HANG_S)
+        server.shutdown()
+        server.server_close()
     assert daemon.returncode == 0
     assert '"internal_error"' not in rest, rest
 
@@ -135,7 +139,7 @@ def browse(chromium: Browser, sessions: dict[str, Any]) -> Iterator[Open]:
             java_script_enabled=scripts,
             storage_state=state,
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(HANG_S * 1000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda said: _note(complaints, said.type, said.text))

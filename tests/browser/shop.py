@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from patience import HANG_S
+
 SECRET = "a-secret-of-the-shop"
 TOKEN = "an-admin-token-of-some-length"
 # What each of these would do, were it not escaped, is to run, or to draw itself over the page.
@@ -36,7 +38,7 @@ class Sink:
 
     def wait_until(self, met: Callable[[], bool]) -> None:
         with self.arrived:
-            assert self.arrived.wait_for(met, timeout=20), self.received
+            assert self.arrived.wait_for(met, timeout=HANG_S), self.received
 
     def serve(self) -> ThreadingHTTPServer:
         sink = self
@@ -108,7 +110,7 @@ class Shop:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=20) as response:
+            with urllib.request.urlopen(request, timeout=HANG_S) as response:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -127,7 +129,7 @@ class Shop:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=20) as response:
+        with urllib.request.urlopen(request, timeout=HANG_S) as response:
             return json.load(response)
 
     def trouble(self) -> str:

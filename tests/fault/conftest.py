@@ -6,9 +6,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
 from rig import SECRET, Sink
 from rig_process import MakeDaemon, ProcessDaemon
+from rig_sinks import MakeSink, making_sinks
 
 
 @pytest.fixture
@@ -49,17 +49,14 @@ async def make_daemon(tmp_path: Path) -> AsyncIterator[MakeDaemon]:
 
 
 @pytest.fixture
-async def sink() -> AsyncIterator[Sink]:
-    sink = Sink()
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", sink.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    sink.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    yield sink
-    await runner.cleanup()
+async def sink_factory() -> AsyncIterator[MakeSink]:
+    async with making_sinks() as make:
+        yield make
+
+
+@pytest.fixture
+async def sink(sink_factory: MakeSink) -> Sink:
+    return await sink_factory()
 
 
 @pytest.fixture

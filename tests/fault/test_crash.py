@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 from locks import write_lock
+from patience import HANG_S
 from rig import Sink, holding
 from rig_process import MakeDaemon
 
@@ -133,7 +134,7 @@ async def test_killed_at_random_under_load(
     done.set()
     await asyncio.gather(*senders)
     sink.answer = None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANG_S):
         while missing(daemon.database):
             await daemon.log.wait_for("attempt", count=len(daemon.log.of("attempt")) + 1)
     assert acked <= set(sink.event_ids())

@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 import aiohttp
+from patience import HANG_S
 from rig_process import MakeDaemon
 
 
@@ -18,7 +19,7 @@ async def test_a_paced_lane_with_work_at_hand_lets_go_of_the_loop(
     """It once woke itself without end: no request was answered, and only SIGKILL ended it."""
     daemon = make_daemon(f"http://127.0.0.1:{closed_port()}/")
     await daemon.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         for n in range(80):
             status, _, _ = await daemon.post(http, b"%d" % n)
             assert status == 202

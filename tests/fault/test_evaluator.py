@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from patience import HANG_S
 
 from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Result, Value
 
@@ -35,7 +36,7 @@ class Bench:
         """Start an evaluation in the idle process; return once the process has it."""
         assert self.evaluator._idle
         task = asyncio.create_task(self.ask(expression, document, owner))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while self.evaluator._idle:
                 await asyncio.sleep(0)
         return task

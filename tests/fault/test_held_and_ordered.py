@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import web
+from patience import HANG_S
 from rig import Sink, always
 from rig_process import MakeDaemon
 
@@ -89,7 +90,7 @@ async def test_an_open_breaker_is_open_after_a_kill(
         status, _, _ = await daemon.post(http, b"%d" % n)
         assert status == 202
     await daemon.log.wait_for("lane_held", kind="breaker")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while not held(daemon.database):
             await asyncio.sleep(0)
     await daemon.kill()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import web
+from patience import HANG_S
 from rig import Sink
 from rig_process import MakeDaemon
 
@@ -55,7 +56,7 @@ async def test_killed_at_any_time_it_neither_repeats_nor_forgets(
         await daemon.kill()
         daemon.check_database()
     await daemon.start()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANG_S):
         while (counts := kept(daemon.database))[0] != counts[1]:
             await asyncio.sleep(0)
         while sum(told.values()) != counts[1]:

@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 import aiohttp
+from patience import HANG_S
 from rig import BODY, SECRET
 from rig_process import ProcessDaemon
 
@@ -49,12 +50,12 @@ async def test_a_killed_daemon_leaves_no_command_and_runs_it_again(
         await daemon.start()
         status, document, _ = await daemon.post(http, BODY)
         assert status == 202
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while not runs.exists() or not runs.read_text().endswith("\n"):
                 await asyncio.sleep(0.01)
         await daemon.kill()
         program, child, _ = runs.read_text().split()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while there(program) or there(child):
                 await asyncio.sleep(0.01)
         daemon.check_database()

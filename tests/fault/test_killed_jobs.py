@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import aiohttp
+from patience import HANG_S
 from rig import Sink
 from rig_process import MakeDaemon
 
@@ -48,7 +49,7 @@ async def test_a_killed_replay_goes_on_and_replays_nothing_twice(
     connection = sqlite3.connect(daemon.database)
     assert connection.execute("SELECT DISTINCT replays FROM deliveries").fetchall() == [(1,)]
     connection.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while set(map(sink.event_ids().count, sink.event_ids())) & {1}:
             await sink.wait_for(len(sink.received) + 1)
     assert await daemon.terminate() == 0
@@ -70,7 +71,7 @@ async def test_what_a_killed_command_began_a_daemon_ends(
     )
     store = store_from_url(f"sqlite:///{daemon.database}")
     await store.open()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while not [job for job in await store.find_jobs(9) if job.replayed]:
             pass
     await store.close()

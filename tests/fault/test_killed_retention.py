@@ -7,6 +7,7 @@ from contextlib import closing
 
 import aiohttp
 from aiohttp import web
+from patience import HANG_S
 from rig import Sink
 from rig_process import MakeDaemon, ProcessDaemon
 
@@ -50,7 +51,7 @@ async def test_killed_while_pruning(
     await sink.wait_for(ENDED + OWED)
     full_bytes = daemon.database.stat().st_size
     reload(daemon, "retention: 30d", "retention: {events: 1s, failed: 1s}")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while rows(daemon) > ENDED + OWED - 50:
             await asyncio.sleep(POLL_S)
     await daemon.kill()
@@ -62,7 +63,7 @@ async def test_killed_while_pruning(
     await daemon.log.wait_for("attempt", count=OWED, result="success")
     assert set(owed) <= set(sink.event_ids())
     reload(daemon, "events: 1s, failed: 1s", "events: 2s, failed: 2s")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while rows(daemon) > OWED or daemon.database.stat().st_size > full_bytes / 4:
             await asyncio.sleep(POLL_S)
     assert await daemon.terminate() == 0

@@ -61,6 +61,6 @@ async def test_the_end_does_not_wait_for_a_collector_that_is_away(
         await daemon.log.wait_for("attempt", 3, result="success")
         began_s = time.monotonic()
         assert await daemon.terminate() == 0
-        assert time.monotonic() - began_s < CLOSE_S + 5  # a try alone may take 10 s
+        assert time.monotonic() - began_s < CLOSE_S + 7  # a try alone may take 10 s
         assert not daemon.log.of("library")
         assert not daemon.log.of("text")

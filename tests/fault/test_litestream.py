@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from databases import ids_in, run, start
+from patience import HANG_S
 from rig import Sink
 from rig_process import MakeDaemon, ProcessDaemon
 
@@ -75,7 +76,7 @@ class Litestream:
 
 
 async def until(met) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_S):
         while not met():
             await asyncio.sleep(0.02)
 
@@ -163,7 +164,7 @@ async def test_what_it_had_sent_is_there_though_all_was_killed(
     await litestream.start()
     acked = await post(daemon, http, 400)
     copy = tmp_path / "from-replica.db"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_S):
         while not (await litestream.restored(copy) and acked <= await ids_in(copy)):
             pass
     later = await post(daemon, http, 400)

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import aiohttp
+from patience import HANG_S
 from rig import SECRET, signature
 
 WEBHOOKS = 600  # some 200 KB of lines, three times what a pipe holds
@@ -29,7 +30,7 @@ async def test_a_log_that_nobody_reads_stalls_no_webhook(
     os.close(into)
     try:
         port = await asyncio.to_thread(_port, out)
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(HANG_S):
             for n in range(WEBHOOKS):
                 body = b"%d" % n
                 proof = {"X-Dispatch-Signature": signature(body)}

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import HANG_S
 from rig import SECRET, signature
 from rig_process import ProcessDaemon
 
@@ -79,7 +80,7 @@ class Load:
         A daemon that has just begun has accepted all who queued: to kill it then is another test.
         """
         enough = len(self.answers) + 500
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_S):
             self._going.set()
             while len(self.answers) < enough:
                 await asyncio.sleep(0.001)
@@ -107,7 +108,7 @@ class Load:
 
     async def _answer(self) -> str:
         address = self._kept.getsockname()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_S):
             if self._kept.family == socket.AF_UNIX:
                 reader, writer = await asyncio.open_unix_connection(address)
             else:

@@ -1,14 +1,14 @@
 """Fixtures of the integration tests: see rig.py for what they hand out."""
 
 import textwrap
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
 from rig import Daemon, FakeClock, RecordingLog, Sink, StartDaemon
 from rig_raw import Start, raw_servers
+from rig_sinks import MakeSink, making_sinks
 
 from dispatchd.app import App
 from dispatchd.config import load
@@ -19,28 +19,13 @@ from dispatchd.store import store_from_url
 
 
 @pytest.fixture
-async def sink_factory() -> AsyncIterator[Callable[[], Awaitable[Sink]]]:
-    runners = []
-
-    async def make() -> Sink:
-        sink = Sink()
-        app = web.Application(client_max_size=64 * 1024 * 1024)
-        app.router.add_route("*", "/{tail:.*}", sink.handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        sink.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-        runners.append(runner)
-        return sink
-
-    yield make
-    for runner in runners:
-        await runner.cleanup()
+async def sink_factory() -> AsyncIterator[MakeSink]:
+    async with making_sinks() as make:
+        yield make
 
 
 @pytest.fixture
-async def sink(sink_factory: Callable[[], Awaitable[Sink]]) -> Sink:
+async def sink(sink_factory: MakeSink) -> Sink:
     return await sink_factory()
 
 

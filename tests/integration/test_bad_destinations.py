@@ -5,6 +5,7 @@ import contextlib
 import socket
 
 import pytest
+from patience import HANG_S
 from rig import StartDaemon
 from rig_raw import Serve, Start, one_request
 
@@ -156,7 +157,7 @@ async def test_a_gigabyte_is_read_to_the_bound_and_no_further(
     daemon = await start_daemon(config(await start(gigabyte)).replace("400ms", "20s"))
     event_id = await daemon.accepted(BODY, secret=None)
     await daemon.log.wait_for("attempt", result="success")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         await ended.wait()
     assert written_bytes < 100_000_000  # what the socket buffers took, no gigabyte
     attempt = (await daemon.story(event_id)).attempts[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web
+from patience import HANG_S
 from rig import RecordingLog, Sink, StartDaemon, signature, simple_config
 
 from dispatchd.receive.answers import HttpAnswer
@@ -47,12 +48,12 @@ class Client:
         self.writer.write(data)
 
     async def answer(self) -> bytes:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             head = await self.reader.readuntil(b"\r\n\r\n")
             return head + await self.reader.readexactly(2)
 
     async def rest(self) -> bytes:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             return await self.reader.read()
 
 
@@ -80,7 +81,7 @@ async def served() -> AsyncIterator[Served]:
 async def closing(served: Served) -> "asyncio.Task[bool]":
     """Begin to close, and return once nobody new is let in."""
     task = asyncio.create_task(served.close())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while served.runner.sites:
             await asyncio.sleep(0)
     return task
@@ -112,7 +113,7 @@ async def test_a_half_read_head_on_a_kept_connection_is_no_rest(served: Served) 
     await client.answer()
     client.send((WHOLE % 2)[:9])
     (protocol,) = served.runner.server.live  # type: ignore[union-attr]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while not protocol._head_bytes:
             await asyncio.sleep(0)
     task = await closing(served)
@@ -179,7 +180,7 @@ async def test_nothing_that_was_taken_goes_without_its_answer(served: Served) ->
             answered.append(f"/{number * 10_000 + turn}")
 
     tasks = [asyncio.create_task(ask_on(number)) for number in range(20)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while len(served.handled) < 200:
             await asyncio.sleep(0)
     assert await served.close()

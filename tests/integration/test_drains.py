@@ -2,6 +2,7 @@
 
 import asyncio
 
+from patience import HANG_S
 from rig import BODY, Sink, StartDaemon, holding, simple_config
 
 from dispatchd.app import App
@@ -68,6 +69,6 @@ async def test_a_second_signal_cuts_the_drain(start_daemon: StartDaemon, sink: S
     stopping = asyncio.create_task(daemon.app.stop())
     await daemon.log.wait_for("stopping")
     App._asked_to_stop(daemon.app)
-    await asyncio.wait_for(stopping, 20)
+    await asyncio.wait_for(stopping, HANG_S)
     assert daemon.log.of("drain_cut", deliveries=1)
     never.set()

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from patience import HANG_S
 from rig import SECRET, FakeClock, StartDaemon
 from rig_socket import BODY, answer, connect, request
 
@@ -157,7 +158,7 @@ async def test_bodies_held_back_leave_room(
         _, writer = await connect(daemon)
         head = f"X-Forwarded-For: 192.0.2.{number}\r\n"
         writer.write(request(b"x" * (MIB - 1), declared=MIB, head=head))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while room.large_bytes < held * MIB - held:
                 await asyncio.sleep(0)
         writers.append(writer)
@@ -170,7 +171,7 @@ async def test_bodies_held_back_leave_room(
         await daemon.accepted(b'"' + b"x" * 200_000 + b'"', headers=via("192.0.2.4"))
     for writer in writers:
         writer.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while room.all_bytes:
             await asyncio.sleep(0)
     await daemon.accepted(large, headers=via("192.0.2.1"))

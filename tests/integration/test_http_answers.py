@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from patience import HANG_S
 from rig_raw import Connections, Start, answering, failed, ok, one_request, post
 
 from dispatchd.model import ErrorClass
@@ -114,7 +115,7 @@ async def test_an_answer_cut_by_our_own_end_is_no_success(start: Start) -> None:
         sending = asyncio.create_task(sender.send(post(url)))
         await begun.wait()
         (connection,) = sender._open
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while connection._answer is not None and not connection._answer.status:
                 await asyncio.sleep(0)
     assert failed(await sending).error is ErrorClass.RESET

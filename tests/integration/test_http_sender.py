@@ -5,6 +5,7 @@ import socket
 
 import pytest
 import uvloop
+from patience import HANG_S
 from rig_raw import OK, Connections, Start, answering, ok, one_request, post
 
 from dispatchd.model import Reply
@@ -56,7 +57,7 @@ async def test_a_second_answer_is_not_the_next_ones(sender: HttpSender, start: S
     url = await start(serve)
     assert ok(await sender.send(post(url, b"first"))).status == 200
     ready.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while ready.is_set():
             await asyncio.sleep(0)
     ready.set()
@@ -135,7 +136,7 @@ async def test_a_cancelled_exchange_leaves_no_connection(sender: HttpSender, sta
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         await gone.wait()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import HANG_S
 from rig import Daemon, FakeClock, Sink, StartDaemon, holding, simple_config
 from rig_lanes import A_SECOND_OR_SO, owed_by_another, seconds_pass
 
@@ -45,7 +46,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Taken:
 async def all_given_back(daemon: Daemon, name: str) -> None:
     """Wait until a lane's room is empty: the last look may be under way, with its room taken."""
     shared = daemon.app._lanes._lanes[name]._backlog._room
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while shared.used_bytes:
             await daemon.store.stats(0)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from patience import HANG_S
 from replays import replayed
 from rig import FakeClock, Sink, StartDaemon, failing_first, holding, simple_config
 from rig_lanes import A_SECOND_OR_SO, owed_by_another, seconds_pass
@@ -59,13 +60,13 @@ async def test_a_backlog_is_worked_off_with_few_results_unwritten(
     await owed_by_another(tmp_path, clock, 100, "crm")
     daemon = await start_daemon(simple_config(sink, ", max_in_flight: 4"), clock=clock)
     most = lane.DRAIN_UNRECORDED_MAX + 4 - 1
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while len(unwritten) < lane.DRAIN_UNRECORDED_MAX:
             await daemon.store.ping()
     for _ in range(50):
         await daemon.store.ping()  # whoever would send another has every chance to
     assert len(sink.received) <= most
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while len(sink.received) < 100 or unwritten:
             assert len(unwritten) <= most
             written, unwritten[:] = unwritten[:], []
@@ -144,12 +145,12 @@ async def test_nothing_is_sent_while_results_cannot_be_written_whatever_the_prob
     answer.set()
     await daemon.log.wait_for("storage_fault")
     sent = len(sink.received)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while len(daemon.log.of("storage_recovered")) < 7:  # a write of the probe's own succeeds
             await seconds_pass(daemon, clock, 1)
     assert len(sink.received) - sent <= 2  # on their way when the first fault was known
     full = False
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while len(daemon.log.of("attempt", result="success")) < 100:  # one may fail yet
             await seconds_pass(daemon, clock, 1)
     assert len(sink.received) == len(set(sink.event_ids())) == 100
@@ -225,7 +226,7 @@ async def test_a_clock_set_back_while_a_result_waits_to_be_written_postpones_not
     await daemon.accepted(b"{}")
     await daemon.log.wait_for("storage_fault")
     clock.set_wall(-3600)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while not daemon.log.of("clock_jump"):
             await seconds_pass(daemon, clock, 1)
     await seconds_pass(daemon, clock, A_SECOND_OR_SO)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from patience import HANG_S
 from rig import FakeClock, Sink, StartDaemon, failing_first, simple_config
 from rig_raw import Connections, Start, answering
 
@@ -150,7 +151,7 @@ async def test_a_duty_that_dies_ends_the_daemon_with_a_reason(
     daemon.app._lanes._lanes["crm"]._wake.set()
     (line,) = await daemon.log.wait_for("internal_error", duty="lanes")
     assert "ZeroDivisionError" in line["error"]
-    await asyncio.wait_for(daemon.app._ended.wait(), 20)
+    await asyncio.wait_for(daemon.app._ended.wait(), HANG_S)
 
 
 @pytest.mark.parametrize("on_error", ["send", "fail"])

@@ -4,6 +4,7 @@ import asyncio
 import random
 
 import pytest
+from patience import HANG_S
 from rig import SECRET, Daemon, StartDaemon, signature
 
 BODY = b'{"action":"opened"}'
@@ -43,7 +44,7 @@ async def exchange(daemon: Daemon, sent: bytes, *, end: bool = True) -> bytes:
         writer.write(sent)
         if end:
             writer.write_eof()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             return await reader.read()
     except ConnectionError:
         return b""
@@ -125,7 +126,7 @@ async def test_a_body_is_asked_for_when_a_client_waits_for_that(daemon: Daemon) 
     host, _, port = daemon.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     head = f"POST /hooks/my-slug HTTP/1.1\r\nHost: x\r\n{SIGNED}Expect: 100-Continue\r\n\r\n"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         writer.write(head.encode())
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(BODY)

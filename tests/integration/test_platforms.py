@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 from aiohttp import web
+from patience import HANG_S
 from platform_parts import Arrived
 from platforms import PLATFORMS
 from rig import Daemon, FakeClock, StartDaemon, signature
@@ -157,7 +158,7 @@ async def test_a_large_body_is_told_of_by_its_size(
 ) -> None:
     daemon = await start_daemon(config(server))
     body = orjson.dumps({"pad": ["x"] * 400_000})
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_S):
         await sent(daemon, body, "push")
         await daemon.log.wait_for("attempt", result="success")
     assert server.breaches == []

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from patience import HANG_S
 from released import unpack
 from rig import RecordingLog, signature
 
@@ -108,7 +109,7 @@ async def test_it_tells_systemd_and_ends_with_0(
     config.write_text(config_text(tmp_path))
     env = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "200000"}
     process = await serving(config, env, "--log-format", "json")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         assert await loop.sock_recv(manager, 100) == b"READY=1"
         for _ in range(3):
             assert await loop.sock_recv(manager, 100) == b"WATCHDOG=1"
@@ -133,7 +134,7 @@ async def test_systemd_waits_for_an_upgrade_of_the_database(
     process = await serving(
         config, {"NOTIFY_SOCKET": manager.getsockname()}, "--log-format", "json"
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         for _ in ("copy", "check", "change", "done"):
             assert await loop.sock_recv(manager, 100) == b"EXTEND_TIMEOUT_USEC=120000000"
         assert await loop.sock_recv(manager, 100) == b"READY=1"
@@ -195,7 +196,7 @@ def test_a_reader_of_the_config_that_dies_is_told_and_none_is_left_behind() -> N
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=HANG_S,
     )
     assert ran.stdout.splitlines() == [
         "reading the config ended with exit code -9",
@@ -210,7 +211,7 @@ async def test_text_logs_escape_what_senders_write(tmp_path: Path) -> None:
     process = await serving(config, {}, "--log-format", "text")
     assert process.stderr is not None
     port = 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while not port:
             line = (await process.stderr.readline()).decode()
             port = int(line.partition("port=")[2].split()[0]) if "port=" in line else 0
@@ -253,7 +254,7 @@ async def test_a_hang_up_reloads_and_systemd_is_told(
     process = await serving(
         config, {"NOTIFY_SOCKET": manager.getsockname()}, "--log-format", "json"
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         assert await loop.sock_recv(manager, 100) == b"READY=1"
         config.write_text(config.read_text().replace("my-slug", "other"))
         process.send_signal(signal.SIGHUP)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from patience import HANG_S
 from rig import FakeClock, RecordingLog, Sink
 
 from dispatchd import app as app_module
@@ -86,7 +87,7 @@ class Gateway:
         """Write a request as it is: no client library tidies it up first."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(head + body)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             answer = await reader.readuntil(b"\r\n\r\n")
             length = next(
                 int(line.split(b":")[1])

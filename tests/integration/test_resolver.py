@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from patience import HANG_S
 
 from dispatchd.send.classify import Unresolved
 from dispatchd.send.resolver import (
@@ -50,7 +51,7 @@ class Zones:
     async def until_asked(self, count: int) -> None:
         def wait() -> bool:
             with self._asked:
-                return self._asked.wait_for(lambda: len(self.asked) >= count, 20)
+                return self._asked.wait_for(lambda: len(self.asked) >= count, HANG_S)
 
         assert await asyncio.to_thread(wait)
 
@@ -193,7 +194,7 @@ async def test_a_system_without_threads_kills_no_name(
             with pytest.raises(Unresolved, match="thread"):
                 await resolver.resolve(host)
     zones.time_s += NEGATIVE_S
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         assert await resolver.resolve("h") == ("192.0.2.1",)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from patience import HANG_S
 from replays import replayed
 from rig import Daemon, FakeClock, Sink, StartDaemon, holding, simple_config
 
@@ -40,7 +41,7 @@ async def kinds(daemon: Daemon, name: str = "crm") -> list[HoldKind]:
 
 async def until_held(daemon: Daemon, *expected: HoldKind) -> None:
     """Wait until the store says what holds the lane: the daemon writes it behind the log line."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while await kinds(daemon) != list(expected):
             await asyncio.sleep(0)
 
@@ -199,7 +200,7 @@ async def test_what_is_under_way_when_a_lane_is_paused_ends_as_ever(
 
 async def paced(daemon: Daemon, clock: FakeClock | None = None) -> str | None:
     """What is kept of the pace, once it is what was said last."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while True:
             pacing = (await daemon.store.lane_states())["crm"].pacing
             if (pacing is None) == (clock is not None):

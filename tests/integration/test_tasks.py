@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import HANG_S
 from rig import Sink
 from rig_served import free_port
 
@@ -63,7 +64,7 @@ class Page:
             elif role == "run":
                 await self.run(here)
             elif role == "soon":
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(HANG_S):
                     while (await self.run(here)).startswith("No "):
                         await asyncio.sleep(0.2)
             elif role == "serve":
@@ -222,7 +223,7 @@ async def running(proxy: str, directory: Path, port: int) -> AsyncIterator[None]
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG_S):
             while True:
                 with contextlib.suppress(OSError):
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -243,7 +244,7 @@ async def test_from_adnanh_webhook(start_page: StartPage, tmp_path: Path) -> Non
     said = await page.follow()
     assert "${REDEPLOY_SECRET}" in said
     assert "mysecret" not in said
-    async with asyncio.timeout(20):  # `show` may have come before the script's end
+    async with asyncio.timeout(HANG_S):  # `show` may have come before the script's end
         while "deploying abc123" not in said:
             said += await page.run("dispatchd show latest --json")
 

@@ -11,6 +11,7 @@ import pytest
 from asking import add, claimed
 from locks import write_lock
 from nouns import NOW_MS, an_attempt, an_event
+from patience import HANG_S
 from rig import FakeClock
 
 from dispatchd.facts import Fact, HistoryPruned
@@ -50,6 +51,11 @@ class Rig:
         self.told: list[Fact] = []
         self.begin(SPEC)
 
+    def to_file(self) -> None:
+        """Have the database's own file hold all that was written."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            assert connection.execute("PRAGMA wal_checkpoint").fetchone()[0] == 0
+
     def begin(self, spec: StorageSpec) -> None:
         """Begin anew, by another config."""
         self.retention = HistoryRetention(spec, self.store, self.clock, self.told.append)
@@ -77,7 +83,7 @@ class Rig:
     async def step(self) -> None:
         """Let the duty do what is due, in time that passes as it waits."""
         stepping = asyncio.ensure_future(self.retention.step())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while not stepping.done():
                 self.clock.advance(STEP_S)
                 await self.store.usage()
@@ -159,12 +165,47 @@ async def test_by_size_the_oldest_go_until_it_is_under_and_then_no_more(rig: Rig
 
 async def test_the_file_shrinks_and_stays_whole(rig: Rig) -> None:
     await rig.keep(40, ends="success", body=bytes(20_000), count=300)
-    await rig.store.checkpoint()
+    rig.to_file()
     full_bytes = rig.path.stat().st_size
     await rig.step()
     assert rig.path.stat().st_size < full_bytes / 10
     with closing(sqlite3.connect(rig.path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+async def test_the_file_shrinks_once_who_read_it_meanwhile_has_ended(rig: Rig) -> None:
+    """It was tried after giving back alone: a longer read, and the file stayed as large."""
+    await rig.keep(40, ends="success", body=bytes(20_000), count=300)
+    rig.to_file()
+    full_bytes = rig.path.stat().st_size
+    with closing(sqlite3.connect(rig.path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchall()
+        for _ in range(5):  # as a copy of a large database would
+            await rig.step()
+            rig.clock.advance(TICK_S)
+        assert await rig.kept() == set()
+        assert rig.path.stat().st_size >= full_bytes
+    await rig.step()
+    assert rig.path.stat().st_size < full_bytes / 10
+
+
+async def test_a_file_that_another_process_left_large_shrinks(rig: Rig) -> None:
+    """A `prune` beside the daemon, or a daemon that was killed before it came to it."""
+    await rig.keep(40, ends="success", body=bytes(20_000), count=300)
+    rig.to_file()
+    full_bytes = rig.path.stat().st_size
+    with closing(sqlite3.connect(rig.path, isolation_level=None)) as other:
+        other.execute("PRAGMA wal_autocheckpoint = 0")
+        other.execute("BEGIN")
+        for table in ("attempts", "deliveries", "events"):
+            other.execute(f"DELETE FROM {table}")
+        while other.execute("PRAGMA freelist_count").fetchone() != (0,):
+            other.execute("PRAGMA incremental_vacuum(1)").fetchall()
+        other.execute("COMMIT")
+    assert rig.path.stat().st_size >= full_bytes
+    await rig.step()
+    assert rig.path.stat().st_size < full_bytes / 10
 
 
 async def test_as_many_pages_are_given_back_as_were_asked_for(rig: Rig) -> None:
@@ -186,7 +227,7 @@ async def test_another_config_is_kept_to_at_once(rig: Rig) -> None:
     try:
         await rig.store.ping()
         rig.retention.want(replace(SPEC, events_ms=10 * DAY_MS))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while not rig.told:
                 rig.clock.advance(STEP_S)
                 await rig.store.ping()

@@ -68,8 +68,8 @@ def test_the_results_are_of_every_figure_and_its_bound(bench):
         [figure.name, figure.must] for figure in figures
     ]
     assert {figure.script for figure in figures} == set(bench("run_all").SCRIPTS)
-    assert "Thirty-five figures, twelve commands" in TEXT
-    assert (len(figures), len(bench("run_all").SCRIPTS)) == (35, 12)
+    assert "Thirty-six figures, thirteen commands" in TEXT
+    assert (len(figures), len(bench("run_all").SCRIPTS)) == (36, 13)
 
 
 def test_every_figure_is_judged_by_its_script(bench):
@@ -110,6 +110,7 @@ def test_the_methods_of_their_own_have_the_numbers_of_the_code():
     assert f"answers {once['STATED_FAILING']:.0%}".replace("%", " %") in text
     assert f"{unsteady['LATE'] * 100:g} % late, by up to {unsteady['LATE_S']:g} s" in text
     assert f"median of {against['KILLS'] * 3}" in text
+    assert f"follows its stream or {bench_constants('live')['FOLLOWERS']} do" in text
     pruning = bench_constants("pruning")
     assert f"{pruning['STATED_RATE']:g} events/s, open loop, each" in text
     assert f"events {pruning['OLD_DAYS']} days old" in text

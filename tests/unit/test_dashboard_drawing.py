@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import HANG_S
 
 from dispatchd.admin.dashboard import folding
 from dispatchd.admin.dashboard.charts import bars, lines, nice_top, spark
@@ -100,7 +101,7 @@ def test_a_shell_reads_the_body_from_the_command_as_it_came(body: bytes) -> None
         return  # no argument can hold one; curl would be given a file
     command = curl("http://localhost/hooks/a b", [("X-A", "it's; $(true)")], "text/plain", body)
     script = f'curl() {{ for last; do :; done; printf %s "$last"; }}\n{command}'
-    ran = subprocess.run(["bash", "-c", script], capture_output=True, check=True, timeout=20)
+    ran = subprocess.run(["bash", "-c", script], capture_output=True, check=True, timeout=HANG_S)
     assert ran.stdout == body
     assert all(char.isprintable() or char in "\n\t" for char in command)
 

@@ -118,7 +118,7 @@ def test_an_attempt_says_what_became_of_its_delivery() -> None:
     assert results == ["success", "retrying", "failed"]
 
 
-def test_a_destination_that_has_left_the_config_is_told_by_its_name() -> None:
+def test_a_destination_that_hung_up_the_config_is_told_by_its_name() -> None:
     span = ended(target=None)
     assert span.name == "attempt crm"
     assert not [name for name in span.attributes if not name.startswith("dispatchd.")]

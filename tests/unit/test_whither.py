@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from multidict import CIMultiDict
+from patience import HANG_S
 
 from dispatchd.config import parse
 from dispatchd.evaluate.evaluator import Fault, NoResult, Result, Value
@@ -67,7 +68,7 @@ async def judged(
 async def test_an_events_filters_are_asked_at_once_over_one_document() -> None:
     """They were asked one after another, and the body was spelled for each."""
     told = Told(lambda _: TRUE, at_once=3)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_S):
         decision = await judged(told, chosen="{body.n: 1}")
     assert decision.destinations == ["x", "plain", "y", "z"]
     assert len({id(document) for _, document, _, _ in told.asked}) == 1

@@ -7,6 +7,8 @@ from dispatchd import __version__
 from dispatchd.admin.api.operation import Operation, Param, Raw
 from dispatchd.admin.api.types import Schemas, schema_of
 from dispatchd.admin.problems import PROBLEM_JSON, ProblemFields
+from dispatchd.admin.stream.serving import Stream
+from dispatchd.shapes.live import LiveAttemptFields, LiveEventFields
 
 PREFIX: Final = "/api/v1"
 _ALWAYS: Final = (400, 401, 403, 408, 429, 431, 503)  # what any request may be answered
@@ -69,6 +71,7 @@ def _operation(operation: Operation, named: Schemas) -> dict[str, Any]:
     parameters = [
         *(_param(param, "path") for param in operation.in_path),
         *(_param(param, "query") for param in operation.in_query),
+        *(_param(param, "header") for param in operation.in_header),
     ]
     if parameters:
         described["parameters"] = parameters
@@ -93,6 +96,14 @@ def _answer(kind: Any, named: Schemas) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": "string", "format": "binary"}
         content = {"application/octet-stream": {"schema": schema}}
         return {"description": "Bytes.", "content": content}
+    if kind is Stream:
+        # OpenAPI 3.1 has no words for what an event of a stream is.
+        data = {
+            "event": schema_of(LiveEventFields, named),
+            "attempt": schema_of(LiveAttemptFields, named),
+        }
+        stream = {"schema": {"type": "string"}, "x-data-of-events": data}
+        return {"description": "Events without an end.", "content": {"text/event-stream": stream}}
     return {
         "description": "Done.",
         "content": {"application/json": {"schema": schema_of(kind, named)}},

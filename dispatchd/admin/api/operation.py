@@ -22,7 +22,7 @@ Read = Callable[[str, int], Any]  # of the text, at that time (Unix ms); raises 
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """A value in the path or the query: how it is read, and its JSON Schema."""
+    """A value in the path, the query or a header: how it is read, and its JSON Schema."""
 
     name: str
     description: str
@@ -40,7 +40,7 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a handler is asked: `given` are the path's and the query's values, by name.
+    """What a handler is asked: `given` are the values of path, query and headers, by name.
 
     `now_ms` is Unix ms; `gone` says whether whoever asks has hung up meanwhile.
     """
@@ -69,6 +69,7 @@ class Operation:
     answer: Any
     in_path: Sequence[Param] = ()
     in_query: Sequence[Param] = ()
+    in_header: Sequence[Param] = ()
     body: Any = None
     status: int = 200
     errors: Sequence[int] = field(default=())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CLAIM_MAX: Final = 100  # deliveries
 REASON_MAX_CHARS: Final = 1000
-POLLS_MAX: Final = 128  # claims that wait, over all queues: half of the listener's connections
+POLLS_MAX: Final = 128  # claims that wait, over all queues
 JSON: Final = "application/json"
 Flaws = list[FlawFields]
 

@@ -8,19 +8,21 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from dispatchd.admin.api import daemon, destinations, events, insight, jobs, pull
+from dispatchd.admin.api import daemon, destinations, events, insight, jobs, pull, stream
 from dispatchd.admin.api.openapi import PREFIX, openapi
 from dispatchd.admin.api.operation import Asked, Operation, Raw, query_values
 from dispatchd.admin.api.types import flaws
 from dispatchd.admin.body import read_body
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem
+from dispatchd.admin.stream.serving import StillIn, Stream
 from dispatchd.receive.server import hung_up
 
 OPERATIONS: Final = (
     *insight.OPERATIONS,
     *destinations.OPERATIONS,
     *events.OPERATIONS,
+    *stream.OPERATIONS,
     *jobs.OPERATIONS,
     *pull.OPERATIONS,
     *daemon.OPERATIONS,
@@ -31,8 +33,11 @@ _RAW_HEADERS: Final = {
 }
 
 
-def add_api(app: web.Application, parts: AdminParts) -> None:
-    """Add every operation to `app`, and the description of them all."""
+def add_api(app: web.Application, parts: AdminParts, still_in: StillIn) -> None:
+    """Add every operation to `app`, and the description of them all.
+
+    `still_in` says whether who was let in, and is being answered, still may be.
+    """
     description = b""
 
     async def describe(_: web.Request) -> web.Response:
@@ -42,20 +47,22 @@ def add_api(app: web.Application, parts: AdminParts) -> None:
 
     app.router.add_get(f"{PREFIX}/openapi.json", describe)
     for operation in OPERATIONS:
-        path, handler = PREFIX + operation.path, _handler(operation, parts)
+        path, handler = PREFIX + operation.path, _handler(operation, parts, still_in)
         if operation.method == "GET":
-            app.router.add_get(path, handler)  # and HEAD
+            head = operation.answer is not Stream  # whose head has no end either
+            app.router.add_get(path, handler, allow_head=head)
         else:
             app.router.add_route(operation.method, path, handler)
 
 
-def _handler(operation: Operation, parts: AdminParts) -> Any:
+def _handler(operation: Operation, parts: AdminParts, still_in: StillIn) -> Any:
     async def handle(request: web.Request) -> web.StreamResponse:
         now_ms = parts.clock.now_ms()
         errors: list[FlawFields] = []
         given = {
             **_path_values(operation, request.match_info, now_ms, errors),
             **query_values(operation.in_query, request.query.items(), now_ms, errors),
+            **_header_values(operation, request, now_ms, errors),
         }
         body = None
         if operation.body is not None:
@@ -67,6 +74,8 @@ def _handler(operation: Operation, parts: AdminParts) -> Any:
         )
         if isinstance(answer, Raw):
             return _raw(answer)
+        if isinstance(answer, Stream):
+            return await answer.serve(request, still_in)
         return web.Response(
             status=operation.status, body=orjson.dumps(answer), content_type="application/json"
         )
@@ -92,6 +101,19 @@ def _path_values(
             given[param.name] = param.read(found[param.name], now_ms)
         except ValueError as error:
             errors.append({"name": param.name, "message": str(error)})
+    return given
+
+
+def _header_values(
+    operation: Operation, request: web.Request, now_ms: int, errors: list[FlawFields]
+) -> dict[str, Any]:
+    given = {}
+    for param in operation.in_header:
+        if text := request.headers.get(param.name):
+            try:
+                given[param.name] = param.read(text, now_ms)
+            except ValueError as error:
+                errors.append({"name": param.name, "message": str(error)})
     return given
 
 

@@ -13,6 +13,7 @@ from dispatchd.store.sqlite import files
 from dispatchd.store.sqlite.alerts import AlertKeeping
 from dispatchd.store.sqlite.archive import Archive
 from dispatchd.store.sqlite.counting import Counting
+from dispatchd.store.sqlite.following import Following
 from dispatchd.store.sqlite.intake import Intake
 from dispatchd.store.sqlite.jobs import JobKeeping
 from dispatchd.store.sqlite.lanes import LaneStates
@@ -30,7 +31,7 @@ QUESTIONS_MAX: Final = 100  # at once, of all who look
 T = TypeVar("T")
 
 
-class SqliteReads(LaneStates, Searching, Archive, Counting, JobKeeping, RefusedKeeping):
+class SqliteReads(LaneStates, Searching, Following, Archive, Counting, JobKeeping, RefusedKeeping):
     """The same file, opened to look: a reader of its own, and nothing can be written."""
 
     async def open(self) -> None:  # type: ignore[override]  # to look is to upgrade nothing
@@ -53,6 +54,7 @@ class SqliteStore(
     Leasing,
     LaneStates,
     Searching,
+    Following,
     Archive,
     Counting,
     JobKeeping,

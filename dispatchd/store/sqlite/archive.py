@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from dispatchd.model import Delivery, DeliveryStatus, EventStatus
+from dispatchd.model import Attempt, Delivery, DeliveryStatus, EventStatus
 from dispatchd.store.base import (
     DeliveryQuery,
     EventQuery,
@@ -49,7 +49,7 @@ class Archive(Database):
 
 def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[EventSummary]:
     """List events, newest first."""
-    where, values = _event_conditions(query)
+    where, values = event_conditions(query)
     rows = reader.execute(
         "SELECT e.id, e.endpoint, e.received_ms, e.event_type, e.source_ip, e.status,"  # noqa: S608 - fixed conditions
         f" length(e.body) FROM events e {where} ORDER BY e.id DESC LIMIT ?",
@@ -58,13 +58,7 @@ def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[Event
     held = why_held(reader)
     found = []
     for row in rows:
-        counts: dict[DeliveryStatus, int] = {}
-        statuses: dict[str, DeliveryStatus] = {}
-        for destination, status in reader.execute(
-            "SELECT destination, status FROM deliveries WHERE event_id = ?", (row[0],)
-        ).fetchall():
-            shown = statuses[destination] = _shown(status, destination, held)
-            counts[shown] = counts.get(shown, 0) + 1
+        counts, statuses = shown_statuses(row[0], held, reader)
         found.append(
             EventSummary(
                 from_key(row[0]),
@@ -81,7 +75,22 @@ def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[Event
     return found
 
 
-def _event_conditions(query: EventQuery) -> tuple[str, list[Any]]:
+def shown_statuses(
+    key: bytes, held: dict[str, str], reader: sqlite3.Connection
+) -> tuple[dict[DeliveryStatus, int], dict[str, DeliveryStatus]]:
+    """Return how the deliveries of an event stand: counted, and each by its destination."""
+    counts: dict[DeliveryStatus, int] = {}
+    statuses: dict[str, DeliveryStatus] = {}
+    for destination, status in reader.execute(
+        "SELECT destination, status FROM deliveries WHERE event_id = ?", (key,)
+    ).fetchall():
+        shown = statuses[destination] = _shown(status, destination, held)
+        counts[shown] = counts.get(shown, 0) + 1
+    return counts, statuses
+
+
+def event_conditions(query: EventQuery) -> tuple[str, list[Any]]:
+    """Return the WHERE of `events e` that a query is, and its values."""
     conditions: list[str] = []
     values: list[Any] = []
 
@@ -171,15 +180,11 @@ def get_event(event_id: str, reader: sqlite3.Connection) -> EventStory | None:
         return None
     held = why_held(reader)
     ahead_ms = kept_ahead_ms(reader)
-    deliveries = []
-    for row in reader.execute(sql["story_deliveries"], key).fetchall():
-        shown = _shown(row[2], row[1], held)
-        deliveries.append(delivery_from_row((*row[:2], shown, *row[3:]), ahead_ms))
-    attempts = reader.execute(sql["story_attempts"], key).fetchall()
+    deliveries, attempts = progress(key[0], held, ahead_ms, reader)
     return EventStory(
         event_from_row(events[0]),
         deliveries,
-        [attempt_from_row(row) for row in attempts],
+        attempts,
         {d.destination: held[d.destination] for d in deliveries if d.destination in held},
         dict(reader.execute(sql["story_variants"], key).fetchall()),
         {
@@ -187,6 +192,19 @@ def get_event(event_id: str, reader: sqlite3.Connection) -> EventStory | None:
             for destination, until_ms in reader.execute(sql["story_leases"], key).fetchall()
         },
     )
+
+
+def progress(
+    key: bytes, held: dict[str, str], ahead_ms: int, reader: sqlite3.Connection
+) -> tuple[list[Delivery], list[Attempt]]:
+    """Return the deliveries of an event as they stand, and every attempt at them."""
+    sql = statements()
+    deliveries = []
+    for row in reader.execute(sql["story_deliveries"], (key,)).fetchall():
+        shown = _shown(row[2], row[1], held)
+        deliveries.append(delivery_from_row((*row[:2], shown, *row[3:]), ahead_ms))
+    attempts = reader.execute(sql["story_attempts"], (key,)).fetchall()
+    return deliveries, [attempt_from_row(row) for row in attempts]
 
 
 def stats(since_ms: int, reader: sqlite3.Connection) -> Stats:

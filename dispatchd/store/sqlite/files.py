@@ -58,15 +58,18 @@ def too_open(path: str) -> str | None:
     )
 
 
+def size_bytes(path: str) -> int:
+    """Return how large a file is; 0 where there is none."""
+    try:
+        return Path(path).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def disk(path: str) -> tuple[int, int]:
     """Return the bytes of a database and its `-wal`, and those free to us in its file system."""
     real = os.path.realpath(path)
-    used = 0
-    for name in (real, f"{real}-wal"):
-        try:
-            used += Path(name).stat().st_size
-        except FileNotFoundError:
-            continue
+    used = size_bytes(real) + size_bytes(f"{real}-wal")
     return used, space(os.path.dirname(real)).free_bytes  # noqa: PTH120 - as it is spelled here
 
 

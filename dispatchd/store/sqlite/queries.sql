@@ -390,6 +390,27 @@ DELETE FROM refused WHERE endpoint = ?1 AND reason = ?2 AND id <= (
 -- name: prune_refused
 DELETE FROM refused WHERE id IN (SELECT id FROM refused WHERE at_ms < ? ORDER BY id LIMIT ?);
 
+-- name: newest_place
+SELECT seq, id FROM events ORDER BY seq DESC LIMIT 1;
+
+-- name: event_at
+SELECT id FROM events WHERE seq = ?;
+
+-- name: place_by_id
+SELECT seq, id FROM events WHERE id <= ? ORDER BY id DESC LIMIT 1;
+
+-- Whoever was received first since then; of those soon after, one may have been kept before it.
+-- name: first_since
+SELECT min(seq) FROM events WHERE received_ms BETWEEN
+    (SELECT min(received_ms) FROM events WHERE received_ms >= ?1)
+    AND (SELECT min(received_ms) FROM events WHERE received_ms >= ?1) + ?2;
+
+-- name: place_before
+SELECT seq, id FROM events WHERE seq < ? ORDER BY seq DESC LIMIT 1;
+
+-- name: window_after
+SELECT max(seq), count(*) FROM (SELECT seq FROM events WHERE seq > ? ORDER BY seq LIMIT ?);
+
 -- One that is there has run out: else its delivery would not have been due.
 -- name: add_lease
 INSERT OR REPLACE INTO leases (event_id, destination, id, number, replays, started_ms, from_ms,

@@ -17,7 +17,7 @@ from dispatchd.store.retention import (
     Usage,
 )
 from dispatchd.store.sqlite import files
-from dispatchd.store.sqlite.connection import run_steps, scalar, transact
+from dispatchd.store.sqlite.connection import run_steps, scalar, stored_bytes, transact
 from dispatchd.store.sqlite.database import Database
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ class RetentionKeeping(Database):
         """Give up to so many free pages back to the file system; return how many it was."""
         return await self._unsynced(partial(give_back, pages))
 
-    async def checkpoint(self) -> None:
-        """Have the file itself shrink by what was given back, as far as readers let it."""
-        await self._open_writer().run(checkpoint)
+    async def shrink(self) -> None:
+        """Have the file itself be no larger than the database, as soon as readers let it."""
+        await self._open_writer().run(partial(shrink, self._path))
 
     def _unsynced(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
         """Run `work` in one transaction that waits for no disk: the next one's sync is its own.
@@ -144,6 +144,14 @@ def give_back(pages: int, connection: sqlite3.Connection) -> int:
     return free - int(scalar(connection, "PRAGMA freelist_count"))
 
 
-def checkpoint(connection: sqlite3.Connection) -> None:
-    """Copy what the -wal file holds into the database: that is when its end is cut off."""
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+def shrink(path: str, connection: sqlite3.Connection) -> None:
+    """Copy what the -wal file holds into a file that is too large: then its end is cut off.
+
+    Not while somebody still reads what was before: the file stays as large, to be asked again.
+    """
+    try:
+        too_large = files.size_bytes(path) > stored_bytes(connection)
+    except OSError:  # it cannot be seen: others say so
+        return
+    if too_large:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

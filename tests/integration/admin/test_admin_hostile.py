@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from patience import HANG_S
 from rig import Daemon, FakeClock, Sink, StartDaemon, always
 from rig_api import TOKEN, Api, StartApi
 
@@ -26,7 +27,7 @@ async def raw(daemon: Daemon, *sent: bytes) -> bytes:
         for part in sent:
             writer.write(part)
             await writer.drain()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             return await reader.read()
     finally:
         writer.close()

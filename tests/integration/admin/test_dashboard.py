@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+from patience import HANG_S
 from rig import BODY, SECRET, FakeClock, Sink, always, signature
 from rig_api import TOKEN, Api, StartApi
 
@@ -133,7 +134,7 @@ async def test_a_replay_is_followed_by_the_page_that_asked_for_it(api: Api) -> N
     text = await page(api, there)  # asked again by what it says it is, it tells of it still
     assert f'data-url="{there}"' in text
     await api.daemon.log.wait_for("attempt", 2)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while "1 of 1 started afresh" not in (text := await page(api, there)):
             await api.daemon.store.ping()
         while "data-again" in text:  # until it has ended
@@ -241,7 +242,7 @@ async def test_a_refused_request_is_looked_into(start_api: StartApi) -> None:
         ("/endpoints/my-slug", "401 invalid signature"),
         ("/endpoints/-", "no&lt;b&gt;"),
     ):
-        async with asyncio.timeout(20):  # they are kept at leisure
+        async with asyncio.timeout(HANG_S):  # they are kept at leisure
             while told not in await page(api, path):
                 clock.advance(1)
                 await api.daemon.store.ping()
@@ -252,7 +253,7 @@ async def test_ticks_come_with_what_happens(api: Api) -> None:
         f"{api.daemon.admin_url}/live", headers={"Authorization": f"Bearer {TOKEN}"}
     ) as stream:
         assert stream.content_type == "text/event-stream"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             assert await stream.content.readuntil(b"\n\n") == b"retry: 3000\n\n"
             await api.daemon.accepted(BODY)
             assert (await stream.content.readuntil(b"\n\n")).startswith(b"data: ")
@@ -264,7 +265,7 @@ async def test_what_happened_before_the_stream_began_is_told_too(api: Api) -> No
     await api.daemon.accepted(BODY)
     auth = {"Authorization": f"Bearer {TOKEN}"}
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(HANG_S),
         api.daemon.http.get(f"{api.daemon.admin_url}{live}", headers=auth) as stream,
     ):
         assert await stream.content.readuntil(b"\n\n") == b"retry: 3000\n\n"
@@ -284,11 +285,14 @@ async def test_so_many_pages_are_told_and_no_more(
     assert (await Api(api.daemon, None).ask("GET", "/live"))[0] == 401
 
 
-async def test_open_streams_hold_up_no_stop(start_api: StartApi) -> None:
+async def test_open_streams_hold_up_no_stop(
+    start_api: StartApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatchd.listener.REQUESTS_DRAIN_S", 1000.0)
     api = await start_api()
     auth = {"Authorization": f"Bearer {TOKEN}"}
     async with api.daemon.http.get(f"{api.daemon.admin_url}/live", headers=auth) as stream:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_S):
             await api.daemon.app._admin.close()
             while await stream.content.readany():
                 pass
@@ -332,4 +336,4 @@ def test_templates_are_imported_with_the_first_page_and_not_before() -> None:
         " import dispatchd.admin.listener; assert 'jinja2' not in sys.modules;"
         " assert 'dispatchd.hints' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG_S)

@@ -6,6 +6,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from patience import HANG_S
 from rig import Sink, StartDaemon, always, simple_config
 from rig_api import TOKEN, Api
 
@@ -61,7 +62,7 @@ async def confirm(api: Api, text: str, **more: str) -> str:
 
 async def followed(api: Api, path: str) -> str:
     """Return a job's page once it has ended."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while "data-again" in (text := await page(api, path)):
             pass
     return text

@@ -73,6 +73,7 @@ async def test_it_counts_what_happened(start_api: StartApi, sink: Sink) -> None:
     assert value("database_bytes") > 4096
     assert value("free_disk_bytes") > 0
     assert value("store_healthy") == 1
+    assert value("stream_followers") == 0
     assert "nobody" not in str(found)
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 
 import pytest
+from patience import HANG_S
 
 
 def port_of(line: bytes) -> int:
@@ -28,7 +29,7 @@ def catch(process):
 
 
 def post(port: int, body: bytes, path: str = "/in", headers=None, method="POST"):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_S)
     connection.request(method, path, body, headers or {"Content-Type": "application/json"})
     response = connection.getresponse()
     answer = (response.status, response.read())
@@ -39,7 +40,7 @@ def post(port: int, body: bytes, path: str = "/in", headers=None, method="POST")
 def stop(running, number=signal.SIGTERM) -> str:
     """End the receiver and return what it had printed."""
     running.send_signal(number)
-    out, err = running.communicate(timeout=20)
+    out, err = running.communicate(timeout=HANG_S)
     assert (running.returncode, err) == (0, b"")
     return out.decode()
 
@@ -67,7 +68,7 @@ def test_json_lines_hold_the_whole_body(catch):
     post(port, b"{}")
     post(port, b"\xff\x00")
     running.send_signal(signal.SIGINT)
-    out, _ = running.communicate(timeout=20)
+    out, _ = running.communicate(timeout=HANG_S)
     first, second = map(json.loads, out.splitlines())
     assert (first["method"], first["path"], first["body"]) == ("POST", "/in", "{}")
     assert ["Content-Type", "application/json"] in first["headers"]
@@ -131,7 +132,7 @@ def test_a_closed_pipe_ends_it_quietly(catch):
     running, port = catch("--quiet")
     running.stdout.close()
     post(port, b"")
-    assert running.wait(timeout=20) == 0
+    assert running.wait(timeout=HANG_S) == 0
     assert running.stderr.read() == b""
 
 
@@ -140,7 +141,7 @@ def test_a_taken_port_is_said(process):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         running = process("catch", "--port", taken.getsockname()[1])
-        _, err = running.communicate(timeout=20)
+        _, err = running.communicate(timeout=HANG_S)
     assert running.returncode == 1
     assert b"cannot listen on 127.0.0.1:" in err
     assert b"--port" in err

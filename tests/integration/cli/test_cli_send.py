@@ -9,6 +9,7 @@ import time
 import pytest
 from aiohttp import web
 from multidict import CIMultiDict
+from patience import HANG_S
 
 from dispatchd.verify import Auth, Genuine, Inbound, compile_verifier, sign
 
@@ -148,7 +149,7 @@ def test_a_given_header_replaces_its_default(world, server):
 
 def test_standard_input(world, server, process):
     running = process("send", "my-slug", "-", "--config", world.config)  # its input is empty
-    out, _ = running.communicate(timeout=20)
+    out, _ = running.communicate(timeout=HANG_S)
     assert out.startswith(b"202 event ")
     assert server.requests[0][2] == b""
 
