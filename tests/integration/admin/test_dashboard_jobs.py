@@ -9,11 +9,10 @@ import pytest
 from patience import HANG_S
 from rig import Sink, StartDaemon, always, simple_config
 from rig_api import TOKEN, Api
+from rig_pages import HTML, page
 
 from dispatchd.admin.dashboard import asking
 from dispatchd.upkeep.counting import Count
-
-HTML = {"Accept": "text/html,*/*"}
 
 
 @pytest.fixture
@@ -22,12 +21,6 @@ async def api(start_daemon: StartDaemon, sink: Sink) -> Api:
     sink.answer = always(500)
     yaml = simple_config(sink, ", retry: {max_attempts: 1}")
     return Api(await start_daemon(f"{yaml}\nadmin: {{listen: '127.0.0.1:0', token: {TOKEN}}}\n"))
-
-
-async def page(api: Api, path: str, status: int = 200) -> str:
-    got, body, _ = await api.ask("GET", path, headers=HTML)
-    assert got == status, body
-    return str(body.decode())
 
 
 async def counted(api: Api, query: str) -> str:
