@@ -1,5 +1,7 @@
 """Replays from the list of events to their end, and queues as what they are."""
 
+import re
+
 import pytest
 from conftest import Open
 from playwright.sync_api import Page, expect
@@ -67,6 +69,9 @@ def test_a_list_of_jobs_keeps_up_and_cancels(shop: Shop, browse: Open) -> None:
     chosen = {"event_type": "slow*", "statuses": ["success"], "rate": "1/h"}
     row = page.locator(f"#j-{shop.api('/jobs', 'POST', chosen)['job']}")
     expect(row).to_contain_text("What was delivered of type slow*")
+    bar = row.locator("progress")
+    bar.evaluate("(one) => one.setAttribute('value', '0.5')")  # as if it were of a while ago
+    expect(bar).to_have_attribute("value", re.compile(r"^\d+$"))
     row.get_by_role("button", name="Cancel").click()
     expect(page.locator("h1")).to_contain_text("cancelled")
 

@@ -6,7 +6,8 @@ import re
 from patience import HANG_S
 from rig import BODY, Sink, StartDaemon, signature, simple_config
 from rig_api import TOKEN, Api, StartApi
-from rig_pages import PAGE_MAX_BYTES, page, told, weight
+from rig_pages import HTML, PAGE_MAX_BYTES, page, told, weight
+from rig_pull import OTHER_KEY, start_queue
 
 
 async def test_the_overview_tells_rates_times_backlog_and_health(start_api: StartApi) -> None:
@@ -90,3 +91,34 @@ async def test_jobs_of_whatever_length_stay_light(api: Api) -> None:
     for path in ("/jobs", "/jobs/1"):
         assert await weight(api, await page(api, path)) <= PAGE_MAX_BYTES, path
     assert "Older ones are told by" in await page(api, "/jobs")
+
+
+async def test_a_queue_says_where_to_claim_and_who_asks(start_daemon: StartDaemon) -> None:
+    queue = await start_queue(start_daemon)
+    shown = "/destinations/jobs"
+    behind = {**HTML, "X-Forwarded-Proto": "https", "Host": "hooks.example.com"}
+    _, body, _ = await queue.admin.ask("GET", shown, headers=behind)
+    assert "https://hooks.example.com/api/v1/pull/jobs/claim" in body.decode()
+    assert "Send a test" not in body.decode()
+    for key in ("wrong", OTHER_KEY):  # strangers are no consumers
+        path = "/api/v1/pull/jobs/claim"
+        assert (await Api(queue.daemon, key).ask("POST", path, json={}))[0] in (401, 403)
+    assert "none asked since it started" in told(await page(queue.admin, shown))
+    event = await queue.daemon.accepted(BODY)
+    await until(queue.admin, shown, "no consumer has asked since dispatchd started")
+    assert "It waits for a consumer" in await page(queue.admin, f"/events/{event}")
+    (item,) = await queue.claim()
+    text = await until(queue.admin, shown, "Leased now 1")
+    assert "Waiting 0" in text
+    assert "Consumers last asked" in text
+    assert "A consumer has it" in await page(queue.admin, f"/events/{event}")
+    await queue.done("ack", item["lease_id"])
+    await until(queue.admin, "/destinations", "Healthy")
+
+
+async def until(api: Api, path: str, words: str) -> str:
+    """Return what a page says once it says this: lanes are counted once a second."""
+    async with asyncio.timeout(HANG_S):
+        while words not in (text := told(await page(api, path))):
+            await api.daemon.store.ping()
+    return text
