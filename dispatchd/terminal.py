@@ -16,13 +16,21 @@ PLAIN: Final = "\x1b[0m"
 def wants_colour(environ: Mapping[str, str], *, is_tty: bool) -> bool:
     """Whether to write colours: NO_COLOR says no, else FORCE_COLOR yes, else a terminal does.
 
-    Sources: no-color.org, force-color.org. An empty variable says nothing.
+    CLICOLOR_FORCE is another word for FORCE_COLOR, and CLICOLOR=0 is a no to terminals.
+    Sources: no-color.org, force-color.org, bixense.com/clicolors. An empty variable says nothing.
     """
     if environ.get("NO_COLOR"):
         return False
-    if environ.get("FORCE_COLOR"):
+    if environ.get("FORCE_COLOR") or environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
         return True
-    return is_tty and environ.get("TERM") != "dumb"
+    return is_tty and environ.get("TERM") != "dumb" and environ.get("CLICOLOR") != "0"
+
+
+def without_styles(text: str) -> str:
+    """Return `text` as it is seen: what `styled` added is taken away."""
+    for code in (*STYLES.values(), PLAIN):
+        text = text.replace(code, "")
+    return text
 
 
 def styled(text: str, style: str, *, colour: bool) -> str:

@@ -5,14 +5,17 @@ import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from dispatchd import __version__
-from dispatchd.cli.options import unknown
+from dispatchd.cli.options import config_option, unknown
 from dispatchd.errors import DispatchdError
 from dispatchd.strangers import printable
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # name -> one line for the overview; `dispatchd.cli.<name>` holds `command`.
 COMMANDS: Final = {
@@ -24,6 +27,7 @@ COMMANDS: Final = {
     "import": "Turn another program's config into one of dispatchd's.",
     "key": "Make API keys, and secrets to sign deliveries with.",
     "events": "List received events.",
+    "export": "Print events as JSON Lines.",
     "tail": "Print events as they come, and what becomes of them.",
     "refused": "List refused requests, and why they were.",
     "show": "Tell one event's whole story.",
@@ -43,6 +47,8 @@ COMMANDS: Final = {
     "backup": "Copy the database while it is in use.",
     "restore": "Put a backup in the database's place.",
     "doctor": "Look at an installation, and say what to do.",
+    "completion": "Print what a shell needs to complete commands and names.",
+    "man": "Print the manual page.",
 }
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a file that output goes to
 _MODULES: Final = {"import": "importing"}  # where a command's name can be no module's
@@ -79,6 +85,14 @@ class LazyGroup(Group):
         ).command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Complete a command without importing any."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - for shells alone
+
+        known = [CompletionItem(name, help=text) for name, text in COMMANDS.items()]
+        found = [item for item in known if item.value.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - likewise
         """List the commands without importing any."""
         with formatter.section("Commands"):
@@ -86,9 +100,13 @@ class LazyGroup(Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@config_option
+@click.option("--no-pager", is_flag=True, help="Print long output on a terminal as it is.")
 @click.version_option(__version__, prog_name="dispatchd")
-def cli() -> None:
+def cli(**_: object) -> None:
     """Receive webhooks, keep them, deliver them.
+
+    --config may stand here, or behind the command.
 
     \b
     Example:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from dispatchd.cli.completing import DESTINATIONS
 from dispatchd.cli.ids import short_ids
 from dispatchd.cli.lanes import known_lane
 from dispatchd.cli.options import config_option, json_option
@@ -14,6 +15,7 @@ from dispatchd.cli.tables import Column, draw
 from dispatchd.cli.text import distance, say, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.shapes.spelling import iso_or_none
+from dispatchd.shapes.told import AlertFields
 
 if TYPE_CHECKING:
     from dispatchd.config import Outline
@@ -64,7 +66,7 @@ def command(ctx: click.Context, config_path: str | None, *, show_all: bool, as_j
 
 
 @command.command("test")
-@click.argument("name")
+@click.argument("name", shell_complete=DESTINATIONS)
 @config_option
 def try_out(name: str, config_path: str | None) -> None:
     """Send a test alert to a destination, as a delivery like any other.
@@ -112,7 +114,7 @@ def _row(note: "AlertNote", event_id: str, now_ms: int) -> tuple[str, ...]:
     )
 
 
-def _fields(note: "AlertNote") -> dict[str, Any]:
+def _fields(note: "AlertNote") -> AlertFields:
     return {
         "kind": note.kind.value,
         "about": note.subject or None,

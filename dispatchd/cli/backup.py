@@ -41,7 +41,7 @@ class Made:
 
 
 @click.command()
-@click.argument("target", metavar="FILE|DIRECTORY|-")
+@click.argument("target", type=click.Path(allow_dash=True), metavar="FILE|DIRECTORY|-")
 @click.option(
     "--keep",
     type=click.IntRange(1),

@@ -1,12 +1,14 @@
 """`dispatchd check`: every problem in the config, or its JSON Schema."""
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
+from click.core import ParameterSource
 
 from dispatchd.cli.options import config_option
 from dispatchd.cli.text import plural, say, to_json
+from dispatchd.shapes.told import CheckFields, problems_fields
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,8 +16,17 @@ if TYPE_CHECKING:
     from dispatchd.config import Config, Problem
 
 
+STDIN = "-"
+
+
 @click.command()
+@click.argument("file", type=click.Path(allow_dash=True), required=False)
 @config_option
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Mind warnings, too, and secrets that stand in the file: exit 2.",
+)
 @click.option(
     "--skip-references",
     is_flag=True,
@@ -27,19 +38,24 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context,
     *,
+    file: str | None,
     config_path: str | None,
+    strict: bool,
     skip_references: bool,
     schema: bool,
     as_json: bool,
 ) -> None:
     """Check the config: every problem at once, each with its file, line and key.
 
-    Exit code 0 when it can be used, 2 when it cannot. Nothing is started or written. With
+    The config is FILE, or standard input for `-`, else the one that every command finds. Exit
+    code 0 when it can be used, 2 when it cannot. Nothing is started or written. With --strict,
+    whatever is only warned of is a problem, and so is a secret in the file itself. With
     --skip-references, variables and files that only the daemon can read need not be there.
 
     \b
     Example:
-      dispatchd check --config config.example.yaml
+      dispatchd check config.example.yaml
+      dispatchd check --strict
       dispatchd check --schema > dispatchd.schema.json
     """  # noqa: D301 - click reads the backspace itself
     from dispatchd.config import (  # noqa: PLC0415 - not for --help
@@ -54,31 +70,40 @@ def command(
 
         click.echo(to_json(json_schema()))
         return
+    if file is not None and ctx.get_parameter_source("config_path") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("Name the config as FILE or with --config: one of the two.")
+    if strict and skip_references:
+        raise click.UsageError("--strict judges what references give; --skip-references does not.")
+    name = "standard input"
+    source: Path | BinaryIO = sys.stdin.buffer
     try:
-        path = find_config(config_path)
+        if file != STDIN:
+            source = find_config(file or config_path)
+            name = str(source)
         if skip_references:
-            check_without_references(path)
-            _good(path, "what its references give was not looked at", [], as_json=as_json)
+            check_without_references(source)
+            _good(name, "what its references give was not looked at", [], as_json=as_json)
             return
-        config = load(path)
+        config = load(source, strict=strict)
     except ConfigProblems as error:
         _report(error.problems, as_json=as_json)
         ctx.exit(error.exit_code)
-    _good(path, _summary(config), config.warnings(), as_json=as_json)
+    _good(name, _summary(config), config.warnings(), as_json=as_json)
 
 
-def _good(path: "Path", summary: str, warnings: list[str], *, as_json: bool) -> None:
+def _good(name: str, summary: str, warnings: list[str], *, as_json: bool) -> None:
     if as_json:
-        click.echo(to_json({"ok": True, "problems": [], "warnings": warnings}))
+        told: CheckFields = {"ok": True, "problems": [], "warnings": warnings}
+        click.echo(to_json(told))
         return
-    say(f"{path} is good: {summary}")
+    say(f"{name} is good: {summary}")
     for warning in warnings:
         say(f"warning: {warning}", err=True)
 
 
 def _report(problems: "list[Problem]", *, as_json: bool) -> None:
     if as_json:
-        click.echo(to_json({"ok": False, "problems": [asdict(p) for p in problems]}))
+        click.echo(to_json(problems_fields(problems)))
         return
     for problem in problems:
         say(str(problem), err=True)

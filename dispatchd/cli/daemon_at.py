@@ -23,6 +23,7 @@ url_option = click.option(
 )
 token_file_option = click.option(
     "--token-file",
+    type=click.Path(),
     metavar="FILE",
     help=f"A file with its token; else ${TOKEN_VARIABLE}. Never the token itself.",
 )

@@ -5,7 +5,6 @@ import sys
 import textwrap
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from dispatchd.cli.options import config_option, json_option
 from dispatchd.cli.tables import width
 from dispatchd.cli.text import plural, to_json
 from dispatchd.errors import DispatchdError
+from dispatchd.shapes.told import problems_fields
 from dispatchd.strangers import printable
 from dispatchd.terminal import styled, wants_colour
 
@@ -54,7 +54,7 @@ def command(ctx: click.Context, *, config_path: str | None, full: bool, as_json:
     except ConfigProblems as error:
         if not as_json:
             raise
-        click.echo(to_json({"ok": False, "problems": [asdict(p) for p in error.problems]}))
+        click.echo(to_json(problems_fields(error.problems)))
         ctx.exit(error.exit_code)
     found = []
     for finding in examine(patient):

@@ -1,14 +1,23 @@
 """`dispatchd events`: list received events."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from dispatchd.cli.completing import DESTINATIONS, ENDPOINTS
 from dispatchd.cli.ids import find_event_id, parse_event_id, short_ids
-from dispatchd.cli.options import check_name, config_option, json_option, limit_option, parse_since
+from dispatchd.cli.options import (
+    check_name,
+    check_stretch,
+    config_option,
+    json_option,
+    limit_option,
+    since_option,
+    until_option,
+)
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw, lay_out, width
 from dispatchd.cli.text import size, span, to_json
@@ -40,72 +49,83 @@ COLUMNS: Final = (
 )
 
 
+_CHOOSING: Final = (
+    click.option(
+        "--endpoint", shell_complete=ENDPOINTS, metavar="SLUG", help="Only those of this endpoint."
+    ),
+    click.option("--event-type", metavar="TYPE", help="Only those of this event type."),
+    click.option(
+        "--status",
+        type=click.Choice([s.value for s in EventStatus]),
+        help="Only those that became this on arrival.",
+    ),
+    click.option(
+        "--destination",
+        shell_complete=DESTINATIONS,
+        metavar="NAME",
+        help="Only those owed to this destination.",
+    ),
+    click.option(
+        "--delivery",
+        "delivery_status",
+        type=click.Choice([s.value for s in DeliveryStatus]),
+        help="Only those with such a delivery.",
+    ),
+    since_option,
+    until_option,
+    click.option("--search", metavar="TEXT", help="Only those whose type or body holds this text."),
+)
+
+
+def choosing_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which events are meant; `query_of` reads what they gave."""
+    for option in reversed(_CHOOSING):
+        command = option(command)
+    return command
+
+
+def query_of(chosen: Mapping[str, Any], limit: int, before_id: str | None = None) -> "EventQuery":
+    """Return the query of `choosing_options`. Raises UsageError where nothing can be found."""
+    from dispatchd.store.base import EventQuery  # noqa: PLC0415 - not for --help
+
+    check_stretch(chosen["since_ms"], chosen["until_ms"])
+    status, delivery_status = chosen["status"], chosen["delivery_status"]
+    return EventQuery(
+        endpoint=chosen["endpoint"],
+        event_type=chosen["event_type"],
+        status=None if status is None else EventStatus(status),
+        destination=chosen["destination"],
+        delivery_status=None if delivery_status is None else DeliveryStatus(delivery_status),
+        since_ms=chosen["since_ms"],
+        until_ms=chosen["until_ms"],
+        search=chosen["search"],
+        before_id=before_id,
+        limit=limit,
+    )
+
+
 @click.command()
 @config_option
-@click.option("--endpoint", metavar="SLUG", help="Only those of this endpoint.")
-@click.option("--event-type", metavar="TYPE", help="Only those of this event type.")
-@click.option(
-    "--status",
-    type=click.Choice([s.value for s in EventStatus]),
-    help="Only those that became this on arrival.",
-)
-@click.option("--destination", metavar="NAME", help="Only those owed to this destination.")
-@click.option(
-    "--delivery",
-    "delivery_status",
-    type=click.Choice([s.value for s in DeliveryStatus]),
-    help="Only those with such a delivery.",
-)
-@click.option(
-    "--since",
-    "since_ms",
-    type=parse_since,
-    metavar="TIME",
-    help="Received in the last 24h, or since.",
-)
-@click.option("--search", metavar="TEXT", help="Only those whose type or body holds this text.")
+@choosing_options
 @click.option(
     "--before", "before_id", type=parse_event_id, metavar="EVENT_ID", help="Only older ones."
 )
 @limit_option
 @json_option
 def command(
-    *,
-    config_path: str | None,
-    endpoint: str | None,
-    event_type: str | None,
-    status: str | None,
-    destination: str | None,
-    delivery_status: str | None,
-    since_ms: int | None,
-    search: str | None,
-    before_id: str | None,
-    limit: int,
-    as_json: bool,
+    *, config_path: str | None, before_id: str | None, limit: int, as_json: bool, **chosen: Any
 ) -> None:
     """List received events, the newest first.
 
-    --since takes a duration back from now (30m, 24h, 7d) or an ISO time. Where the terminal is
-    narrow, ids are shown by their beginnings, which every command takes.
+    --since and --until take a duration back from now (30m, 24h, 7d) or an ISO time. Where the
+    terminal is narrow, ids are shown by their beginnings, which every command takes.
 
     \b
     Example:
       dispatchd events --destination crm --delivery failed --since 24h
     """  # noqa: D301 - click reads the backspace itself
-    from dispatchd.store.base import EventQuery  # noqa: PLC0415 - not for --help
-
+    query = query_of(chosen, limit, before_id)
     config = load_outline(config_path)
-    query = EventQuery(
-        endpoint=endpoint,
-        event_type=event_type,
-        status=None if status is None else EventStatus(status),
-        destination=destination,
-        delivery_status=None if delivery_status is None else DeliveryStatus(delivery_status),
-        since_ms=since_ms,
-        search=search,
-        before_id=before_id,
-        limit=limit,
-    )
     found = asyncio.run(_find(config, query))
     if as_json:
         click.echo(to_json([summary_fields(event) for event in found]))
@@ -130,11 +150,11 @@ async def _find(config: "Outline", query: "EventQuery") -> Sequence["EventSummar
             query = replace(query, before_id=await find_event_id(store, query.before_id))
         found = await store.find_events(query)
         if not found:
-            await _check_names(config, query, store)
+            await check_names(config, query, store)
         return found
 
 
-async def _check_names(config: "Outline", query: "EventQuery", store: "Store") -> None:
+async def check_names(config: "Outline", query: "EventQuery", store: "Store") -> None:
     """Refuse names that neither the config nor any event has: nothing comes of a slip.
 
     What has left the config may have left events.
@@ -159,7 +179,9 @@ def _row(event: "EventSummary", now_ms: int) -> tuple[str, ...]:
         event.endpoint,
         "-" if event.event_type is None else event.event_type,
         size(event.body_bytes),
-        "filtered" if event.status is EventStatus.FILTERED else deliveries(event.statuses),
+        "filtered"
+        if event.status is EventStatus.FILTERED and not event.statuses
+        else deliveries(event.statuses),
     )
 
 

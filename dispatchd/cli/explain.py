@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 
 from dispatchd.alert_kinds import ALERTS
+from dispatchd.cli.completing import endpoint_or_latest
 from dispatchd.cli.endpoint import endpoint_fields, endpoint_lines
 from dispatchd.cli.ids import parse_event_id
 from dispatchd.cli.options import config_option, json_option, unknown
@@ -15,7 +16,7 @@ from dispatchd.cli.request import headers_option
 from dispatchd.cli.sent import message_lines
 from dispatchd.cli.storage import load_config
 from dispatchd.cli.story import get_story
-from dispatchd.cli.text import body_text, say, spoken, to_json
+from dispatchd.cli.text import body_text, say_long, spoken, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.shapes.event import deliveries_fields
 from dispatchd.shapes.explained import facts_said, link_said
@@ -39,7 +40,7 @@ def address(text: str) -> str:
 
 
 @click.command()
-@click.argument("target", metavar="EVENT_ID|SLUG")
+@click.argument("target", metavar="EVENT_ID|SLUG", shell_complete=endpoint_or_latest)
 @click.argument("file", type=click.File("rb"), required=False)
 @config_option
 @headers_option
@@ -94,7 +95,7 @@ def command(
     if as_json:
         click.echo(to_json(explanation_fields(told)))
     else:
-        say("\n".join(lines(told)))
+        say_long("\n".join(lines(told)))
 
 
 def _id_or_slug(config: "Config", target: str) -> str:

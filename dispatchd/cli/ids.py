@@ -1,6 +1,7 @@
 """Event ids as people give them: whole, the beginning of one, or `latest`."""
 
 import re
+import sys
 import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from dispatchd.store.base import EventSummary
 
 LATEST: Final = "latest"
+STDIN: Final = "-"
+STDIN_MAX_CHARS: Final = 100_000 * 37  # as many ids, each on its line
 CANDIDATES_MAX: Final = 5  # that are named where the beginning of an id is not enough
 SHORT_CHARS: Final = 13  # 01a21000-5c86: the millisecond, which tells nearly all events apart
 _BEGINNING: Final = re.compile(r"[0-9a-f]{1,31}", re.ASCII)
@@ -35,6 +38,28 @@ def parse_event_id(text: str) -> str:
             " `dispatchd events` lists them."
         )
     return beginning
+
+
+def parse_event_ids(text: str) -> str:
+    """Return the same, or `-` for those on standard input."""
+    return text if text == STDIN else parse_event_id(text)
+
+
+def event_ids_given(given: Sequence[str]) -> tuple[str, ...]:
+    """Return what was given, each once, with the ids on standard input in the place of `-`.
+
+    They stand there between spaces or line ends. Raises BadParameter.
+    """
+    ids: dict[str, None] = {}
+    for one in given:
+        if one != STDIN:
+            ids[one] = None
+            continue
+        text = sys.stdin.read(STDIN_MAX_CHARS + 1)
+        if len(text) > STDIN_MAX_CHARS:
+            raise click.BadParameter("standard input holds too much; give at most 100,000 ids.")
+        ids.update(dict.fromkeys(map(parse_event_id, text.split())))
+    return tuple(ids)
 
 
 async def find_event_id(store: "Store", given: str) -> str:

@@ -43,7 +43,6 @@ def command(ctx: click.Context, config_path: str | None, *, as_json: bool) -> No
       dispatchd jobs cancel 3
     """  # noqa: D301 - click reads the backspace itself
     if ctx.invoked_subcommand is not None:
-        ctx.obj = config_path
         return
     jobs = asyncio.run(_find(load_outline(config_path)))
     if as_json:
@@ -62,22 +61,20 @@ def command(ctx: click.Context, config_path: str | None, *, as_json: bool) -> No
 @command.command()
 @click.argument("job_id", type=click.IntRange(min=1), metavar="JOB")
 @config_option
-@click.pass_context
-def cancel(ctx: click.Context, job_id: int, config_path: str | None) -> None:
+def cancel(job_id: int, config_path: str | None) -> None:
     """End a job. What it has replayed stays replayed.
 
     \b
     Example:
       dispatchd jobs cancel 3
     """  # noqa: D301 - likewise
-    job = asyncio.run(_cancel(load_outline(config_path or ctx.obj), job_id))
+    job = asyncio.run(_cancel(load_outline(config_path), job_id))
     click.echo(f"Job {job.id} is cancelled; it has replayed {plural(job.replayed, 'delivery')}.")
 
 
 @command.command()
 @config_option
-@click.pass_context
-def run(ctx: click.Context, config_path: str | None) -> None:
+def run(config_path: str | None) -> None:
     """See every job that is not over to its end, here if no daemon is up.
 
     \b
@@ -86,7 +83,7 @@ def run(ctx: click.Context, config_path: str | None) -> None:
     """  # noqa: D301 - likewise
     from dispatchd.cli.following import interruptible  # noqa: PLC0415 - not for --help
 
-    config = load_outline(config_path or ctx.obj)
+    config = load_outline(config_path)
     jobs = interruptible(lambda started: _run(config, started))
     for job in jobs:
         click.echo(
@@ -139,7 +136,8 @@ def _row(job: "Job", now_ms: int) -> tuple[str, ...]:
 def which(job: "Job") -> str:
     """Say what a job replays."""
     query = job.query
-    parts = [", ".join(query.statuses) or "any"]
+    what = ", ".join(query.statuses) or "any"
+    parts = [what if query.to is None else f"new to {query.to}"]
     if query.event_ids:
         parts.append(f"of {plural(len(query.event_ids), 'event')}")
     if query.destination is not None:

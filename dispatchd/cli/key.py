@@ -2,11 +2,12 @@
 
 import json
 import secrets
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from dispatchd.cli import Group
+from dispatchd.cli.completing import QUEUES
 from dispatchd.cli.options import json_option
 from dispatchd.cli.text import to_json
 from dispatchd.verify import (
@@ -15,6 +16,9 @@ from dispatchd.verify import (
     private_key_text,
     signing_secret_text,
 )
+
+if TYPE_CHECKING:
+    from dispatchd.shapes.told import ApiKeyFields, SigningKeyFields
 
 KEY_BYTES: Final = 32
 NAME_MAX_CHARS: Final = 64
@@ -34,7 +38,11 @@ def command() -> None:
 @command.command()
 @click.argument("name")
 @click.option(
-    "--pull", "queue", metavar="QUEUE", help="For consumers of that queue: it opens nothing else."
+    "--pull",
+    "queue",
+    shell_complete=QUEUES,
+    metavar="QUEUE",
+    help="For consumers of that queue: it opens nothing else.",
 )
 @json_option
 def new(name: str, queue: str | None, as_json: bool) -> None:
@@ -60,7 +68,13 @@ def new(name: str, queue: str | None, as_json: bool) -> None:
     of_queue = "" if queue is None else f", pull: {json.dumps(queue)}"
     line = f"- {{name: {json.dumps(name)}, hash: {json.dumps(digest)}{of_queue}}}"
     if as_json:
-        told = {"name": name, "pull": queue, "key": key, "hash": digest, "config": line}
+        told: ApiKeyFields = {
+            "name": name,
+            "pull": queue,
+            "key": key,
+            "hash": digest,
+            "config": line,
+        }
         click.echo(to_json(told))
         return
     click.echo(f"The key, shown only now:\n\n  {key}\n")
@@ -99,7 +113,8 @@ def signing(*, ed25519: bool, as_json: bool) -> None:
     else:
         secret, public = signing_secret_text(random), None
     if as_json:
-        click.echo(to_json({"signing_secret": secret, "public_key": public}))
+        told: SigningKeyFields = {"signing_secret": secret, "public_key": public}
+        click.echo(to_json(told))
         return
     click.echo(f"The secret, shown only now:\n\n  {secret}\n")
     if public is None:

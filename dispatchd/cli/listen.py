@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from dispatchd.cli.completing import ENDPOINTS
 from dispatchd.cli.daemon_at import find_daemon, is_exposed, token_file_option, url_option
 from dispatchd.cli.live_lines import forwarded_line, styler
 from dispatchd.cli.options import config_option, parse_duration, parse_since, unknown
@@ -30,7 +31,7 @@ AGAIN_S: Final = 1.0  # until a large body is fetched again that could not be
 
 
 @click.command()
-@click.argument("slug")
+@click.argument("slug", shell_complete=ENDPOINTS)
 @click.option(
     "--forward", "forward_url", required=True, metavar="URL",
     help="Where to bring them: http://localhost:3000/hooks.",

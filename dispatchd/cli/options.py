@@ -12,7 +12,25 @@ from dispatchd.durations import duration_ms
 LIMIT_MAX: Final = 100_000  # of one listing
 ANY_MS: Final = 2**62  # however long ago: it reaches back to the beginning
 
-config_option = click.option("--config", "config_path", metavar="FILE", help="The config file.")
+
+def _or_global(ctx: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """Return the config that was named here, else before the command: the nearest one counts."""
+    above = ctx.parent
+    while value is None and above is not None:
+        value = above.params.get("config_path")
+        above = above.parent
+    return value
+
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "config_path",
+    type=click.Path(),
+    metavar="FILE",
+    callback=_or_global,
+    help="The config file.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limit_option = click.option(
     "--limit",
@@ -52,6 +70,24 @@ def _duration_ms(text: str) -> int | None:
         return duration_ms(text, most_ms=ANY_MS)
     except ValueError:
         return None
+
+
+since_option = click.option(
+    "--since",
+    "since_ms",
+    type=parse_since,
+    metavar="TIME",
+    help="Only from the last 2h or 7d, or from an ISO time on.",
+)
+until_option = click.option(
+    "--until", "until_ms", type=parse_since, metavar="TIME", help="Only from before that."
+)
+
+
+def check_stretch(since_ms: int | None, until_ms: int | None) -> None:
+    """Refuse a stretch of time that nothing can be in. Raises UsageError."""
+    if since_ms is not None and until_ms is not None and until_ms <= since_ms:
+        raise click.UsageError("--until is not after --since: nothing can be between them.")
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from dispatchd.cli.completing import DESTINATIONS
 from dispatchd.cli.lanes import known_lane
 from dispatchd.cli.options import config_option
 from dispatchd.cli.storage import load_outline, opened
@@ -19,7 +20,7 @@ REASON_MAX_CHARS: Final = 200
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=DESTINATIONS)
 @config_option
 @click.option("--reason", metavar="TEXT", default="", help="Why, for whoever looks at it.")
 def command(name: str, config_path: str | None, reason: str) -> None:

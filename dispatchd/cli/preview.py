@@ -7,6 +7,7 @@ from uuid import UUID
 
 import click
 
+from dispatchd.cli.completing import TEMPLATES
 from dispatchd.cli.options import config_option, json_option, unknown
 from dispatchd.cli.request import JSON, headers_option
 from dispatchd.cli.text import say, to_json
@@ -24,7 +25,7 @@ NOBODY: Final = "preview"  # the endpoint and the destination that there are not
 
 
 @click.command()
-@click.argument("template")
+@click.argument("template", shell_complete=TEMPLATES)
 @click.argument("file", type=click.File("rb"))
 @config_option
 @click.option(

@@ -6,10 +6,28 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from dispatchd.cli.options import check_name, config_option, json_option, limit_option, parse_since
+from dispatchd.cli.completing import ENDPOINTS
+from dispatchd.cli.options import (
+    check_name,
+    check_stretch,
+    config_option,
+    json_option,
+    limit_option,
+    since_option,
+    until_option,
+)
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
-from dispatchd.cli.text import body_text, clock_time, distance, plural, say, size, span, to_json
+from dispatchd.cli.text import (
+    body_text,
+    clock_time,
+    distance,
+    plural,
+    say_long,
+    size,
+    span,
+    to_json,
+)
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
 from dispatchd.strangers import printable
@@ -32,11 +50,12 @@ COLUMNS: Final = (
 @click.command()
 @click.argument("number", type=click.IntRange(min=1), required=False)
 @config_option
-@click.option("--endpoint", metavar="SLUG", help="Only those of this endpoint.")
-@click.option("--reason", metavar="CODE", help="Only those refused for this: invalid_signature.")
 @click.option(
-    "--since", "since_ms", type=parse_since, metavar="TIME", help="Refused in the last 24h."
+    "--endpoint", shell_complete=ENDPOINTS, metavar="SLUG", help="Only those of this endpoint."
 )
+@click.option("--reason", metavar="CODE", help="Only those refused for this: invalid_signature.")
+@since_option
+@until_option
 @limit_option
 @json_option
 def command(
@@ -46,6 +65,7 @@ def command(
     endpoint: str | None,
     reason: str | None,
     since_ms: int | None,
+    until_ms: int | None,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -69,9 +89,12 @@ def command(
         if as_json:
             click.echo(to_json(refused_fields(one)))
         else:
-            say("\n".join(_lines(one, now_ms)))
+            say_long("\n".join(_lines(one, now_ms)))
         return
-    query = RefusedQuery(endpoint=endpoint, reason=reason, since_ms=since_ms, limit=limit)
+    check_stretch(since_ms, until_ms)
+    query = RefusedQuery(
+        endpoint=endpoint, reason=reason, since_ms=since_ms, until_ms=until_ms, limit=limit
+    )
     found = asyncio.run(_find(config, query))
     if as_json:
         click.echo(to_json([refused_fields(one) for one in found]))

@@ -34,7 +34,7 @@ def command(ctx: click.Context, config_path: str | None, *, as_json: bool) -> No
         outcome = ask(control_path(url), "reload")
     except NobodyThere as error:
         raise DispatchdError(
-            f"no dispatchd is running on {url}: is it up, is this the directory it runs in,"
+            f"no dispatchd is running on {url}: is it up, is this its config,"
             f" and is storage.url what it was when it started? ({error})"
         ) from None
     if "error" in outcome:

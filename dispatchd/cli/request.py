@@ -51,17 +51,21 @@ def draft_of(file: BinaryIO | None, content_type: str) -> Draft:
     return Draft(json.dumps(fields, separators=(",", ":")).encode(), content_type, fields)
 
 
-def signed(config: "Config", slug: str, draft: Draft, *, shown: bool = False) -> SignedRequest:
+def signed(
+    config: "Config", slug: str, draft: Draft, *, shown: bool = False, token: str | None = None
+) -> SignedRequest:
     """Sign as the endpoint's provider would. Raises click.UsageError where only it can.
 
-    What is `shown` has words in place of a secret that would be sent as it is.
+    `token` stands wherever the scheme wants an id, a new one unless given. What is
+    `shown` has words in place of a secret that would be sent as it is.
     """
+    token = new_id() if token is None else token
     auth = config.endpoints[slug].sender_auth(config.server.hook_url(slug), ())
     try:
-        made = sign_request(auth, draft, now_s=time.time(), token=new_id())
+        made = sign_request(auth, draft, now_s=time.time(), token=token)
         if shown and made.is_token:
             auth = replace(auth, secrets=(b"THE-SECRET",))
-            made = sign_request(auth, draft, now_s=time.time(), token=new_id())
+            made = sign_request(auth, draft, now_s=time.time(), token=token)
     except CannotSign as error:
         raise click.UsageError(
             f"Endpoint {slug!r} cannot be signed for: {error}; use --api-key."

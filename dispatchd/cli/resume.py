@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dispatchd.cli.completing import DESTINATIONS
 from dispatchd.cli.lanes import known_lane
 from dispatchd.cli.options import config_option
 from dispatchd.cli.storage import load_outline, opened
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=DESTINATIONS)
 @config_option
 def command(name: str, config_path: str | None) -> None:
     """Resume a destination: what waits is sent, the oldest first.

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 import click
 
+from dispatchd.cli.options import config_option
 from dispatchd.log import LEVELS
 
 
 @click.command()
-@click.option("--config", "config_path", metavar="FILE", help="The config file.")
+@config_option
 @click.option(
     "--log-format",
     type=click.Choice(["auto", "json", "text"]),

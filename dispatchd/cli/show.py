@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from dispatchd.cli.completing import latest
 from dispatchd.cli.ids import parse_event_id
 from dispatchd.cli.options import config_option, json_option
 from dispatchd.cli.storage import load_outline
@@ -16,7 +17,7 @@ from dispatchd.cli.text import (
     clock_time,
     distance,
     plural,
-    say,
+    say_long,
     size,
     to_json,
 )
@@ -34,7 +35,7 @@ RESPONSE_PREVIEW_BYTES: Final = 200
 
 
 @click.command()
-@click.argument("event_id", type=parse_event_id)
+@click.argument("event_id", type=parse_event_id, shell_complete=latest)
 @config_option
 @click.option("--body", "only_body", is_flag=True, help="Print the body alone, byte for byte.")
 @json_option
@@ -57,7 +58,7 @@ def command(event_id: str, config_path: str | None, only_body: bool, as_json: bo
     elif as_json:
         click.echo(to_json(story_fields(story)))
     else:
-        say("\n".join(_lines(story, SystemClock().now_ms())))
+        say_long("\n".join(_lines(story, SystemClock().now_ms())))
 
 
 def _print_body(body: bytes) -> None:

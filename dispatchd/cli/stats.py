@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from dispatchd.cli.options import config_option, json_option, parse_since
+from dispatchd.cli.options import (
+    check_stretch,
+    config_option,
+    json_option,
+    parse_since,
+    until_option,
+)
 from dispatchd.cli.storage import load_outline, opened
 from dispatchd.cli.tables import Column, draw
 from dispatchd.cli.text import clock_time, distance, plural, say, size, to_json
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
     from dispatchd.config import Outline
     from dispatchd.store.stats import DestinationStats, Stats
 
+DAY_MS: Final = 86_400_000
 COLUMNS: Final = (
     Column("DESTINATION"),
     *(Column(status.value.upper(), whole=True, right=True) for status in DeliveryStatus),
@@ -31,12 +38,13 @@ COLUMNS: Final = (
     "since_ms",
     type=parse_since,
     metavar="TIME",
-    default="24h",
-    show_default=True,
-    help="Count what came and what ended in the last 24h, or since.",
+    help="Count what came and what ended since; 24h before --until, or now.",
 )
+@until_option
 @json_option
-def command(config_path: str | None, since_ms: int, as_json: bool) -> None:
+def command(
+    config_path: str | None, since_ms: int | None, until_ms: int | None, *, as_json: bool
+) -> None:
     """Count events and deliveries.
 
     Queued, retrying and held deliveries are all counted, whenever their events came; success
@@ -46,15 +54,19 @@ def command(config_path: str | None, since_ms: int, as_json: bool) -> None:
     Example:
       dispatchd stats --since 7d
     """  # noqa: D301 - click reads the backspace itself
-    stats = asyncio.run(_stats(load_outline(config_path), since_ms))
+    check_stretch(since_ms, until_ms)
+    if since_ms is None:
+        since_ms = max((SystemClock().now_ms() if until_ms is None else until_ms) - DAY_MS, 0)
+    stats = asyncio.run(_stats(load_outline(config_path), since_ms, until_ms))
     if as_json:
-        click.echo(to_json(stats_fields(stats, since_ms)))
+        click.echo(to_json(stats_fields(stats, since_ms, until_ms)))
         return
     now_ms = SystemClock().now_ms()
     events = [plural(stats.events.get(EventStatus.RECEIVED, 0), "event") + " received"]
     if filtered := stats.events.get(EventStatus.FILTERED, 0):
         events.append(f"{filtered:,} filtered")
-    click.echo(f"{', '.join(events)} since {clock_time(since_ms)}")
+    until = "" if until_ms is None else f" until {clock_time(until_ms)}"
+    click.echo(f"{', '.join(events)} since {clock_time(since_ms)}{until}")
     click.echo(f"Database {size(stats.database_bytes)}")
     click.echo()
     if not stats.destinations:
@@ -66,9 +78,9 @@ def command(config_path: str | None, since_ms: int, as_json: bool) -> None:
             say(f"{lane.destination} is held: {reason}")
 
 
-async def _stats(config: "Outline", since_ms: int) -> "Stats":
+async def _stats(config: "Outline", since_ms: int, until_ms: int | None) -> "Stats":
     async with opened(config) as store:
-        return await store.stats(since_ms)
+        return await store.stats(since_ms, until_ms)
 
 
 def _row(lane: "DestinationStats", now_ms: int) -> tuple[str, ...]:

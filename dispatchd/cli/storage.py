@@ -66,10 +66,9 @@ def must_exist(url: str) -> None:
     try:
         empty = path.stat().st_size == 0
     except FileNotFoundError:
-        beside = "" if path.is_absolute() else f" in {Path.cwd()}"
         raise DispatchdError(
-            f"there is no database {name}{beside}: `dispatchd serve` creates it;"
-            " is storage.url right, and is this the directory the daemon runs in?"
+            f"there is no database {name}: `dispatchd serve` creates it;"
+            " is storage.url right, and is this the config that the daemon runs with?"
         ) from None
     except OSError as error:
         raise DispatchdError(f"cannot open {name}: {error.strerror}") from error

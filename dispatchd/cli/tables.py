@@ -6,10 +6,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from unicodedata import combining, east_asian_width
 
-import click
-
+from dispatchd.cli.cells import cells_wide
+from dispatchd.cli.paging import echo_lines
 from dispatchd.strangers import printable
 from dispatchd.terminal import styled, wants_colour
 
@@ -43,9 +42,10 @@ def draw(
     """
     colour = wants_colour(os.environ, is_tty=sys.stdout.isatty())
     head, *lines = lay_out(columns, rows, width())
-    click.echo(styled(head, "bold", colour=colour), color=colour)
+    shown = [styled(head, "bold", colour=colour)]
     for line, style in zip(lines, styles or [None] * len(lines), strict=True):
-        click.echo(line if style is None else styled(line, style, colour=colour), color=colour)
+        shown.append(line if style is None else styled(line, style, colour=colour))
+    echo_lines(shown, color=colour)
 
 
 def lay_out(
@@ -54,7 +54,7 @@ def lay_out(
     """Return the table's lines, its titles first; `width` None is without bound."""
     cells = [[_cut(printable(cell), CELL_MAX_CHARS) for cell in row] for row in rows]
     table = [[column.title for column in columns], *cells]
-    widths = [max(map(_cells_wide, texts)) for texts in zip(*table, strict=True)]
+    widths = [max(map(cells_wide, texts)) for texts in zip(*table, strict=True)]
     if width is not None:
         _squeeze(columns, widths, width - len(GAP) * (len(columns) - 1))
     lines = []
@@ -78,28 +78,19 @@ def _squeeze(columns: Sequence[Column], widths: list[int], room: int) -> None:
 
 
 def _padded(text: str, wide: int, *, right: bool) -> str:
-    padding = " " * (wide - _cells_wide(text))
+    padding = " " * (wide - cells_wide(text))
     return padding + text if right else text + padding
 
 
 def _cut(text: str, wide: int) -> str:
     """Cut `text` to `wide` cells of a terminal, the last of them an ellipsis."""
-    if _cells_wide(text) <= wide:
+    if cells_wide(text) <= wide:
         return text
     kept = ""
     left = wide - 1
     for char in text:
-        left -= _cells_wide(char)
+        left -= cells_wide(char)
         if left < 0:
             break
         kept += char
     return kept + "…"
-
-
-def _cells_wide(text: str) -> int:
-    """Count the cells of a terminal: two for wide characters, none for combining ones."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text
-    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dispatchd.alert_kinds import ALERTS
+from dispatchd.cli.completing import DESTINATIONS, ENDPOINTS
 from dispatchd.cli.daemon_at import find_daemon, token_file_option, url_option
 from dispatchd.cli.live_lines import attempt_line, event_line, styler
 from dispatchd.cli.options import check_name, config_option, json_option, parse_since
@@ -29,14 +30,21 @@ Print = Callable[[Mapping[str, Any]], None]
 
 @click.command()
 @config_option
-@click.option("--endpoint", metavar="SLUG", help="Only those of this endpoint.")
+@click.option(
+    "--endpoint", shell_complete=ENDPOINTS, metavar="SLUG", help="Only those of this endpoint."
+)
 @click.option("--event-type", metavar="TYPE", help="Only those of this event type.")
 @click.option(
     "--status",
     type=click.Choice([s.value for s in EventStatus]),
     help="Only events that became this on arrival.",
 )
-@click.option("--destination", metavar="NAME", help="Only events owed to it, attempts at it.")
+@click.option(
+    "--destination",
+    shell_complete=DESTINATIONS,
+    metavar="NAME",
+    help="Only events owed to it, attempts at it.",
+)
 @click.option(
     "--delivery",
     "delivery_status",

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from dispatchd.cli.paging import echo_lines
 from dispatchd.spelling import iso as iso  # noqa: PLC0414 - commands find it here
 from dispatchd.spelling import plural as plural  # noqa: PLC0414 - commands find it here
 from dispatchd.spelling import size as size  # noqa: PLC0414 - commands find it here
@@ -19,6 +20,11 @@ INDENT: Final = "  "
 def say(text: str, *, err: bool = False) -> None:
     """Print for people, line by line: whatever a stranger chose of it commands no terminal."""
     click.echo(printable(text, lines=True), err=err)
+
+
+def say_long(text: str) -> None:
+    """Print the same as `say`, with a pager where it is longer than the terminal."""
+    echo_lines(printable(text, lines=True).split("\n"))
 
 
 def body_text(body: bytes) -> str:

@@ -4,12 +4,13 @@ from typing import Any
 
 import click
 
+from dispatchd.cli import completing
 from dispatchd.cli.options import json_option, unknown
-from dispatchd.cli.text import say, to_json
+from dispatchd.cli.text import say_long, to_json
 
 
 @click.command()
-@click.argument("provider", required=False)
+@click.argument("provider", required=False, shell_complete=completing.provider)
 @json_option
 def command(provider: str | None, *, as_json: bool) -> None:
     """Print a config to start from for PROVIDER, and how to set that sender up.
@@ -43,7 +44,7 @@ def command(provider: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(to_json(fields(provider)))
     else:
-        say("\n".join(commented(provider)))
+        say_long("\n".join(commented(provider)))
 
 
 def _row(name: str, title: str) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from dispatchd.config.greeting import AnswerConfig, HandshakeConfig
 from dispatchd.config.jwt import BodyHashConfig, JwtConfig
 from dispatchd.config.lane import LaneConfig
 from dispatchd.config.link import LinkConfig, RuleConfig
+from dispatchd.config.linked import load_links
 from dispatchd.config.loading import (
     Outline,
     check_without_references,
+    config_text,
     find_config,
     load,
     load_admin,
@@ -76,10 +78,12 @@ __all__ = [
     "TlsConfig",
     "WebhookConfig",
     "check_without_references",
+    "config_text",
     "find_config",
     "json_schema",
     "load",
     "load_admin",
+    "load_links",
     "load_outline",
     "load_templates",
     "model_of",

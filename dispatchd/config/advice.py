@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from dispatchd.config.forward_advice import forward_advice
+from dispatchd.config.never import never_advice
 
 if TYPE_CHECKING:
     from dispatchd.config.model import Config
@@ -73,7 +74,7 @@ def advice(config: "Config") -> list[str]:
         for name in config.templates
         if name not in said
     ]
-    return [*found, *_alert_advice(config), *forward_advice(config)]
+    return [*found, *never_advice(config), *_alert_advice(config), *forward_advice(config)]
 
 
 def _alert_advice(config: "Config") -> list[str]:

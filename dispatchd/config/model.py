@@ -170,7 +170,7 @@ class StorageConfig(Part):
 
     url: str = Field(
         "sqlite:///dispatchd.db",
-        description="sqlite:///relative/path or sqlite:////absolute/path.",
+        description="sqlite:///relative/to/this/file or sqlite:////absolute/path.",
     )
     retention: Retention = Field(
         RetentionConfig(events="30d"),
@@ -189,7 +189,7 @@ class StorageConfig(Part):
 
     @property
     def path(self) -> str:
-        """The database file, relative to the working directory unless absolute."""
+        """The database file; once its config is loaded from a file, its whole path."""
         return self.url.partition(":///")[2]
 
     @field_validator("url")

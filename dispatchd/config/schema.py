@@ -38,10 +38,10 @@ def _plain(node: Any) -> Any:
 
 
 def _or_reference(node: dict[str, Any]) -> dict[str, Any]:
-    """Let a reference stand where a number, a switch or a pattern is asked for."""
+    """Let a reference stand where a number, a switch, a pattern or one of some words is."""
     if isinstance(node.get("pattern"), str):
         return {**node, "pattern": f"{node['pattern']}|{REFERENCE}"}
-    if node.get("type") in ("integer", "number", "boolean"):
+    if node.get("type") in ("integer", "number", "boolean") or isinstance(node.get("enum"), list):
         about: dict[str, Any] = {k: node[k] for k in ("description", "default") if k in node}
         bare = {key: value for key, value in node.items() if key not in about}
         return {**about, "anyOf": [bare, {"type": "string", "pattern": REFERENCE}]}

@@ -34,6 +34,7 @@ from dispatchd.verify import (
     Listed,
     SignatureSpec,
     covers_url,
+    provider_names,
     public_url_problem,
 )
 
@@ -83,6 +84,9 @@ RateLimit = Annotated[Rate, BeforeValidator(_rate, json_schema_input_type=str | 
 PublicUrl = Annotated[str, AfterValidator(_public_url)]  # as registered, to its last slash
 PublicBase = Annotated[PublicUrl, AfterValidator(lambda value: value.rstrip("/"))]
 DotPath = Annotated[str, AfterValidator(_path)]
+
+
+_PROVIDERS: dict[str, Any] = {"enum": sorted(provider_names())}  # for editors to complete
 
 
 class ListConfig(Part):
@@ -177,7 +181,9 @@ class SenderConfig(Part):
     """The part of an endpoint that says who sends and how to read them."""
 
     provider: str = Field(
-        "generic", description="Who sends, which names how it signs: github, stripe, slack."
+        "generic",
+        description="Who sends, which names how it signs: github, stripe, slack.",
+        json_schema_extra=_PROVIDERS,
     )
     secret: Annotated[
         tuple[Secret, ...],

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, TypedDict
+from typing import Final
+
+from dispatchd.shapes.told import DoctorFields
 
 Figure = int | float | str | None
 NO_FIGURES: Final[Mapping[str, Figure]] = MappingProxyType({})
@@ -62,24 +64,6 @@ def act(
 ) -> Finding:
     """Say what is wrong, and what to do."""
     return Finding(check, Verdict.ACT, said, todo, name, figures)
-
-
-class FindingFields(TypedDict):
-    """A finding, for scripts; `verdict` is ok, note or act."""
-
-    check: str
-    name: str | None
-    verdict: str
-    said: str
-    todo: str | None
-    figures: dict[str, Figure]
-
-
-class DoctorFields(TypedDict):
-    """All that was found; `ok` says that there is nothing to do."""
-
-    ok: bool
-    checks: list[FindingFields]
 
 
 def doctor_fields(found: Sequence[Finding]) -> DoctorFields:

@@ -47,13 +47,9 @@ def config_text(name: str) -> str:
         if key.name == "url":
             lines.append(f"    url: https://{HOST}/hooks/{name}")
         elif "." in key.name:
-            first, *way, last = key.name.split(".")
-            value = f'{last}: "${{{variable(name, key.name)}}}"'
-            for part in reversed(way):
-                value = f"{part}: {{{value}}}"
-            lines.append(f"    {first}: {{{value}}}")
+            lines.append("    " + key_line(key.name, f'"${{{variable(name, key.name)}}}"'))
         else:
-            lines.append(f"    {key.name}: ${{{variable(name, key.name)}}}")
+            lines.append("    " + key_line(key.name, f"${{{variable(name, key.name)}}}"))
     lines += [
         "    destinations: [local]",
         "destinations:",
@@ -61,6 +57,14 @@ def config_text(name: str) -> str:
         f"    url: {CATCH}  # `dispatchd catch` listens there",
     ]
     return "\n".join(lines) + "\n"
+
+
+def key_line(key: str, value: str) -> str:
+    """Return the line of a key with a value in YAML; `jwt.issuer` stands in a mapping."""
+    first, *way = key.split(".")
+    for part in reversed(way):
+        value = f"{{{part}: {value}}}"
+    return f"{first}: {value}"
 
 
 def variable(name: str, key: str) -> str:
@@ -88,15 +92,7 @@ def commented(name: str) -> Iterator[str]:
     yield ""
     yield from config_text(name).splitlines()
     yield ""
-    for label, text in _labelled(told):
-        yield from wrap(
-            text,
-            COMMENT_MAX_CHARS,
-            initial_indent=f"# {label + ' ':<13}",
-            subsequent_indent="#" + " " * 14,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+    yield from about(name, name)
     yield "#"
     if told["send"]:
         yield from wrap(
@@ -108,9 +104,22 @@ def commented(name: str) -> Iterator[str]:
         yield f"#   {told['send']}"
 
 
-def _labelled(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def about(name: str, slug: str) -> Iterator[str]:
+    """Yield what there is to know of a sender whose endpoint is `slug`, as comments."""
+    for label, text in _labelled(fields(name), slug):
+        yield from wrap(
+            text,
+            COMMENT_MAX_CHARS,
+            initial_indent=f"# {label + ' ':<13}",
+            subsequent_indent="#" + " " * 14,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def _labelled(told: dict[str, Any], slug: str) -> Iterator[tuple[str, str]]:
     yield "Set up", told["setup"]
-    yield "URL", f"https://<your host>/hooks/{told['provider']}"
+    yield "URL", f"https://<your host>/hooks/{slug}"
     yield from told["keys"].items()
     yield "Handshake", told["handshake"] or "none"
     yield "Event type", told["event_type"] or "it names none"

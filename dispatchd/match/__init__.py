@@ -9,6 +9,7 @@ from dispatchd.match.event_types import (
     compile_event_types,
     event_type,
     glob_match,
+    globs_meet,
     matches_any,
 )
 from dispatchd.match.expression import expression_problem
@@ -18,6 +19,7 @@ from dispatchd.match.filters import (
     PlainFilter,
     Subject,
     compile_filter,
+    never_both,
     subject_json,
     verdict_of,
 )
@@ -41,7 +43,9 @@ __all__ = [
     "event_type",
     "expression_problem",
     "glob_match",
+    "globs_meet",
     "matches_any",
+    "never_both",
     "rule_filters",
     "split_path",
     "subject_json",

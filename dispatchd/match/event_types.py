@@ -72,6 +72,44 @@ def matches_any(globs: Sequence[str], text: str) -> bool:
     return any(glob_match(glob, text) for glob in globs)
 
 
+def globs_meet(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether an event type may match a glob of each list; an empty list matches all."""
+    if not one or not other:
+        return True
+    return any(_meet(first, second) for first in one for second in other)
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether some text matches both globs, by what may be left of `other` after each start."""
+    reached = _past_stars({0}, other)
+    for char in one:
+        if not reached:
+            return False
+        if char == "*":  # it takes any of what `other` may still stand for
+            reached = set(range(min(reached), len(other) + 1))
+            continue
+        reached = _past_stars(
+            {
+                place if other[place] == "*" else place + 1
+                for place in reached
+                if place < len(other) and (other[place] in ("*", "?", char) or char == "?")
+            },
+            other,
+        )
+    return len(other) in reached
+
+
+def _past_stars(places: set[int], glob: str) -> set[int]:
+    """Add the places behind stars, which may stand for nothing."""
+    found = set(places)
+    for place in sorted(places):
+        at = place
+        while at < len(glob) and glob[at] == "*":
+            at += 1
+            found.add(at)
+    return found
+
+
 def glob_match(pattern: str, text: str) -> bool:
     """Match `text` against a glob, what stands between its stars one after the other.
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from dispatchd.match.event_types import glob_match
+from dispatchd.match.event_types import glob_match, globs_meet
 from dispatchd.paths import at_path, split_path
 from dispatchd.strangers import utf8
 
@@ -108,6 +108,35 @@ def _condition(key: str, value: Any) -> Condition:
         raise ValueError(f'"{key}" needs a value or a list of them: text, numbers, true, null')
     path = (rest,) if root == "headers" else split_path(rest)
     return Condition(key, wanted, root, path)
+
+
+def never_both(one: Filter | None, other: Filter | None) -> str | None:
+    """Return the key for which two filters want values that nothing has at once; None else.
+
+    Only of plain filters can that be told.
+    """
+    if not isinstance(one, PlainFilter) or not isinstance(other, PlainFilter):
+        return None
+    for first in one.conditions:
+        for second in other.conditions:
+            if (first.root, _place(first)) == (second.root, _place(second)) and not any(
+                _agree(a, b) for a in first.wanted for b in second.wanted
+            ):
+                return second.key
+    return None
+
+
+def _place(condition: Condition) -> tuple[str, ...]:
+    """Return the path; a header's name has no case."""
+    lower = condition.root == "headers"
+    return tuple(map(str.lower, condition.path)) if lower else condition.path
+
+
+def _agree(one: Any, other: Any) -> bool:
+    """Whether some value is what both want."""
+    if isinstance(one, str) and isinstance(other, str):
+        return globs_meet((one,), (other,))
+    return _same(one, other)
 
 
 def _same(wanted: Any, actual: Any) -> bool:

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 class QueryFields(TypedDict):
-    """Which deliveries a replay starts afresh: those for which all that is given holds."""
+    """Which deliveries a replay starts afresh: those for which all that is given holds.
+
+    With `to`, it makes those to that destination of events that have none.
+    """
 
     event_ids: list[str]
     endpoint: str | None
@@ -21,6 +24,7 @@ class QueryFields(TypedDict):
     until: str | None
     filter: str | dict[str, Any] | None
     as_sent: bool
+    to: str | None
 
 
 class JobFields(TypedDict):
@@ -74,6 +78,7 @@ def query_fields(query: "ReplayQuery") -> QueryFields:
         if query.filter is None or isinstance(query.filter, str)
         else dict(query.filter),
         "as_sent": query.as_sent,
+        "to": query.to,
     }
 
 

@@ -25,9 +25,10 @@ class DestinationStatsFields(TypedDict):
 
 
 class StatsFields(TypedDict):
-    """Sums since a time."""
+    """Sums since a time, and until another, which is null for now."""
 
     since: str
+    until: str | None
     events: dict[str, int]
     destinations: list[DestinationStatsFields]
     database_bytes: int
@@ -65,10 +66,11 @@ class HistoryFields(TypedDict):
     destinations: list[DestinationPointFields]
 
 
-def stats_fields(stats: "Stats", since_ms: int) -> StatsFields:
-    """Return sums since `since_ms`."""
+def stats_fields(stats: "Stats", since_ms: int, until_ms: int | None = None) -> StatsFields:
+    """Return sums since `since_ms`, until `until_ms`."""
     return {
         "since": iso(since_ms),
+        "until": iso_or_none(until_ms),
         "events": {status.value: stats.events.get(status, 0) for status in EventStatus},
         "destinations": [
             {

@@ -25,6 +25,7 @@ from dispatchd.model import (
 from dispatchd.store.alerts import Alerts
 from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.counts import Counts
+from dispatchd.store.export import Export
 from dispatchd.store.following import Following
 from dispatchd.store.jobs import Jobs
 from dispatchd.store.leases import Leases
@@ -133,6 +134,7 @@ class EventQuery:
     destination: str | None = None
     delivery_status: DeliveryStatus | None = None
     since_ms: int | None = None
+    until_ms: int | None = None
     before_id: str | None = None
     limit: int = 50
     search: str | None = None
@@ -293,10 +295,11 @@ class Archive(Protocol):
     async def get_event(self, event_id: str) -> EventStory | None:
         """Return one event and everything that happened to it; None where there is none."""
 
-    async def stats(self, since_ms: int) -> Stats:
+    async def stats(self, since_ms: int, until_ms: int | None = None) -> Stats:
         """Count events and deliveries: from the minute of `since_ms` on, or else from its hour.
 
-        Adds up what `counts` tells, but for what is owed, which is counted.
+        What came and ended is counted until `until_ms`, rounded likewise. Adds up what `counts`
+        tells, but for what is owed, which is counted.
         """
 
     async def counts(
@@ -381,6 +384,7 @@ class Store(
     Jobs,
     Alerts,
     Refused,
+    Export,
     Retention,
     Upkeep,
     Protocol,

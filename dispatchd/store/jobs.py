@@ -1,9 +1,9 @@
 """Jobs: durable bulk tasks. What a batch did and how far it came are kept in one transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from dispatchd.model import DeliveryStatus, Event
 
@@ -21,9 +21,32 @@ class JobState(StrEnum):
 OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
 
 
+class LinkTerms(TypedDict):
+    """What lets an endpoint's event over a link, as the config had it when the job was made.
+
+    `event_types` has a list of globs for each of those who choose among them.
+    """
+
+    event_types: list[list[str]]
+    filters: list[str | dict[str, Any]]
+    rules: list["RuleTerms"]
+
+
+class RuleTerms(TypedDict):
+    """A rule of the link. The first that matches decides, and may skip the event."""
+
+    event_types: list[str]
+    filter: str | dict[str, Any] | None
+    skip: bool
+
+
 @dataclass(frozen=True, slots=True)
 class ReplayQuery:
     """Which deliveries to start afresh: those for which all that is given holds.
+
+    With `to`, nothing starts afresh: a delivery to that destination is made of each event which has
+    none, of the endpoints in `links`, by what the link of each carries; then `destination`,
+    `statuses` and `as_sent` say nothing.
 
     Without `event_ids` every event is looked at; `statuses` are of deliveries, empty for any;
     `event_type` is a glob; events were received from `since_ms` on and before `until_ms` (Unix
@@ -40,6 +63,13 @@ class ReplayQuery:
     until_ms: int | None = None
     filter: str | Mapping[str, Any] | None = None
     as_sent: bool = False
+    to: str | None = None
+    links: Mapping[str, LinkTerms] = field(default_factory=dict, hash=False)
+
+    @property
+    def asks(self) -> bool:
+        """Whether whoever runs it must see the events."""
+        return self.filter is not None or self.to is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +105,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A delivery that a job may replay, as it stood when it was looked at."""
+    """A delivery that a job may replay, as it stood when it was looked at, or is to make."""
 
     event_id: str
     destination: str
@@ -87,7 +117,8 @@ class Candidate:
 class Page:
     """What a job looked at in one go: its candidates, and where to go on.
 
-    `events` are theirs by id where there is a filter to ask, else none. `ends`: nothing is left.
+    `events` are theirs by id where there is something to ask of them, else none. `ends`: nothing
+    is left.
     """
 
     candidates: Sequence[Candidate]

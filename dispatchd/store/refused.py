@@ -39,6 +39,7 @@ class RefusedQuery:
     endpoint: str | None = None
     reason: str | None = None
     since_ms: int | None = None
+    until_ms: int | None = None
     before: int | None = None
     limit: int = 50
     bodies_max_bytes: int | None = None

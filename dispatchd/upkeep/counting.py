@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from math import inf
 from typing import Final, NamedTuple
 
@@ -11,19 +12,20 @@ from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Value
 from dispatchd.match import (
     Filter,
     JsonataFilter,
+    Subject,
     compile_filter,
     subject_json,
     verdict_of,
 )
-from dispatchd.model import Event
 from dispatchd.reading.subject import subject_of
 from dispatchd.store.jobs import Candidate, Job, JobReads, Page
+from dispatchd.upkeep.carrying import carries
 
 BATCH_MAX: Final = 500  # deliveries: keeps each hold of the write lock to milliseconds
 
 
 class Count(NamedTuple):
-    """How many deliveries, by destination; not `complete` where time ran out before the end."""
+    """How many deliveries, by destination; not `complete` where it stopped before the end."""
 
     by_destination: Mapping[str, int]
     complete: bool
@@ -37,8 +39,11 @@ class Counting:
         self._evaluator = evaluator
         self._clock = clock
 
-    async def count(self, job: Job, most_s: float = inf) -> Count | Fault:
-        """Count what a job would replay, for about so long. A Fault is the evaluator's."""
+    async def count(self, job: Job, most_s: float = inf, most: float = inf) -> Count | Fault:
+        """Count what a job would replay, for about so long, or until there are over `most`.
+
+        A Fault is the evaluator's.
+        """
         until_s = self._clock.monotonic_s() + most_s
         counts: dict[str, int] = {}
         while True:
@@ -52,25 +57,29 @@ class Counting:
                 counts[one.destination] = counts.get(one.destination, 0) + 1
             if page.ends:
                 return Count(counts, complete=True)
-            if self._clock.monotonic_s() >= until_s:
+            if self._clock.monotonic_s() >= until_s or sum(counts.values()) > most:
                 return Count(counts, complete=False)
             job = replace(job, cursor=page.cursor)
 
     async def _judge(
         self, job: Job, page: Page, until_s: float = inf
     ) -> tuple[list[Candidate], int] | Fault | None:
-        """Return which candidates the filter lets through, and for how many it said neither.
+        """Return which candidates are let through, and of how many that cannot be told.
 
         None where it is `until_s` (monotonic) before that is known.
         """
-        chosen = compile_filter(job.query.filter)
-        if chosen is None:
+        query = job.query
+        if not query.asks:
             return list(page.candidates), 0
+        chosen = compile_filter(query.filter)
         verdicts: dict[str, bool | None] = {}
         for event_id, event in page.events.items():
             if self._clock.monotonic_s() >= until_s:
                 return None
-            verdict = await self._ask(chosen, event, f"filter of job {job.id}")
+            ask = partial(self._ask, subject_of(event), f"filter of job {job.id}")
+            verdict = True if chosen is None else await ask(chosen)
+            if verdict is True and query.to is not None:
+                verdict = await carries(query.links[event.endpoint], event.event_type, ask)
             if isinstance(verdict, Fault):
                 return verdict
             verdicts[event_id] = verdict
@@ -78,9 +87,8 @@ class Counting:
         passed = [one for one in page.candidates if verdicts[one.event_id]]
         return passed, sum(verdicts[one.event_id] is None for one in page.candidates)
 
-    async def _ask(self, chosen: Filter, event: Event, owner: str) -> bool | Fault | None:
+    async def _ask(self, subject: Subject, owner: str, chosen: Filter) -> bool | Fault | None:
         """Ask about one event; None where the filter says neither true nor false."""
-        subject = subject_of(event)
         if not isinstance(chosen, JsonataFilter):
             return chosen.lets_through(subject)
         result = await self._evaluator.evaluate(

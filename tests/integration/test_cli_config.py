@@ -71,6 +71,7 @@ def test_check_as_json(run):
                 "suggestion": 'did you mean "listen"?',
             }
         ],
+        "warnings": [],
     }
 
 

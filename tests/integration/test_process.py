@@ -16,6 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from patience import HANG_S
+from promised import promised
 from released import unpack
 from rig import RecordingLog, signature
 
@@ -271,6 +272,7 @@ async def test_a_hang_up_reloads_and_systemd_is_told(
     assert last == "Nothing has changed: the daemon goes on with the config it had."
     config.write_text(config.read_text().replace("secrets:", "secret:").replace("other", "more"))
     code, out, _ = await reload(config, "--json")
+    assert promised("reload", json.loads(out))
     changes = [(one["change"], one["name"]) for one in json.loads(out)["changes"]]
     assert (code, changes) == (0, [("added", "more"), ("removed", "other")])
     process.terminate()

@@ -266,4 +266,6 @@ async def test_when_something_is_wrong(start_page: StartPage) -> None:
     assert "invalid_signature" in said
     assert "turned away by its event_types" in said
     assert "moving to the new server" in said
+    assert "added destination audit" in said
+    assert "Replayed 2 deliveries." in said
     assert "Nothing has changed" in said

@@ -74,6 +74,8 @@ def wheel(tmp_path_factory) -> Path:
     shutil.copytree(ROOT / "dispatchd", source / "dispatchd")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
+    (source / "packaging").mkdir()
+    shutil.copy(ROOT / "packaging" / "dispatchd.1", source / "packaging")
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", directory, source],
         check=True,

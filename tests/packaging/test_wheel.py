@@ -30,7 +30,11 @@ def test_every_file_of_the_package_is_in_it(wheel):
         if path.is_file() and "__pycache__" not in path.parts
     }
     with zipfile.ZipFile(wheel) as archive:
-        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    packed = {name for name in names if ".data/" not in name}
+    assert [name.partition(".data/")[2] for name in names - packed] == [
+        "data/share/man/man1/dispatchd.1"
+    ]
     assert packed == sources
     assert any(name.endswith(".sql") for name in packed)
 

@@ -108,6 +108,18 @@ async def test_stats_count_from_the_minute(store: Store) -> None:
         assert crm.counts == {DeliveryStatus.SUCCESS: expected}
 
 
+async def test_stats_count_up_to_the_minute(store: Store) -> None:
+    for minute in (0, 30, 59, 60, 90):
+        at_ms = HOUR0_MS + minute * MINUTE_MS
+        (delivery,) = await add(store, an_event(received_ms=at_ms), "crm")
+        await store.record(delivery, replace(an_attempt(delivery), started_ms=at_ms), Delivered())
+    for since, until, expected in ((0, 91, 5), (0, 60, 3), (1, 60, 2), (30, 31, 1), (31, 59, 0)):
+        stats = await store.stats(HOUR0_MS + since * MINUTE_MS, HOUR0_MS + until * MINUTE_MS)
+        assert stats.events == ({EventStatus.RECEIVED: expected} if expected else {})
+        (crm,) = [d for d in stats.destinations if d.destination == "crm"]
+        assert crm.counts == ({DeliveryStatus.SUCCESS: expected} if expected else {})
+
+
 @pytest.mark.parametrize("latency_ms", [0.0, 0.4, 1.0, 1.01, 31.9, 32.0, 5000.0, 1e9])
 def test_a_class_holds_its_latency(latency_ms: float) -> None:
     bound = within_ms(latency_ms)

@@ -20,7 +20,9 @@ from dispatchd.model import (
     Sent,
 )
 from dispatchd.store import Store
-from dispatchd.store.jobs import JobState, ReplayQuery
+from dispatchd.store.jobs import JobState, LinkTerms, ReplayQuery
+
+ANYTHING: LinkTerms = {"event_types": [], "filters": [], "rules": []}
 
 
 async def test_a_replay_starts_the_schedule_afresh_and_numbers_go_on(store: Store) -> None:
@@ -276,3 +278,38 @@ async def test_what_was_sent_counts_among_the_bytes_of_a_claim(store: Store) -> 
     assert (len(due.ready), due.more) == (1, True)
     assert due.next_bytes is not None
     assert 907 < due.next_bytes < 1000  # headers count too
+
+
+async def test_deliveries_are_made_where_none_is_and_once(store: Store) -> None:
+    owed, other = an_event(), an_event()
+    (delivery,) = await add(store, owed, "crm")
+    await store.record(delivery, an_attempt(delivery), Delivered())
+    await add(store, other, "audit")
+    links = {owed.endpoint: ANYTHING}
+    elsewhere = ReplayQuery(to="crm", links={"another": ANYTHING})
+    assert await replayed(store, elsewhere, FAR_MS) == 0
+    # Two jobs that looked at the same time: the second finds that it is made.
+    jobs = [await store.add_job(ReplayQuery(to="crm", links=links), None, NOW_MS) for _ in "12"]
+    pages = [await store.choose(job, 500) for job in jobs]
+    assert [[c.event_id for c in page.candidates] for page in pages] == [[other.id]] * 2
+    done = [
+        await store.advance(job, page, page.candidates, 0, NOW_MS)
+        for job, page in zip(jobs, pages, strict=True)
+    ]
+    assert [job.replayed for job in done if job is not None] == [1, 0]
+    assert await replayed(store, ReplayQuery([other.id], to="crm", links=links), FAR_MS) == 0
+    (made,) = await claimed(store)
+    assert (made.event_id, made.attempts, made.replays) == (other.id, 0, 1)
+
+
+async def test_what_a_link_carries_is_kept_with_the_job(store: Store) -> None:
+    terms: LinkTerms = {
+        "event_types": [["a*"], ["*b"]],
+        "filters": ["body.n = 1", {"body.n": [1, 2]}],
+        "rules": [{"event_types": [], "filter": None, "skip": True}],
+    }
+    job = await store.add_job(ReplayQuery(to="crm", links={"x": terms}), None, NOW_MS)
+    kept = await store.get_job(job.id)
+    assert kept is not None
+    assert kept.query == job.query
+    assert kept.query.links == {"x": terms}

@@ -12,7 +12,9 @@ from replays import replayed
 from dispatchd.errors import StoreUnavailable
 from dispatchd.model import Dead, Delivered, Delivery, ErrorClass, RetryAt, Verdict
 from dispatchd.store import Store
-from dispatchd.store.jobs import ReplayQuery
+from dispatchd.store.jobs import LinkTerms, ReplayQuery
+
+ANYTHING: LinkTerms = {"event_types": [], "filters": [], "rules": []}
 
 
 async def first(store: Store, now_ms: int = FAR_MS) -> str | None:
@@ -138,3 +140,13 @@ async def test_what_comes_after_an_order_could_not_be_taken_back_has_its_place(
     ids = [(await add(store, an_event(), "crm"))[0].event_id for _ in range(2)]
     await store.order_lanes(["crm"])
     assert [(await end(store, Delivered())).event_id for _ in ids] == ids
+
+
+async def test_a_delivery_made_later_takes_the_place_of_its_event(store: Store) -> None:
+    await store.order_lanes(["crm"])
+    early, late = an_event(), an_event()
+    await add(store, early)
+    await add(store, late, "crm")
+    query = ReplayQuery(to="crm", links={early.endpoint: ANYTHING})
+    assert await replayed(store, query, NOW_MS) == 1
+    assert await first(store) == early.id

@@ -197,3 +197,12 @@ async def test_a_count_that_runs_out_of_time_says_so(rig: Rig, chosen: Any) -> N
     assert isinstance(cut, Count)
     assert not cut.complete
     assert cut.by_destination.get("crm", 0) < 1200
+
+
+async def test_a_count_stops_beyond_what_is_asked_for(rig: Rig) -> None:
+    """Whoever only wants to know whether they are many waits for no history."""
+    await rig.fail(1200)
+    job = await rig.store.draft_job(ReplayQuery(statuses=FAILED), None, NOW_MS)
+    counting = Counting(rig.store, rig.evaluator, FakeClock())
+    assert await counting.count(job, most=400) == Count({"crm": 500}, complete=False)
+    assert await counting.count(job, most=1200) == Count({"crm": 1200}, complete=True)

@@ -56,7 +56,7 @@ def test_the_same_options():
 
 @pytest.mark.parametrize("line", re.findall(r"^    dispatchd (.+)$", TEXT, flags=re.MULTILINE))
 def test_examples_parse(line):
-    name, *args = line.split(" > ")[0].split()
+    name, *args = re.split(r" [>|] ", line)[0].split()
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     existing_file = str(Path(__file__))

@@ -12,8 +12,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CI = (ROOT / ".ci" / "run").read_text()
 # What the packages of the extra `vectors` are imported as.
 SDKS = {
-    "atlassian_jwt", "gidgethub", "joserfc", "jwt", "nacl", "paypalrestsdk", "slack_sdk", "square",
-    "standardwebhooks",
+    "atlassian_jwt", "check_jsonschema", "gidgethub", "joserfc", "jwt", "nacl", "paypalrestsdk",
+    "slack_sdk", "square", "standardwebhooks",
     "svix", "stripe", "twilio",
 }  # fmt: skip
 TIERS = sorted({str(path.parent.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")})

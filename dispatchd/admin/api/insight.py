@@ -12,6 +12,7 @@ from dispatchd.admin.api.operation import LIMIT, Asked, Operation, choice, momen
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem, not_found
 from dispatchd.receive.explain import Inquiry, with_content_type
+from dispatchd.shapes.endpoint import EndpointFields
 from dispatchd.shapes.explanation import ExplanationFields, explanation_fields
 from dispatchd.shapes.refused import RefusedFields, refused_fields
 from dispatchd.shapes.spelling import iso
@@ -26,39 +27,6 @@ PAGE_MAX_BYTES: Final = 1024 * 1024  # of bodies, which strangers sent
 HISTORY_ROWS: Final = 20_000  # of counts in one answer: some megabytes
 PASTED_MAX_BYTES: Final = 4 * 1024 * 1024
 _REFUSED: Final = number("refused", "Its number.", NUMBER_MAX)
-
-
-class LinkedFields(TypedDict):
-    """Where an endpoint leads; `url` is what may be shown of it."""
-
-    destination: str
-    url: str
-    event_types: list[list[str]]
-    filter: str | dict[str, Any] | None
-    transform: str | None
-    template: str | None
-    rules: list[str]
-
-
-class EndpointFields(TypedDict):
-    """An endpoint: where it is, what it expects of its senders, where it leads.
-
-    `url` is null where no public URL is known: the path is /hooks/ and the name on `listen`.
-    """
-
-    endpoint: str
-    url: str | None
-    listen: str
-    methods: list[str]
-    active: bool
-    provider: str
-    proof: str
-    body: str
-    event_type_path: str | None
-    duplicates: str
-    filter: str | dict[str, Any] | None
-    allow_ips: list[str]
-    links: list[LinkedFields]
 
 
 class EndpointsFields(TypedDict):
@@ -122,8 +90,10 @@ async def get_config(parts: AdminParts, _: Asked) -> ConfigFields:
 
 async def get_stats(parts: AdminParts, asked: Asked) -> StatsFields:
     """Count events and deliveries."""
-    since_ms = _or(asked, "since", asked.now_ms - DAY_MS)
-    return stats_fields(await parts.reads.stats(since_ms), since_ms)
+    until_ms = asked.get("until")
+    day_ms = max(_or(asked, "until", asked.now_ms) - DAY_MS, 0)
+    since_ms = _or(asked, "since", day_ms)
+    return stats_fields(await parts.reads.stats(since_ms, until_ms), since_ms, until_ms)
 
 
 async def get_history(parts: AdminParts, asked: Asked) -> HistoryFields:
@@ -145,6 +115,7 @@ async def list_refused(parts: AdminParts, asked: Asked) -> RefusedPageFields:
         endpoint="" if asked.get("endpoint") == "-" else asked.get("endpoint"),
         reason=asked.get("reason"),
         since_ms=asked.get("since"),
+        until_ms=asked.get("until"),
         before=asked.get("before"),
         limit=limit,
         bodies_max_bytes=PAGE_MAX_BYTES,
@@ -219,7 +190,10 @@ OPERATIONS: Final = (
         get_stats,
         "Count events, and deliveries by destination.",
         StatsFields,
-        in_query=(moment("since", "From when on; a day back unless told:"),),
+        in_query=(
+            moment("since", "From when on; a day before `until`, or now, unless told:"),
+            moment("until", "Up to when; now unless told:"),
+        ),
     ),
     Operation(
         "GET",
@@ -243,6 +217,7 @@ OPERATIONS: Final = (
             text("endpoint", "Only those of this endpoint; `-` for those of none."),
             text("reason", "Only those refused for this: invalid_signature."),
             moment("since", "Only those refused since:"),
+            moment("until", "Only those refused before:"),
             number("before", "Only those with a lower number.", NUMBER_MAX),
             LIMIT,
         ),

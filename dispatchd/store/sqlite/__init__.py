@@ -13,6 +13,7 @@ from dispatchd.store.sqlite import files
 from dispatchd.store.sqlite.alerts import AlertKeeping
 from dispatchd.store.sqlite.archive import Archive
 from dispatchd.store.sqlite.counting import Counting
+from dispatchd.store.sqlite.export import Exporting
 from dispatchd.store.sqlite.following import Following
 from dispatchd.store.sqlite.intake import Intake
 from dispatchd.store.sqlite.jobs import JobKeeping
@@ -60,6 +61,7 @@ class SqliteStore(
     JobKeeping,
     RefusedKeeping,
     AlertKeeping,
+    Exporting,
     RetentionKeeping,
     Upkeep,
 ):

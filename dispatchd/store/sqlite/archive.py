@@ -13,7 +13,7 @@ from dispatchd.store.base import (
     EventSummary,
 )
 from dispatchd.store.sqlite.connection import scalar
-from dispatchd.store.sqlite.counting import bounds
+from dispatchd.store.sqlite.counting import stretch
 from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.lanes import kept_ahead_ms, why_held
 from dispatchd.store.sqlite.rows import (
@@ -42,9 +42,9 @@ class Archive(Database):
         """Return one event and everything that happened to it; None where there is none."""
         return await self._ask(partial(get_event, event_id))
 
-    async def stats(self, since_ms: int) -> Stats:
+    async def stats(self, since_ms: int, until_ms: int | None = None) -> Stats:
         """Count events and deliveries."""
-        return await self._ask(partial(stats, since_ms))
+        return await self._ask(partial(stats, since_ms, until_ms))
 
 
 def find_events(query: EventQuery, reader: sqlite3.Connection) -> Sequence[EventSummary]:
@@ -103,6 +103,7 @@ def event_conditions(query: EventQuery) -> tuple[str, list[Any]]:
         ("e.event_type = ?", query.event_type),
         ("e.status = ?", query.status),
         ("e.received_ms >= ?", query.since_ms),
+        ("e.received_ms < ?", query.until_ms),
         ("e.id < ?", None if query.before_id is None else to_key(query.before_id)),
         ("e.id >= ?", None if query.from_id is None else to_key(query.from_id)),
     ):
@@ -207,12 +208,12 @@ def progress(
     return deliveries, [attempt_from_row(row) for row in attempts]
 
 
-def stats(since_ms: int, reader: sqlite3.Connection) -> Stats:
+def stats(since_ms: int, until_ms: int | None, reader: sqlite3.Connection) -> Stats:
     """Count events and deliveries."""
     sql = statements()
     ahead_ms = kept_ahead_ms(reader)
     events: dict[EventStatus, int] = {}
-    since = bounds(sql, since_ms, reader, "endpoint")
+    since = stretch(sql, since_ms, until_ms, reader, "endpoint")
     for _, result, count in reader.execute(sql["stats_events"], since).fetchall():
         if result in _EVENTS:
             status = EventStatus(result)
@@ -228,7 +229,7 @@ def stats(since_ms: int, reader: sqlite3.Connection) -> Stats:
         mine[shown] = mine.get(shown, 0) + count
         shown_ms = due_ms - ahead_ms
         oldest[destination] = min(shown_ms, oldest.get(destination, shown_ms))
-    since = bounds(sql, since_ms, reader, "destination")
+    since = stretch(sql, since_ms, until_ms, reader, "destination")
     for destination, status, count in reader.execute(sql["stats_ended"], since).fetchall():
         counts.setdefault(destination, {})[DeliveryStatus(status)] = count
     size_bytes = scalar(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dispatchd.store.sqlite.writes import Write
 
 BATCH_ROWS: Final = 500
+NEVER: Final = (1 << 62, 1 << 62)  # the `bounds` of a time that does not come
 _Row = tuple[Any, ...]
 
 
@@ -123,6 +124,18 @@ def bounds(
     if first is None or first > minute:  # of that hour minutes may be missing
         hour = minute // HOUR_S * HOUR_S
     return minute, hour
+
+
+def stretch(
+    sql: Mapping[str, str],
+    since_ms: int,
+    until_ms: int | None,
+    reader: sqlite3.Connection,
+    counted: str,
+) -> tuple[int, int, int, int]:
+    """Return the `bounds` of a time, and those of the time up to which is counted."""
+    until = NEVER if until_ms is None else bounds(sql, until_ms, reader, counted)
+    return (*bounds(sql, since_ms, reader, counted), *until)
 
 
 def drop_counts(sql: Mapping[str, str], now_ms: int, connection: sqlite3.Connection) -> int:

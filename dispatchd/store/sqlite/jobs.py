@@ -79,7 +79,7 @@ class JobKeeping(Database):
         }
         due_ms = now_ms + self._ahead_ms
         as_sent = int(job.query.as_sent)
-        rows = [
+        rows: list[tuple[Any, ...]] = [
             (
                 due_ms,
                 as_sent,
@@ -91,11 +91,15 @@ class JobKeeping(Database):
             for one in chosen
         ]
 
+        name = "replay"
+        if job.query.to is not None:
+            name, rows = "make_delivery", [(due_ms, *row[2:4]) for row in rows]
+
         def move(writer: sqlite3.Connection) -> Job | None:
             if writer.execute(self._sql["move_job"], moves).rowcount == 0:
                 return None
             if rows:
-                count = writer.executemany(self._sql["replay"], rows).rowcount
+                count = writer.executemany(self._sql[name], rows).rowcount
                 writer.execute(self._sql["count_replayed"], (count, job.id))
             return _found(writer, job.id)[0]
 
@@ -143,10 +147,10 @@ def choose(job: Job, limit: int, reader: sqlite3.Connection) -> Page:
         deliveries = seen.deliveries
         if deliveries is None:
             deliveries = reader.execute(sql["replayable"], (seen.key,)).fetchall()
-        wanted = [row for row in deliveries if _wants_delivery(query, row)]
+        wanted = _wanted(query, seen.event[1], deliveries)
         event_id = from_key(seen.key)
         candidates += [Candidate(event_id, d, DeliveryStatus(s), n) for d, s, n in wanted]
-        if wanted and query.filter is not None and seen.key not in keys[-1:]:
+        if wanted and query.asks and seen.key not in keys[-1:]:
             keys.append(seen.key)
             taken_bytes += seen.event[4]
     else:
@@ -200,6 +204,17 @@ def _wants(job: Job, event: tuple[Any, ...]) -> bool:
             or (event_type is not None and glob_match(query.event_type, event_type))
         )
     )
+
+
+def _wanted(
+    query: ReplayQuery, endpoint: str, deliveries: Sequence[tuple[str, str, int]]
+) -> list[tuple[str, str, int]]:
+    """Return which deliveries of an event to start afresh, or the one to make."""
+    if query.to is None:
+        return [row for row in deliveries if _wants_delivery(query, row)]
+    if endpoint not in query.links or any(row[0] == query.to for row in deliveries):
+        return []
+    return [(query.to, DeliveryStatus.QUEUED.value, 0)]
 
 
 def _wants_delivery(query: ReplayQuery, row: tuple[str, str, int]) -> bool:

@@ -207,6 +207,13 @@ UPDATE deliveries SET status = 'queued', attempts_before = attempts,
                                   AND l.destination = deliveries.destination AND l.ordered)
 WHERE event_id = ?3 AND destination = ?4 AND replays = ?5 AND (?6 IS NULL OR status = ?6);
 
+-- It counts as replayed: its rules are asked when it is sent. Another job may have made it since.
+-- name: make_delivery
+INSERT OR IGNORE INTO deliveries (event_id, destination, status, due_ms, replays, place)
+SELECT e.id, ?3, 'queued', ?1, 1,
+       (SELECT e.seq FROM lanes l WHERE l.destination = ?3 AND l.ordered)
+FROM events e WHERE e.id = ?2;
+
 -- What a job looks at, in the order of a key each: named events, failed deliveries, all events.
 -- name: look_at_event
 SELECT seq, endpoint, event_type, received_ms, length(body) FROM events WHERE id = ?;
@@ -337,10 +344,15 @@ SELECT start_s, destination, result, within_ms, count FROM destination_counts
 WHERE span_s = ? AND start_s >= ? AND start_s < ? ORDER BY start_s;
 
 -- The whole hours, and of the first one the minutes since; hours alone where no minute is left.
+-- What is counted since a time, ?1 and ?2, less what is since another, ?3 and ?4: of each the minutes
+-- up to an hour, and the hours from there on.
 -- name: stats_events
-SELECT endpoint, result, sum(count) FROM endpoint_counts
-WHERE (span_s = 3600 AND start_s >= ?2) OR (span_s = 60 AND start_s >= ?1 AND start_s < ?2)
-GROUP BY endpoint, result;
+SELECT endpoint, result, sum(count * iif(span_s = 3600,
+    (start_s >= ?2) - (start_s >= ?4),
+    (start_s >= ?1 AND start_s < ?2) - (start_s >= ?3 AND start_s < ?4))) AS counted
+FROM endpoint_counts
+WHERE (span_s = 3600 AND start_s >= ?2) OR (span_s = 60 AND start_s >= ?1 AND start_s < max(?2, ?4))
+GROUP BY endpoint, result HAVING counted > 0;
 
 -- In the order of the due set: nothing is sorted.
 -- name: owed
@@ -348,10 +360,14 @@ SELECT destination, count(*), min(due_ms) FROM deliveries
 WHERE status IN ('queued', 'retrying') GROUP BY destination;
 
 -- name: stats_ended
-SELECT destination, result, sum(count) FROM destination_counts
-WHERE ((span_s = 3600 AND start_s >= ?2) OR (span_s = 60 AND start_s >= ?1 AND start_s < ?2))
+SELECT destination, result, sum(count * iif(span_s = 3600,
+    (start_s >= ?2) - (start_s >= ?4),
+    (start_s >= ?1 AND start_s < ?2) - (start_s >= ?3 AND start_s < ?4))) AS counted
+FROM destination_counts
+WHERE ((span_s = 3600 AND start_s >= ?2)
+    OR (span_s = 60 AND start_s >= ?1 AND start_s < max(?2, ?4)))
     AND result != 'retrying'
-GROUP BY destination, result;
+GROUP BY destination, result HAVING counted > 0;
 
 -- name: endpoint_count_at
 SELECT start_s FROM endpoint_counts

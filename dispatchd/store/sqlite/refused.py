@@ -55,6 +55,7 @@ def find_refused(query: RefusedQuery, reader: sqlite3.Connection) -> list[Refuse
         "endpoint = ?": query.endpoint,
         "reason = ?": query.reason,
         "at_ms >= ?": query.since_ms,
+        "at_ms < ?": query.until_ms,
         "id < ?": query.before,
     }
     given = {text: value for text, value in conditions.items() if value is not None}

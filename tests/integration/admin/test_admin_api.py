@@ -57,6 +57,14 @@ async def _run(argv: list[str]) -> Any:
     return json.loads(ran.stdout)
 
 
+async def test_statistics_of_a_day_of_the_past_are_told_by_its_end(api: Api) -> None:
+    told = await api.get("/stats", until="2026-01-31T12:00:00Z")
+    assert (told["since"], told["until"]) == (
+        "2026-01-30T12:00:00.000Z",
+        "2026-01-31T12:00:00.000Z",
+    )
+
+
 async def test_events_by_filters_page_by_page(api: Api) -> None:
     ids = [
         await delivered(api, b'{"action": "%d", "n": "needle%d"}' % (n % 2, n)) for n in range(5)

@@ -51,6 +51,9 @@ destinations:
 """
 
 
+NO_CONFIG = ("catch", "completion", "import", "init", "key", "man", "try")
+
+
 @dataclass
 class Ran:
     """What a command left behind."""
@@ -82,7 +85,7 @@ class World:
     def dispatchd(self, *args: object) -> Ran:
         """Run the command line as its entry point does; a traceback fails the test."""
         argv = ["dispatchd", *map(str, args)]
-        if "--config" not in argv and args[0] not in ("catch", "import", "init", "key", "try"):
+        if "--config" not in argv and args[0] not in NO_CONFIG:
             argv += ["--config", str(self.config)]
         self._monkeypatch.setattr(sys, "argv", argv)
         self._capture.readouterr()
@@ -101,18 +104,28 @@ class World:
         return re.sub(r"\x1b\[[0-9;]*[mK]", "", shown).splitlines()
 
     def raw_on_terminal(
-        self, *args: str, columns: int, environ: dict[str, str] | None = None
+        self,
+        *args: str,
+        columns: int,
+        environ: dict[str, str] | None = None,
+        stdin: str | None = None,
     ) -> str:
-        """Run a command on a terminal `columns` wide; return what it was sent."""
+        """Run a command on a terminal `columns` wide; return what it was sent.
+
+        It may read from the terminal, too, where there is something on `stdin`.
+        """
         own = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
         main_fd, terminal = pty.openpty()
         running = subprocess.Popen(
             [sys.executable, "-m", "dispatchd", *args, "--config", self.config],
+            stdin=subprocess.DEVNULL if stdin is None else terminal,
             stdout=terminal,
             stderr=terminal,
             env={**own, "COLUMNS": str(columns), "TERM": "xterm", **(environ or {})},
         )
         os.close(terminal)
+        if stdin:
+            os.write(main_fd, stdin.encode())
         shown = b""
         while True:
             try:

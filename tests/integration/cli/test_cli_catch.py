@@ -8,6 +8,7 @@ import socket
 
 import pytest
 from patience import HANG_S
+from promised import promised
 
 
 def port_of(line: bytes) -> int:
@@ -70,6 +71,8 @@ def test_json_lines_hold_the_whole_body(catch):
     running.send_signal(signal.SIGINT)
     out, _ = running.communicate(timeout=HANG_S)
     first, second = map(json.loads, out.splitlines())
+    assert promised("catch", first)
+    assert promised("catch", second)
     assert (first["method"], first["path"], first["body"]) == ("POST", "/in", "{}")
     assert ["Content-Type", "application/json"] in first["headers"]
     assert second["body_base64"] == "/wA="

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from promised import promised
 from rig_doctor import acts, findings, started
 
 from dispatchd.doctor import open_files, permissions, space
@@ -91,6 +92,7 @@ def test_no_secret_is_shown(sound, there):
         assert ran.code == 1
         assert "Connection refused" in ran.out
         assert "sekrit" not in ran.out + ran.err
+    assert promised("doctor", json.loads(ran.out))
 
 
 def test_on_a_terminal_of_80_columns(sound, there, monkeypatch):

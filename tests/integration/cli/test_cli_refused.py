@@ -2,6 +2,8 @@
 
 import time
 
+from promised import promised
+
 from dispatchd.store.refused import RefusedRequest
 
 EVIL = "\x1b[2J"
@@ -53,8 +55,10 @@ def test_json_and_what_is_asked_for(world):
     refuse(world, endpoint=None, slug="x", reason="unknown_endpoint", body_bytes=None)
     (only,) = world.dispatchd("refused", "--endpoint", "my-slug", "--json").json()
     assert only == world.dispatchd("refused", "1", "--json").json()
+    assert promised("refused", only, 1)
     assert (only["refused"], only["body_base64"], only["body_bytes"]) == (1, "/w==", 1)
     (other,) = world.dispatchd("refused", "--endpoint", "", "--json").json()
+    assert promised("refused", other)
     assert (other["endpoint"], other["slug"], other["body_bytes"]) == (None, "x", None)
     assert len(world.dispatchd("refused", "--reason", "invalid_signature", "--json").json()) == 1
     assert world.dispatchd("refused", "--limit", "1", "--json").json() == [other]

@@ -282,6 +282,6 @@ def test_a_ctrl_c_says_what_becomes_of_the_job(world, history, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(SqliteStore, "choose", choose)
-    ran = world.dispatchd("replay", "--failed")
+    ran = world.dispatchd("replay", "--failed", "--yes")
     assert ran.code == 1
     assert "job 1 is not over: the daemon goes on with it, or `dispatchd jobs run`" in ran.err

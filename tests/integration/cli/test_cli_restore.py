@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from printed import shape
+from promised import promised
 
 from dispatchd.store.sqlite import files
 from dispatchd.store.sqlite.rows import schema
@@ -50,6 +51,7 @@ def test_json(world):
     copy = backed_up(world)
     world.add()
     told = world.dispatchd("restore", copy, "--json").json()
+    assert promised("restore", told)
     assert Path(told.pop("kept")).exists()
     assert told.pop("last_received").endswith("Z")
     assert told.pop("schema") == told.pop("known_schema")

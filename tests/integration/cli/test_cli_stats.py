@@ -48,6 +48,18 @@ def test_table(world):
     assert crm[7] == "ago"
 
 
+def test_a_day_of_the_past_is_told_by_its_end(world):
+    """Without --since it is the day before --until, not the last one, in which nothing can be."""
+    fill(world)
+    told = world.dispatchd("stats", "--until", "2026-01-31T12:00:00Z", "--json").json()
+    assert (told["since"], told["until"]) == (
+        "2026-01-30T12:00:00.000Z",
+        "2026-01-31T12:00:00.000Z",
+    )
+    assert world.dispatchd("stats", "--until", "1970-01-01T00:00:01Z").code == 0
+    assert world.dispatchd("stats", "--since", "1h", "--until", "2h").code == 2
+
+
 def test_before_the_first_event(world):
     world.store(lambda store: store.stats(0))
     ran = world.dispatchd("stats")
