@@ -62,6 +62,7 @@ async def test_an_endpoint_tells_its_url_its_set_up_and_what_was_refused(
     assert "http://127.0.0.1:0/hooks/my-slug" in text  # as server.listen says
     assert "Setting up GitHub" in text
     assert "Recent Deliveries" in text
+    assert "<code>openssl rand -hex 32</code>" in await page(api, "/endpoints/my-slug")
 
 
 async def test_what_wants_to_be_looked_at_comes_first(
