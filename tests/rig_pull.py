@@ -1,9 +1,11 @@
 """A daemon with a pull queue, and how its consumers ask."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from patience import HANG_S
 from rig import SECRET, Daemon, FakeClock, StartDaemon
 from rig_api import TOKEN, Api
 
@@ -79,3 +81,12 @@ async def start_queue(
     start_daemon: StartDaemon, yaml: str | None = None, clock: FakeClock | None = None
 ) -> Queue:
     return Queue(await start_daemon(yaml or queue_config(), clock=clock))
+
+
+async def polls(queue: Queue, count: int) -> None:
+    """Return when so many claims wait in the daemon."""
+    parts = queue.daemon.app._admin._wired._listener._parts  # type: ignore[union-attr]
+    lane = parts.queue("jobs")
+    async with asyncio.timeout(HANG_S):
+        while len(lane._waiting) != count:
+            await queue.admin.ask("GET", "/healthz")

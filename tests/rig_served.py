@@ -1,5 +1,6 @@
-"""What a tester of the API from outside is handed."""
+"""What a tester from outside is handed: a port to be told of, a daemon that serves the API."""
 
+import random
 import socket
 import urllib.error
 import urllib.request
@@ -8,11 +9,19 @@ from dataclasses import dataclass
 from patience import HANG_S
 
 TOKEN = "a-token-for-schemathesis"
+# Below the ports that the system hands out by itself, to other tests' connections among others.
+PORTS = range(10_000, 32_000)
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Return a port that nobody has, for a daemon that must be told one before it listens."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
 
 
 @dataclass

@@ -146,7 +146,8 @@ class Guard:
         if session is not None and self.sessions.goes_on(session, self._parts.clock.monotonic_s()):
             return True
         given = request.headers.get("Authorization", "").partition(" ")[2].strip()
-        return same_token(given, self._token)
+        key = key_of(given, self._parts.running.spec.queue_keys)
+        return same_token(given, self._token) if key is None else opens(key, request)
 
     def check_login(self, request: web.Request, given: str) -> bool:
         """Whether a login has the right token. Raises Problem for an address that must wait."""

@@ -141,7 +141,8 @@ class AppriseConfig(SentConfig):
     def _is_installed(self) -> Self:
         if find_spec("apprise") is None:
             raise ValueError(
-                "needs the library Apprise; install it with pip install 'dispatchd[apprise]'"
+                "needs the library Apprise; install it with pip install 'dispatchd[apprise]',"
+                " or build the package or file with --extras apprise"
             )
         return self
 

@@ -156,12 +156,14 @@ def _authentication(
             nearest(provider if shown else "", provider_names()),
         )
     elif provider == "generic":
+        of_queues = bool(_list(document.value, "api_keys"))
         if not has_api_keys and not any(
             key in endpoint for key in ("auth", "secret", "signature", "jwt")
         ):
             document.add(
                 path,
-                "has no secret, and there are no api_keys",
+                "has no secret, and "
+                + ("all api_keys are of queues" if of_queues else "there are no api_keys"),
                 "set a secret, or write auth: none to accept webhooks from anybody",
             )
     elif not any(key in endpoint for key in ("auth", "signature", "jwt")):

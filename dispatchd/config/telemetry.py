@@ -60,7 +60,7 @@ class TelemetryConfig(Part):
         if not all(map(_is_there, _LIBRARIES)):
             raise ValueError(
                 "needs the libraries of OpenTelemetry; install them with"
-                " pip install 'dispatchd[otel]'"
+                " pip install 'dispatchd[otel]', or build the package or file with --extras otel"
             )
         return self
 

@@ -72,9 +72,10 @@ class Lane:
         )
         self._ready = self._backlog.ready
         self._workers: set[asyncio.Task[None]] = set()
-        self._probe: Delivery | None = None  # the last one that started while the breaker was open
+        self._probe: Delivery | None = None  # under way, since the breaker opened last
         self._full = False  # when `run` last went to sleep: not for how long it may
         self._stopping = False
+        self._heard = True  # what the store keeps of it: a lane begins when it has
         self._surprise: BaseException | None = None
 
     # What receive asks: may a new event be claimed for this lane, and here it is
@@ -117,6 +118,9 @@ class Lane:
         """Hear what the store keeps of why this lane is held."""
         self._condition.kept(holds)
         self._changed()
+        if not self._heard:
+            self._heard = True
+            self._wake.set()
 
     # What a new config asks
 
@@ -134,8 +138,8 @@ class Lane:
         self._wake.set()  # there may be more room, or a gate open that was shut
 
     def reopen(self) -> None:
-        """Start again what `close` has ended."""
-        self._stopping = False
+        """Start again what `close` has ended, once it hears what holds it by now."""
+        self._stopping = self._heard = False
         self._backlog.more_in_store = True
         self._wake.set()
 
@@ -253,28 +257,28 @@ class Lane:
             self._workers.add(task)
             task.add_done_callback(self._worker_ended)
 
-    def _next(self) -> tuple[Delivery, Event] | None:
-        """Take the next ready delivery, if one may start now."""
+    def _next(self) -> tuple[Delivery, Event, bool] | None:
+        """Take the next ready delivery, and whether it is a probe, if one may start now."""
         if not self._ready or self._stopping or not self._health.good:
             return None
         gates = self._gates
         if gates.fresh:
-            return self._ready.popleft()
+            return *self._ready.popleft(), False
         now_s = self._clock.monotonic_s()
         if gates.opens_at(now_s) > now_s:
             return None
-        item = self._ready.popleft()
-        if gates.breaker.open is not None:
-            self._probe = item[0]
+        delivery, event = self._ready.popleft()
+        probe = gates.breaker.open is not None
+        if probe:
+            self._probe = delivery
         gates.started(now_s)
         self._changed()
-        return item
+        return delivery, event, probe
 
-    async def _work(self, item: tuple[Delivery, Event] | None) -> None:
+    async def _work(self, item: tuple[Delivery, Event, bool] | None) -> None:
         """Make one attempt after another while there is something ready."""
         while item is not None:
-            delivery, event = item
-            probe = delivery is self._probe
+            delivery, event, probe = item
             try:
                 attempt, judged, verdict = await self._attempts.make(delivery, event, probe=probe)
                 if self._spec.hold_on_failed and isinstance(verdict, Dead):
@@ -284,7 +288,7 @@ class Lane:
                 self._backlog.give_up(delivery, event)
                 raise
             self._recorder.record(delivery, event, attempt, verdict)
-            self._ended(judged, probe=probe)
+            self._ended(delivery, judged)
             # A new config may allow fewer at once than there are.
             enough = len(self._workers) > self._spec.max_in_flight
             item = self._next() if self._may_go_on() and not enough else None
@@ -303,6 +307,7 @@ class Lane:
             recorder.waiting < most
             and not recorder.unwritten
             and self._condition.paused is None
+            and self._heard
             and not self._stopping
         )
 
@@ -319,22 +324,24 @@ class Lane:
             return
         self._after()
 
-    def _ended(self, judged: Judged, *, probe: bool) -> None:
+    def _ended(self, delivery: Delivery, judged: Judged) -> None:
         """Tell the gates how an attempt ended, and say what that changes."""
         if self._gates.fresh and isinstance(judged, Delivered):
             return
+        # One that probed for an earlier opening says nothing of the probe under way.
+        probe = delivery is self._probe
         self._gates.ended(judged, self._clock.monotonic_s(), probe=probe)
         if probe:
             self._probe = None
+            self._wake.set()  # to count until the next one
         self._changed()
 
     def _changed(self) -> None:
         """Act upon a new condition of this lane: yield, or go on."""
         if self._condition.changed():
-            if self._condition.state == "open":
-                self._wake.set()
-            else:
+            if self._condition.state != "open":
                 self._backlog.give_up_ready()  # let others have the room that these would wait in
+            self._wake.set()  # whatever it is now: what `run` sleeps for was of the one before
 
     def _settled(self, event: Event, verdict: Verdict) -> None:
         """Hear that a result is on disk and its delivery let go."""

@@ -21,7 +21,7 @@ from dispatchd.deliver.spec import LaneSpec
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.errors import StoreUnavailable
 from dispatchd.facts import AttemptEnded
-from dispatchd.model import Attempt, Delivery, Event, Failed, Hold, event_bytes
+from dispatchd.model import Attempt, Dead, Delivery, Event, Failed, Hold, event_bytes
 from dispatchd.retry import decide
 from dispatchd.store.base import Claimed
 from dispatchd.store.leases import Taking
@@ -30,6 +30,7 @@ from dispatchd.store.leases import Taking
 ANSWER_MAX_BYTES: Final = 1024 * 1024
 ID_BYTES: Final = 16
 GONE_POLL_S: Final = 2.0  # how often a claim that waits asks whether its consumer still does
+PAST_MAX_S: Final = 5.0  # for how long a claim looks on beyond its time: empty means nothing is due
 DONE_POLL_S: Final = 1.0  # how often a queue that has left the config asks whether it is done
 
 
@@ -92,12 +93,15 @@ class PullLane:
                             leased = await self._take(most, lease_ms)
                             if leased:
                                 return leased
-                left_s = until_s - self._clock.monotonic_s()
-                if left_s <= 0:
+                now_s = self._clock.monotonic_s()
+                if self._may_look():  # it went past what is not handed over
+                    if now_s >= until_s + PAST_MAX_S:
+                        break
+                elif now_s >= until_s:
                     break
-                if not self._may_look():
+                else:
                     self._wake.set()  # `run` counts until something is due for whoever waits
-                    await self._clock.wait(news, min(left_s, GONE_POLL_S))
+                    await self._clock.wait(news, min(until_s - now_s, GONE_POLL_S))
             return []
         finally:
             del self._waiting[news]
@@ -121,12 +125,13 @@ class PullLane:
         try:
             # First, by the same clock: what is due again has its attempt on disk.
             self._next_end(await self.ends.all_that_ran_out(now_ms))
+            in_order = self._spec.ordered
             claimed = await self._claimed(now_ms, most)
             self._may_be_due = self._may_be_due or claimed.more
             if claimed.next_due_ms is not None:
                 due_s = now_s + (claimed.next_due_ms - now_ms) / 1000
                 self._due_at_s = min(self._due_at_s, due_s)
-            return await self._leased(claimed.ready, lease_ms)
+            return await self._leased(claimed.ready, lease_ms, in_order=in_order)
         except StoreUnavailable as error:
             self._may_be_due = True
             self._health.failed(error)
@@ -151,7 +156,7 @@ class PullLane:
         return await within(claimed.next_bytes, 1)  # a large one goes alone
 
     async def _leased(
-        self, ready: Sequence[tuple[Delivery, Event]], lease_ms: int
+        self, ready: Sequence[tuple[Delivery, Event]], lease_ms: int, *, in_order: bool
     ) -> Sequence[Leased]:
         """Turn claims to leases. Each ends as one, as a result, or is released."""
         waiting = list(ready)
@@ -175,8 +180,9 @@ class PullLane:
         finally:
             for delivery, _ in waiting:
                 self._store.release(delivery)
-        if self._condition.paused is not None:  # meanwhile
-            for delivery, _, _ in made:
+        reordered = in_order != self._spec.ordered
+        if self._condition.paused is not None or self._stopping or reordered:
+            for delivery, _, _ in made:  # it became so meanwhile
                 self._store.release(delivery)
             self._may_be_due = True
             return []
@@ -239,6 +245,9 @@ class PullLane:
             self._tools.roll(),
             made=number,
         )
+        if isinstance(verdict, Dead) and self._spec.hold_on_failed:
+            # First of all, on disk: whatever crashes, nothing goes past it.
+            await self._hold(f"delivery of {event.id} failed for good")
         await self._store.record(delivery, attempt, verdict)
         self._tools.tell(AttemptEnded(event, attempt, verdict))
         self._may_be_due = True

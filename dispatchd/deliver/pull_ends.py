@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
 from dispatchd.deliver.spec import LaneSpec
@@ -29,6 +30,7 @@ class LeaseEnds:
         self._roll = tools.roll
         self._hold = hold
         self._owed = owed
+        self._one = asyncio.Lock()
 
     def change(self, spec: LaneSpec) -> None:
         """Go on by another spec."""
@@ -47,31 +49,42 @@ class LeaseEnds:
 
     async def extend(self, lease_id: str, lease_ms: int) -> Extended | None:
         """Have a lease run for `lease_ms` from now on; None where it has ended."""
-        now_ms = self._clock.now_ms()
         name = self._spec.destination
-        return await self._store.extend_lease(name, lease_id, now_ms, now_ms + lease_ms)
+        async with self._turn():
+            now_ms = self._clock.now_ms()
+            return await self._store.extend_lease(name, lease_id, now_ms, now_ms + lease_ms)
+
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        """Have one word after the other where one may hold the queue.
+
+        It is held before the lease is ended: another word meanwhile would have it held for what
+        has not failed. Such a queue is ordered, so nobody waits long.
+        """
+        return self._one if self._spec.hold_on_failed else nullcontext()
 
     async def _said(
         self, lease_id: str, judged: Judged, reason: str | None
     ) -> tuple[Lease, Verdict] | None:
-        now_ms = self._clock.now_ms()
-        lease = await self._store.find_lease(self._spec.destination, lease_id, now_ms)
-        if lease is None:
-            return None
-        verdict = await self._end(lease, judged, reason, now_ms, ran_out=False)
-        return None if verdict is None else (lease, verdict)
+        async with self._turn():
+            now_ms = self._clock.now_ms()
+            lease = await self._store.find_lease(self._spec.destination, lease_id, now_ms)
+            if lease is None:
+                return None
+            verdict = await self._end(lease, judged, reason, now_ms, ran_out=False)
+            return None if verdict is None else (lease, verdict)
 
     async def all_that_ran_out(self, now_ms: int) -> int | None:
         """Write the attempts of leases that ran out; return when (Unix ms) the next one does."""
         while True:
-            found = await self._store.ran_out(self._spec.destination, now_ms, AT_ONCE)
-            failed = Failed(ErrorClass.LEASE)
-            await asyncio.gather(
-                *(
-                    self._end(lease, failed, _silence(lease), now_ms, ran_out=True)
-                    for lease in found.leases
+            async with self._turn():
+                found = await self._store.ran_out(self._spec.destination, now_ms, AT_ONCE)
+                failed = Failed(ErrorClass.LEASE)
+                await asyncio.gather(
+                    *(
+                        self._end(lease, failed, _silence(lease), now_ms, ran_out=True)
+                        for lease in found.leases
+                    )
                 )
-            )
             if not found.more:
                 return found.next_ms
 

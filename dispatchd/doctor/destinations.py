@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final
 
-from dispatchd.config import LaneConfig
+from dispatchd.config import Config, LaneConfig
 from dispatchd.config.mail import EmailConfig
 from dispatchd.config.reached import ReachedConfig
 from dispatchd.config.sent import SentConfig
@@ -55,11 +55,25 @@ async def _look_at(
         via = destination.via(patient.config.proxy)
         reached = await reacher.over_http(destination.address, via, timeout_s)
         return _judged(name, shown, via, reached)
+    if destination.claimed:
+        return ok("destination", _queue(patient.config, name), name=name)
     unready = destination.unready()
     if unready is not None:
         return act("destination", unready, "mend that; until then its deliveries wait", name=name)
     said = f"{shown}: " if shown else ""
     return ok("destination", f"{said}ready, as far as can be told from here", name=name)
+
+
+def _queue(config: Config, name: str) -> str:
+    """Say who may claim from a queue: there is nothing to reach."""
+    keys = sum(key.pull == name for key in config.api_keys)
+    if config.admin is not None and config.admin.token is None:
+        who = "without admin.token everybody on this machine may"
+    elif not keys:
+        who = "the admin token alone opens it"
+    else:
+        who = "1 key opens it" if keys == 1 else f"{keys} keys open it"
+    return f"a queue, which consumers claim from: {who}"
 
 
 def _judged(name: str, shown: str, via: Via, reached: Reached) -> Finding:

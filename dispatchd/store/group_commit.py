@@ -29,7 +29,7 @@ class Limits:
     waiting: int = 4096
     waiting_bytes: int = 64 * 1024 * 1024
     batch: int = 512  # events; and no more results than that
-    batch_bytes: int = 16 * 1024 * 1024
+    batch_bytes: int = 16 * 1024 * 1024  # of events, and as much of results
     results: int = 8  # of a batch at least, and as many as there are events
     results_per_s: int = 4000  # and of the time the last batch took: they add a fifth or so to it
 
@@ -136,21 +136,19 @@ class GroupCommit(Generic[W]):
     def _next_batch(self) -> "_Batch[W]":
         limits = self._limits
         batch: _Batch[W] = []
-        events_bytes = self._take(batch, self._events, limits.batch, 0)
-        self._events_bytes -= events_bytes
+        self._events_bytes -= self._take(batch, self._events, limits.batch)
         in_time = int(self._took_s * limits.results_per_s)
         results = min(max(limits.results, in_time, len(batch)), limits.batch)
-        self._take(batch, self._results, len(batch) + results, events_bytes)
+        # Whatever the events take: where they come as fast as the disk is, they take it all.
+        self._take(batch, self._results, len(batch) + results)
         return batch
 
-    def _take(
-        self, batch: "_Batch[W]", waiting: "deque[_Waiting[W]]", most: int, batch_bytes: int
-    ) -> int:
-        """Fill up a batch of `batch_bytes` to `most` writes; return the bytes of those."""
+    def _take(self, batch: "_Batch[W]", waiting: "deque[_Waiting[W]]", most: int) -> int:
+        """Fill up a batch to `most` writes, at least with one; return the bytes of those."""
         taken_bytes = 0
         while waiting and len(batch) < most:
             write, size_bytes, done = waiting[0]
-            if batch and batch_bytes + taken_bytes + size_bytes > self._limits.batch_bytes:
+            if taken_bytes and taken_bytes + size_bytes > self._limits.batch_bytes:
                 break
             waiting.popleft()
             taken_bytes += size_bytes

@@ -30,7 +30,7 @@ def test_the_description_is_served(served: Served) -> None:
 def test_a_stream_begins_as_described(served: Served) -> None:
     request = urllib.request.Request(f"{served.url}{STREAM}?since=1h", headers=AUTH)
     (content,) = openapi(OPERATIONS)["paths"][STREAM]["get"]["responses"]["200"]["content"]
-    with urllib.request.urlopen(request, timeout=20) as response:
+    with urllib.request.urlopen(request, timeout=HANG_S) as response:
         assert response.headers.get_content_type() == content
         assert response.readline() == b"retry: 2000\n"
         while (line := response.readline()) != b"event: event\n":

@@ -6,9 +6,17 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from patience import HANG_S
 from rig import SECRET, Sink
 from rig_process import MakeDaemon, ProcessDaemon
 from rig_sinks import MakeSink, making_sinks
+
+
+@pytest.fixture(autouse=True)
+def _patient_evaluators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give processes that evaluate here as long as a slow machine takes to start and end one."""
+    monkeypatch.setattr("dispatchd.evaluate.evaluator.START_DEADLINE_S", HANG_S)
+    monkeypatch.setattr("dispatchd.evaluate.evaluator.DEATH_DEADLINE_S", HANG_S)
 
 
 @pytest.fixture

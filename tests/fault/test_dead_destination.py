@@ -1,23 +1,18 @@
 """A destination that is gone costs the daemon next to nothing."""
 
 import asyncio
-import socket
 
 import aiohttp
 from patience import HANG_S
 from rig_process import MakeDaemon
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+from rig_served import free_port
 
 
 async def test_a_paced_lane_with_work_at_hand_lets_go_of_the_loop(
     make_daemon: MakeDaemon, http: aiohttp.ClientSession
 ) -> None:
     """It once woke itself without end: no request was answered, and only SIGKILL ended it."""
-    daemon = make_daemon(f"http://127.0.0.1:{closed_port()}/")
+    daemon = make_daemon(f"http://127.0.0.1:{free_port()}/")
     await daemon.start()
     async with asyncio.timeout(HANG_S):
         for n in range(80):

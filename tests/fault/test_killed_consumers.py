@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from patience import HANG_S
 from rig_process import MakeDaemon, ProcessDaemon
 from rig_pull import KEY, digest
 from rig_served import free_port
@@ -78,7 +79,7 @@ class Scene:
     async def said_more(self, words: set[str], count: int) -> None:
         """Wait until so many such things were said from here on."""
         before = len(self.said)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_S):
             while len([one for one in self.said[before:] if one[0] in words]) < count:
                 self.news.clear()
                 await self.news.wait()
@@ -126,7 +127,7 @@ async def test_nothing_is_lost_and_nothing_is_handed_to_both(
             accepted.append(document["event_id"])
         await scene.said_more({"done", "claim"}, 5)  # in the middle of it
         await scene.kill(name)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANG_S):
         while scene.owed():
             await scene.said_more({"idle"}, 1)
     scene.daemon.check_database()

@@ -56,7 +56,9 @@ def _port(out: int) -> int:
     """Read until the daemon serves, and no further."""
     text = b""
     while b'"started"' not in text or not text.endswith(b"\n"):
-        text += os.read(out, 1)
+        read = os.read(out, 1)
+        assert read, text  # it ended
+        text += read
     return next(json.loads(line)["port"] for line in text.splitlines() if b'"started"' in line)
 
 

@@ -21,6 +21,8 @@ from rig_process import ProcessDaemon
 RESTARTS = int(os.environ.get("DISPATCHD_RESTARTS", "2"))
 PER_S = 1000
 QUEUE_MAX = 50  # requests under way of a daemon that keeps up
+BACKLOG = 4096
+UNDER_WAY_MAX = 1000  # or a slow machine restarts so long that more come than a socket can keep
 BODY = b'{"action":"opened"}'
 # What systemd does before it runs the daemon: the socket becomes descriptor 3, and is named.
 SYSTEMD = 'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=dispatchd.socket exec "$@" 3<&0 0</dev/null'
@@ -39,11 +41,11 @@ endpoints: {{my-slug: {{secret: {SECRET}, event_type_path: action}}}}
 def kept(request, tmp_path: Path) -> Iterator[socket.socket]:
     """A socket that listens for as long as the test runs, whoever accepts."""
     if request.param == "tcp":
-        made = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        made = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
     else:
         made = socket.socket(socket.AF_UNIX)
         made.bind(str(tmp_path / "hooks.sock"))
-        made.listen(4096)
+        made.listen(BACKLOG)
     with made:
         yield made
 
@@ -51,7 +53,7 @@ def kept(request, tmp_path: Path) -> Iterator[socket.socket]:
 class Load:
     """Asks at an even rate, each time on a connection of its own, whatever becomes of the others.
 
-    `answers` are statuses, or what went wrong.
+    Of those that wait there is a bound. `answers` are statuses, or what went wrong.
     """
 
     def __init__(self, kept: socket.socket) -> None:
@@ -69,7 +71,7 @@ class Load:
                 began_s, asked = time.monotonic(), 0
                 while self._going.is_set() and not self._stop.is_set():
                     due = int((time.monotonic() - began_s) * PER_S)
-                    for _ in range(due - asked):
+                    for _ in range(min(due - asked, UNDER_WAY_MAX - self._waiting)):
                         asking.create_task(self._ask())
                     asked = due
                     await asyncio.sleep(0.005)

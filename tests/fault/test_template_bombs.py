@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from patience import HANG_S
 
 from dispatchd.evaluate.evaluator import Evaluator, NoResult, Result, Value
 from dispatchd.evaluate.frames import TEMPLATE, template_source
@@ -15,7 +16,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.pids: list[int] = []
-        self.evaluator = Evaluator(spawned=self.pids.append)
+        self.evaluator = Evaluator(spawned=self.pids.append, deadline_s=HANG_S)
 
     async def render(self, text: str, body: Any = None, owner: str = "a") -> Result:
         return await self.evaluator.evaluate(

@@ -8,6 +8,7 @@ import pytest
 from patience import HANG_S
 from rig import StartDaemon
 from rig_raw import Serve, Start, one_request
+from rig_served import free_port
 
 BODY = b'{"action":"opened"}'
 
@@ -110,12 +111,10 @@ async def test_each_fault_has_its_class(
 
 
 async def test_refused_and_unresolvable(start_daemon: StartDaemon) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
     daemon = await start_daemon(f"""
     endpoints: {{my-slug: {{auth: none, destinations: [refused, lost]}}}}
     destinations:
-      refused: {{url: 'http://127.0.0.1:{port}/'}}
+      refused: {{url: 'http://127.0.0.1:{free_port()}/'}}
       lost: {{url: 'http://nowhere.invalid/'}}
     """)
     await daemon.accepted(BODY, secret=None)

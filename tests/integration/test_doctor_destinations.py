@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.parse import quote
 import pytest
 from aiosmtpd.smtp import SMTP
 from rig_raw import raw_servers
+from rig_served import free_port
 from rig_tls import Files, make_files, tls_server
 
 from dispatchd.config import parse
@@ -122,8 +122,7 @@ async def test_a_server_that_wants_a_certificate_of_ours(serve: Look, files: Fil
 
 
 async def test_what_leads_nowhere(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     nowhere = quote(str(tmp_path / "none.sock"), safe="")
     found = await look(
         f"""\
@@ -264,3 +263,29 @@ services: {{type: apprise, urls: ["json://user:sekrit@127.0.0.1:9"]}}"""
     assert "there is no program" in found["missing"].said
     assert found["services"].verdict is Verdict.OK
     assert "sekrit" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("keys", "token", "said"),
+    [
+        ("one: jobs", "a-long-admin-token", "1 key opens it"),
+        ("one: jobs, two: jobs, other: others", "a-long-admin-token", "2 keys open it"),
+        ("", "a-long-admin-token", "the admin token alone opens it"),
+        ("one: jobs", "", "without admin.token everybody on this machine may"),
+    ],
+)
+async def test_a_queue_is_told_by_who_may_claim(keys: str, token: str, said: str) -> None:
+    """There is nothing to reach."""
+    pairs = [pair.split(": ") for pair in keys.split(", ") if pair]
+    entries = [
+        f"  - {{name: {name}, hash: 'sha256:{number:064x}', pull: {queue}}}\n"
+        for number, (name, queue) in enumerate(pairs)
+    ]
+    listed = f"api_keys:\n{''.join(entries)}" if entries else ""
+    admin = f"listen: 127.0.0.1:8081{', token: ' + token if token else ''}"
+    queues = "destinations: {jobs: {type: pull}, others: {type: pull}}"
+    text = f"{listed}admin: {{{admin}}}\n{queues}\n"
+    patient = Patient(parse(text), Path("config.yaml"), Path("d.db"), None, None)
+    found, _ = await destinations.all_of(patient)
+    assert (found.verdict, found.name) == (Verdict.OK, "jobs")
+    assert found.said == f"a queue, which consumers claim from: {said}"

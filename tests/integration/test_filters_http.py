@@ -1,6 +1,7 @@
 """Filters on endpoints and links, plain and JSONata, over real HTTP."""
 
 import pytest
+from patience import HANG_S
 from rig import Sink, StartDaemon
 
 from dispatchd.config import ConfigProblems, parse
@@ -59,8 +60,9 @@ async def test_what_a_filter_says(  # noqa: PLR0917 - a table of cases
     "expression", ['"yes"', "body.nothing", '$error("x")', "$sum([1..9999999])"]
 )
 async def test_a_filter_that_fails_lets_through_and_says_so(
-    start_daemon: StartDaemon, sink: Sink, expression: str
+    start_daemon: StartDaemon, sink: Sink, expression: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("dispatchd.receive.whither.FILTERS_WAIT_S", HANG_S)  # on a slow machine too
     daemon = await start_daemon(
         CONFIG.format(endpoint_filter=f"'{expression}'", link_filter=ANY, url=sink.url)
     )

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from locks import write_lock
+from patience import HANG_S
 from rig import BODY, FakeClock, Sink, StartDaemon, always, holding
 from rig_api import Api
-from rig_pull import KEY, Queue, digest, queue_config, start_queue
+from rig_pull import KEY, Queue, digest, polls, queue_config, start_queue
 
 CLAIM = "/api/v1/pull/jobs/claim"
 
@@ -56,22 +57,13 @@ async def test_a_claim_that_waits_wakes_at_once(queue: Queue) -> None:
     waiting = asyncio.create_task(queue.claim(wait="1m"))
     second = asyncio.create_task(queue.claim(most=1, wait="1m"))
     await polls(queue, 2)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         first_id = await queue.daemon.accepted(BODY)
         (item,) = await waiting
         assert item["event_id"] == first_id
         second_id = await queue.daemon.accepted(BODY)
         assert [item["event_id"] for item in await second] == [second_id]
     await polls(queue, 0)
-
-
-async def polls(queue: Queue, count: int) -> None:
-    """Return when so many claims wait in the daemon."""
-    parts = queue.daemon.app._admin._wired._listener._parts  # type: ignore[union-attr]
-    lane = parts.queue("jobs")
-    async with asyncio.timeout(20):
-        while len(lane._waiting) != count:
-            await queue.admin.ask("GET", "/healthz")
 
 
 async def test_a_claim_that_waits_in_vain_is_answered_with_nothing(

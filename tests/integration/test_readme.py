@@ -3,12 +3,12 @@
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rig_served import free_port
 
 from dispatchd.config import RetryConfig
 from dispatchd.model import ErrorClass
@@ -16,11 +16,6 @@ from dispatchd.model import ErrorClass
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def test_two_commands_of_one_line_each() -> None:

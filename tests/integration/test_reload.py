@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from rig import (
     holding,
     simple_config,
 )
+from rig_served import free_port
 
 from dispatchd.control import NobodyThere, ask, control_path
 from dispatchd.model import HoldKind
@@ -191,6 +194,31 @@ async def test_a_paused_destination_that_is_added_again_sends_nothing(
     await recorded(daemon, destination="crm", event_id=event)
 
 
+async def test_a_destination_that_was_paused_while_it_ended_what_it_began_sends_nothing_more(
+    start_daemon: StartDaemon, sink: Sink, rewrite: Rewrite
+) -> None:
+    """Its lane took up again before it had heard of the pause."""
+    release = asyncio.Event()
+    sink.answer = holding(release)
+    daemon = await start_daemon(simple_config(sink, ", max_in_flight: 1"))
+    first = await daemon.accepted(BODY)
+    await sink.wait_for(1)
+    second = await daemon.accepted(BODY)
+    rewrite("destinations: [crm]", "destinations: [new]")
+    rewrite("  crm: {", "  new: {")
+    await daemon.app.reload()
+    await daemon.store.hold_lane("crm", HoldKind.PAUSED, "moving", 0)
+    rewrite("  new: {", f"  crm: {{url: '{sink.url}', max_in_flight: 2}}\n  new: {{")
+    await daemon.app.reload()
+    await daemon.log.wait_for("lane_held", destination="crm")
+    release.set()
+    await recorded(daemon, destination="crm", event_id=first)
+    await daemon.store.ping()
+    assert sink.event_ids() == [first]
+    await daemon.store.open_lane("crm", HoldKind.PAUSED)
+    await recorded(daemon, destination="crm", event_id=second)
+
+
 async def test_what_is_known_of_a_destination_survives(
     start_daemon: StartDaemon, sink: Sink, rewrite: Rewrite
 ) -> None:
@@ -241,11 +269,6 @@ async def test_order_begins_with_a_reload_and_ends_with_one(
     await daemon.app.reload()
     await daemon.accepted(BODY)
     await sink.wait_for(7)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 async def test_the_listener_moves_and_a_request_that_began_is_answered(
@@ -395,6 +418,21 @@ async def test_a_reader_that_dies_or_hangs_changes_nothing(
     (problem,) = (await daemon.app.reload()).problems
     assert problem == f"reading {config} took more than 0 s"
     await daemon.accepted(BODY)
+
+
+async def test_a_reader_whose_daemon_was_killed_ends_without_a_traceback(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("endpoints: {}")
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    reader = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "dispatchd.plan.worker", str(config)),
+        stdout=write_end,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(write_end)
+    _, said = await reader.communicate()
+    assert said == b""
 
 
 async def test_a_store_that_takes_no_writes_changes_nothing(

@@ -22,10 +22,10 @@ def pytest_runtest_setup() -> None:
         pytest.skip(f"not begun within PACKAGING_TESTS_WITHIN_S={WITHIN_S:g}")
 
 
-def build(script: str, directory: Path) -> Path:
+def build(script: str, directory: Path, *options: str) -> Path:
     """Run a build script; return the file that it names."""
     made = subprocess.run(
-        [str(ROOT / script), str(directory)],
+        [str(ROOT / script), *options, str(directory)],
         capture_output=True,
         text=True,
         check=False,
@@ -94,3 +94,9 @@ def deb(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def single_file(tmp_path_factory) -> Path:
     return build("packaging/single/build", tmp_path_factory.mktemp("single"))
+
+
+@pytest.fixture(scope="session")
+def single_file_with_extras(tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("extras")
+    return build("packaging/single/build", directory, "--extras", "otel,apprise")

@@ -5,25 +5,24 @@ import hashlib
 import hmac
 import http.client
 import json
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rig_served import free_port
+
 SECRET = b"s3cret-of-the-test"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Running:
     """A started `dispatchd serve`."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], port: int) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], port: int, admin_port: int = 0
+    ) -> None:
         self.port = port
+        self.admin_port = admin_port
         self.lines: list[dict[str, Any]] = []
         self._process = subprocess.Popen(
             command, stderr=subprocess.PIPE, text=True, env=dict(environment)
@@ -60,15 +59,18 @@ def daemon(
     environment: Mapping[str, str],
     seen_as: str | None = None,
 ) -> Iterator[Running]:
-    """Serve a config, in which PORT and DIR stand for what they are; `seen_as` is DIR within."""
-    port = free_port()
+    """Serve a config, in which PORT, ADMIN and DIR stand for what they are.
+
+    `seen_as` is what DIR is for the daemon.
+    """
+    port, admin_port = free_port(), free_port()
     seen = seen_as or str(directory)
-    text = config.replace("PORT", str(port)).replace("DIR", seen)
+    text = config.replace("PORT", str(port)).replace("ADMIN", str(admin_port)).replace("DIR", seen)
     (directory / "config.yaml").write_text(text)
     command = [*program, "serve", "--config", f"{seen}/config.yaml", "--log-format", "json"]
-    running = Running(command, environment, port)
+    running = Running(command, environment, port, admin_port)
     try:
-        running.wait_for("started")
+        running.wait_for("admin_started" if "ADMIN" in config else "started")
         yield running
     finally:
         running.stop()

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from everything import asking, assert_the_admin_listener_answers
+from rig_served import free_port
 from roots import in_memory, require
-from running import Running, free_port, post
+from running import Running, post
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "packaging/docker"
@@ -62,13 +64,14 @@ def test_the_image_runs_read_only_and_not_as_root(buildah, image, tmp_path):
     container = buildah("from", image)
     root = Path(buildah("mount", container))
     environment = dict(entry.split("=", 1) for entry in settings["Env"])
-    port = free_port()
+    port, admin_port = free_port(), free_port()
     config = tmp_path / "config.yaml"
     config.write_text(
         (DOCKER / "config.yaml")
         .read_text()
         .replace("0.0.0.0:8080", f"127.0.0.1:{port}")
         .replace("destinations: [local]", "destinations: [{to: local, filter: 'body.n = 1'}]")
+        + f"\nadmin: {{listen: '127.0.0.1:{admin_port}'}}\n"
     )
     config.chmod(0o644)
     (tmp_path / "secrets").mkdir()
@@ -96,13 +99,15 @@ def test_the_image_runs_read_only_and_not_as_root(buildah, image, tmp_path):
     environment["PATH"] += ":" + os.environ["PATH"]
     running = Running([*command, *settings["Entrypoint"], *settings["Cmd"]], environment, port)
     try:
-        running.wait_for("started")
+        running.wait_for("admin_started")
         namespace = ["nsenter", f"--target={running.pid}", "--mount", "--root"]
         status = Path(f"/proc/{running.pid}/status").read_text()
         assert f"Uid:\t{user}\t{user}\t{user}\t{user}" in status
         assert "CapBnd:\t0000000000000000" in status
         assert post(running, b'{"n": 1}')[0] == 202
-        assert running.wait_for("event")["destinations"] == 1
+        event = running.wait_for("event")
+        assert event["destinations"] == 1
+        assert_the_admin_listener_answers(asking(admin_port), event["event_id"])
         health = ["env", f"DISPATCHD_HEALTH=127.0.0.1:{port}", "dispatchd-healthcheck"]
         good = subprocess.run(
             [*namespace, *health], capture_output=True, text=True, check=False, env=environment

@@ -13,6 +13,7 @@ SHELL = [
     *(PACKAGING / name for name in ("deb/build", "single/build", "single/head.sh")),
     *(PACKAGING / "deb" / name for name in ("postinst", "prerm", "postrm")),
     ROOT / "tests/packaging/boot.sh",
+    ROOT / ".ci/run",
 ]
 
 
@@ -25,7 +26,11 @@ def tool(name: str) -> str:
 
 @pytest.mark.parametrize("script", SHELL, ids=lambda path: path.name)
 def test_shell(script):
-    text = script.read_text().replace("@UNITS@", "some.service a.timer")
+    text = (
+        script.read_text()
+        .replace("@UNITS@", "a.service b.service")
+        .replace("@OFFERED@", "a.socket b.socket")
+    )
     ran = subprocess.run(
         [tool("shellcheck"), "-"], input=text, capture_output=True, text=True, check=False
     )

@@ -1,9 +1,13 @@
 """The single file on a Debian without a Python: the command, the daemon and its children."""
 
+import queue
 import shutil
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import everything
 import pytest
 from roots import ENVIRONMENT, inside, run_inside
 from running import Running, daemon, post
@@ -23,6 +27,14 @@ endpoints:
         transform: '{"twice": n * 2}'
         on_transform_error: fail
 destinations: {nowhere: {url: 'http://127.0.0.1:9/', retry: {max_attempts: 1}}}
+"""
+
+EXTRAS = """\
+server: {listen: '127.0.0.1:PORT'}
+storage: {url: 'sqlite:///DIR/events.db'}
+telemetry: {endpoint: 'http://127.0.0.1:TAKER'}
+endpoints: {my-slug: {secret: s3cret-of-the-test, destinations: [services]}}
+destinations: {services: {type: apprise, urls: ['json://127.0.0.1:TAKER/notice']}}
 """
 
 
@@ -61,6 +73,52 @@ def test_it_serves_filters_transforms_and_explains(debian):
         assert told.returncode == 0, told.stderr
         assert "nowhere" in told.stdout
     assert running.returncode == 0  # the signal reached the daemon, which drained
+
+
+def test_nothing_of_it_was_left_out(debian):
+    def dispatchd(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return run_inside(debian, "dispatchd", *arguments)
+
+    program = inside(debian, "dispatchd")
+    with daemon(program, everything.CONFIG, debian / "root", ENVIRONMENT, "/root") as running:
+        everything.assert_everything_works(running, dispatchd, "/root/config.yaml")
+    assert running.returncode == 0
+
+
+class Taking(BaseHTTPRequestHandler):
+    """Takes whatever is posted, and keeps where."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.took.put(self.path)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_with_extras_it_traces_and_notifies(bare, single_file_with_extras):
+    shutil.copy(single_file_with_extras, bare / "usr/local/bin/dispatchd")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as taking:
+        taking.took = queue.SimpleQueue()
+        threading.Thread(target=taking.serve_forever, daemon=True).start()
+        config = EXTRAS.replace("TAKER", str(taking.server_port))
+        program = inside(bare, "dispatchd")
+        with daemon(program, config, bare / "root", ENVIRONMENT, "/root") as running:
+            assert post(running, b'{"n": 1}')[0] == 202
+            awaited = {"/notice", "/v1/traces"}
+            while awaited:
+                awaited.discard(taking.took.get(timeout=60))
+        taking.shutdown()
+
+
+def test_without_them_it_says_how_to_have_them(debian):
+    (debian / "root/config.yaml").write_text(EXTRAS.replace("TAKER", "9"))
+    ran = run_inside(debian, "dispatchd", "check", "--config", "/root/config.yaml")
+    assert ran.returncode == 2
+    assert "with --extras otel\n" in ran.stderr
+    assert "with --extras apprise\n" in ran.stderr
 
 
 def test_a_broken_config_ends_with_every_problem(debian):

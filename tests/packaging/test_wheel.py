@@ -7,18 +7,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from running import daemon, post
+from everything import CONFIG, assert_everything_works
+from running import daemon
 
 ROOT = Path(__file__).parents[2]
-CONFIG = """\
-server: {listen: '127.0.0.1:PORT'}
-storage: {url: 'sqlite:///DIR/events.db'}
-endpoints:
-  my-slug:
-    secret: s3cret-of-the-test
-    destinations: [{to: nowhere, filter: 'body.n = 1'}]
-destinations: {nowhere: {url: 'http://127.0.0.1:9/'}}
-"""
 
 
 def test_every_file_of_the_package_is_in_it(wheel):
@@ -61,8 +53,12 @@ def test_installed_it_serves(which, wheel, tmp_path):
     assert installed.returncode == 0, installed.stderr
     program = [str(tmp_path / "bin" / "dispatchd")]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+
+    def dispatchd(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*program, *arguments], capture_output=True, text=True, check=False, env=environment
+        )
+
     with daemon(program, CONFIG, tmp_path, environment) as running:
-        assert post(running, b'{"n": 1}')[0] == 202
-        assert running.wait_for("event")["destinations"] == 1  # the filter was evaluated
-        assert running.wait_for("attempt")["error"] == "connection_refused"
+        assert_everything_works(running, dispatchd, str(tmp_path / "config.yaml"))
     assert running.returncode == 0

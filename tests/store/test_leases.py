@@ -2,6 +2,9 @@
 
 import asyncio
 import itertools
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from asking import FAR_MS, MAX_BYTES, OpenStore, add, claimed, pruned
@@ -21,6 +24,7 @@ from dispatchd.model import (
 from dispatchd.store import Store
 from dispatchd.store.jobs import ReplayQuery
 from dispatchd.store.leases import Lease, Taking
+from dispatchd.store.sqlite import SqliteStore
 
 UNTIL_MS = NOW_MS + 60_000
 _ids = (f"lease-{n}" for n in itertools.count())
@@ -251,6 +255,48 @@ async def test_a_lease_whose_delivery_went_on_without_it_is_forgotten(store: Sto
     assert lane.leased == 0
     owed = await one_owed(store, event.id)
     assert (owed.status, owed.attempts) == (DeliveryStatus.SUCCESS, 1)
+
+
+async def test_what_was_sent_past_a_lease_is_not_leased_any_more(store: Store) -> None:
+    """Its destination is no queue now: nobody looks for leases that ran out."""
+    event = an_event()
+    await add(store, event, "crm")
+    await leased(store)
+    ((delivery, _),) = (await store.claim("crm", UNTIL_MS, 10, MAX_BYTES)).ready
+    await store.record(delivery, an_attempt(delivery), RetryAt(UNTIL_MS + 5))
+    (lane,) = [lane for lane in await store.lanes() if lane.destination == "crm"]
+    assert (lane.backlog, lane.leased) == (1, 0)
+    story = await store.get_event(event.id)
+    assert story is not None
+    assert story.leased == {}
+
+
+async def test_what_ran_out_is_with_no_consumer_though_nobody_ends_it(store: Store) -> None:
+    """Its destination has left the config."""
+    event = an_event()
+    await add(store, event, "crm")
+    await leased(store)
+    for now_ms, still in ((UNTIL_MS - 1, True), (UNTIL_MS, False)):
+        await store.keep_time(now_ms)
+        (lane,) = [lane for lane in await store.lanes() if lane.destination == "crm"]
+        assert (lane.backlog, lane.leased) == (1, int(still))
+        story = await store.get_event(event.id)
+        assert story is not None
+        assert story.leased == ({"crm": UNTIL_MS} if still else {})
+
+
+async def test_a_lease_goes_with_its_event(sqlite_store: SqliteStore, tmp_path: Path) -> None:
+    """Its destination has left the config, or is no queue any more."""
+    store = sqlite_store
+    await store.open_lanes(["crm"])
+    event = an_event()
+    await add(store, event, "crm")
+    await leased(store)
+    ((delivery, _),) = (await store.claim("crm", UNTIL_MS, 10, MAX_BYTES)).ready
+    await store.record(delivery, an_attempt(delivery), Delivered())
+    assert await pruned(store, FAR_MS) == (1, 0)
+    with closing(sqlite3.connect(tmp_path / "s.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM leases").fetchall() == [(0,)]
 
 
 async def test_what_is_leased_is_not_pruned(store: Store) -> None:

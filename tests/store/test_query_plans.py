@@ -60,6 +60,7 @@ HOT = {
     "sent": (b"x", "crm"),
     "drop_sent": (b"x", "crm"),
     "prune_sent": (b"x",),
+    "prune_leases": (b"x",),
     "prunable": (0, 0, 1, 10),
     "story_attempts": (b"x",),
     "story_deliveries": (b"x",),

@@ -139,6 +139,24 @@ async def test_a_batch_is_bounded_but_a_large_write_still_goes() -> None:
     assert disk.batches == [["first"], ["a", "b"], ["c"], ["large"]]
 
 
+async def test_events_that_fill_each_batch_by_their_bytes_keep_no_result_waiting() -> None:
+    """While such events came as fast as the disk took them, no attempt's result was written."""
+    disk = Disk()
+    group = GroupCommit(disk.begin, Limits(batch_bytes=10))
+    tasks = await waiting(group, disk)
+    tasks += [asyncio.create_task(group.write(name, size)) for name, size in (("a", 10), ("b", 30))]
+    await asyncio.sleep(0)
+    results = [group.submit(f"result {n}", 4, is_result=True) for n in range(5)]
+    disk.free.set()
+    await asyncio.gather(*tasks, *results)
+    assert disk.batches == [
+        ["first"],
+        ["a", "result 0", "result 1"],
+        ["b", "result 2", "result 3"],
+        ["result 4"],
+    ]
+
+
 async def test_an_unavailable_store_tells_everyone_and_recovers() -> None:
     disk = Disk()
     group = GroupCommit(disk.begin)

@@ -66,7 +66,7 @@ def test_a_key_opens_one_thing() -> None:
 def test_a_key_of_a_queue_proves_no_sender() -> None:
     key = f"api_keys: [{{name: a, hash: '{HASH}', pull: jobs}}]\n"
     (problem,) = problems(f"{ADMIN}{QUEUE}{key}endpoints: {{a: {{destinations: [jobs]}}}}")
-    assert "endpoints.a: has no secret, and there are no api_keys" in problem
+    assert "endpoints.a: has no secret, and all api_keys are of queues" in problem
     both = key.replace("]", f", {{name: b, hash: '{OTHER_HASH}'}}]")
     plan = compile_plan(parse(f"{ADMIN}{QUEUE}{both}endpoints: {{a: {{destinations: [jobs]}}}}"))
     assert [one.name for one in plan.routes["a"].auth.api_keys] == ["b"]

@@ -42,7 +42,8 @@ class Raw:
 class Asked:
     """What a handler is asked: `given` are the values of path, query and headers, by name.
 
-    `now_ms` is Unix ms; `gone` says whether whoever asks has hung up meanwhile.
+    `now_ms` is Unix ms; `gone` says whether whoever asks has hung up meanwhile, or may not
+    ask any more.
     """
 
     given: Mapping[str, Any]

@@ -70,17 +70,25 @@ def _handler(operation: Operation, parts: AdminParts, still_in: StillIn) -> Any:
         if errors:
             raise Problem(400, "invalid", "the request cannot be read as it is", errors=errors)
         answer = await operation.handle(
-            parts, Asked(given, body, now_ms, partial(hung_up, request))
+            parts, Asked(given, body, now_ms, partial(_gone, request, still_in))
         )
         if isinstance(answer, Raw):
             return _raw(answer)
         if isinstance(answer, Stream):
             return await answer.serve(request, still_in)
-        return web.Response(
+        response = web.Response(
             status=operation.status, body=orjson.dumps(answer), content_type="application/json"
         )
+        if parts.readiness() == "stopping":
+            response.force_close()  # the connection is closed before another request is read
+        return response
 
     return handle
+
+
+def _gone(request: web.Request, still_in: StillIn) -> bool:
+    """Whether whoever asks has hung up meanwhile, or would not be let in any more."""
+    return hung_up(request) or not still_in(request)
 
 
 def _raw(answer: Raw) -> web.Response:

@@ -1,6 +1,5 @@
 """Who asks a pull queue: when a consumer last did, and how many wait. In memory, of this run."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -67,11 +66,6 @@ class Consumers:
         finally:
             asking.waiting -= 1
             self._pulse.touch()  # it may have been handed something, which is no fact
-
-
-def is_queue(destination: Mapping[str, Any]) -> bool:
-    """Whether a destination, as the config has it, is a queue."""
-    return destination.get("type") == "pull"
 
 
 def claim_url(request: web.Request, queue: str) -> str:

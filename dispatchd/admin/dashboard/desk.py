@@ -30,6 +30,10 @@ class Known:
         found: dict[str, Any] = self.config["destinations"].get(name, {})
         return found
 
+    def is_queue(self, name: str) -> bool:
+        """Whether consumers claim from a destination; what has left the config is none."""
+        return self.destination(name).get("type") == "pull"
+
 
 @dataclass(slots=True)
 class Desk:

@@ -9,7 +9,7 @@ from dispatchd.admin.api.events import event_page
 from dispatchd.admin.api.operation import Asked
 from dispatchd.admin.body import read_form
 from dispatchd.admin.dashboard.allowance import Allowance
-from dispatchd.admin.dashboard.consumers import claim_url, is_queue
+from dispatchd.admin.dashboard.consumers import claim_url
 from dispatchd.admin.dashboard.desk import Desk
 from dispatchd.admin.dashboard.drawing import went_drawn
 from dispatchd.admin.dashboard.events import LOOK_MS, event_rows
@@ -96,7 +96,9 @@ class DestinationPages:
                 "section": "destinations",
                 "title": name,
                 "row": self._row(request, past, lane),
-                "chart": went_drawn(past, past.of_destination(name), queue=is_queue(config)),
+                "chart": went_drawn(
+                    past, past.of_destination(name), queue=desk.known.is_queue(name)
+                ),
                 "spans": SPANS.values(),
                 "span": span,
                 "failed": past.of_destination(name).results.get("failed", 0),
@@ -110,18 +112,16 @@ class DestinationPages:
 
     def _row(self, request: web.Request, past: Past, lane: LaneFields) -> dict[str, Any]:
         name = lane["destination"]
-        config = self._desk.known.destination(name)
+        config, is_queue = self._desk.known.destination(name), self._desk.known.is_queue(name)
         return {
             **lane_row(self._desk, past, lane),
-            "queue": self._desk.consumers.of(name).told(self._now_ms())
-            if is_queue(config)
-            else None,
+            "queue": self._desk.consumers.of(name).told(self._now_ms()) if is_queue else None,
             "waiting": max(lane["backlog"] - lane["leased"], 0),
             "draining": draining(lane, self._desk.standing.drain_per_s(name)),
             "may_resume": may_resume(lane),
             "in_config": name in self._desk.parts.running.destinations,
             "paused": any(hold["kind"] == "paused" for hold in lane["held"]),
-            "url": claim_url(request, name) if is_queue(config) else config.get("url") or "",
+            "url": claim_url(request, name) if is_queue else config.get("url") or "",
         }
 
     def _links(self, name: str) -> list[dict[str, Any]]:

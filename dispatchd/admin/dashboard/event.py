@@ -13,7 +13,6 @@ from dispatchd.admin.api.jobs import create_job, get_job
 from dispatchd.admin.api.operation import EVENT, Asked
 from dispatchd.admin.body import read_form
 from dispatchd.admin.dashboard.allowance import Allowance
-from dispatchd.admin.dashboard.consumers import is_queue
 from dispatchd.admin.dashboard.curl import curl
 from dispatchd.admin.dashboard.desk import Desk
 from dispatchd.admin.dashboard.events import trouble
@@ -139,7 +138,7 @@ class EventPage:
             tries += min(len(delivery["attempts"]), ATTEMPTS_MAX)
             if shown and tries > TRIES_MAX:
                 break
-            queue = is_queue(self._desk.known.destination(delivery["destination"]))
+            queue = self._desk.known.is_queue(delivery["destination"])
             shown.append({**delivery_told(delivery, told["received"], answers), "queue": queue})
         return shown
 

@@ -472,8 +472,22 @@ SELECT until_ms FROM leases WHERE destination = ? AND until_ms > ? ORDER BY unti
 -- name: drop_lease
 DELETE FROM leases WHERE id = ?;
 
+-- Not those that another attempt has gone past, nor those that ran out by the clock as last kept:
+-- where no queue is any more nobody ends them.
 -- name: leased
-SELECT destination, count(*) FROM leases GROUP BY destination;
+SELECT l.destination, count(*)
+FROM leases l CROSS JOIN deliveries d
+     ON d.event_id = l.event_id AND d.destination = l.destination
+WHERE d.status IN ('queued', 'retrying') AND d.attempts = l.number - 1
+    AND l.until_ms > (SELECT wall_ms + ahead_ms FROM clock WHERE id = 1)
+GROUP BY l.destination;
 
 -- name: story_leases
-SELECT destination, until_ms FROM leases WHERE event_id = ?;
+SELECT l.destination, l.until_ms
+FROM leases l CROSS JOIN deliveries d
+     ON d.event_id = l.event_id AND d.destination = l.destination
+WHERE l.event_id = ? AND d.status IN ('queued', 'retrying') AND d.attempts = l.number - 1
+    AND l.until_ms > (SELECT wall_ms + ahead_ms FROM clock WHERE id = 1);
+
+-- name: prune_leases
+DELETE FROM leases WHERE event_id = ?;

@@ -124,6 +124,7 @@ def prune(
         [
             (sql["prune_attempts"], keys),
             (sql["prune_sent"], keys),
+            (sql["prune_leases"], keys),
             (sql["prune_deliveries"], keys),
             (sql["prune_event"], keys),
         ],

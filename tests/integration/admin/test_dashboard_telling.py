@@ -107,7 +107,7 @@ async def test_a_queue_says_where_to_claim_and_who_asks(start_daemon: StartDaemo
     assert "none asked since it started" in told(await page(queue.admin, shown))
     event = await queue.daemon.accepted(BODY)
     await until(queue.admin, shown, "no consumer has asked since dispatchd started")
-    assert "It waits for a consumer" in await page(queue.admin, f"/events/{event}")
+    assert "Waits for a consumer; due" in await page(queue.admin, f"/events/{event}")
     (item,) = await queue.claim()
     text = await until(queue.admin, shown, "Leased now 1")
     assert "Waiting 0" in text
