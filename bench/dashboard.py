@@ -196,6 +196,8 @@ def pages(database: Path) -> dict[str, str]:
         "endpoints": "/endpoints",
         "endpoint": f"/endpoints/{ENDPOINTS[0]}?span=week",
         "endpoint, quiet": f"/endpoints/{QUIET}",
+        "jobs": "/jobs",
+        "replay": "/jobs/new",
         "config": "/config",
     }
 

@@ -38,7 +38,7 @@ class AdminListener:
         standing = Standing(parts)
         dashboard = self._dashboard = Dashboard(parts, pulse, standing)
         self.app = web.Application(
-            middlewares=[dashboard.problems, guard.problems, guard.door],
+            middlewares=[dashboard.problems, guard.problems, guard.door, dashboard.consumers],
             client_max_size=BODY_MAX_BYTES,
         )
         self.app.on_response_prepare.append(add_headers)

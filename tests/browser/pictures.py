@@ -29,8 +29,12 @@ PAGES = {
     "event": "event",
     "destinations": "/destinations",
     "destination": "/destinations/search-index",
+    "queue": "/destinations/label-printer",
     "endpoints": "/endpoints",
     "endpoint": "/endpoints/github",
+    "jobs": "/jobs",
+    "job": "/jobs/3",
+    "replay": "/jobs/new?destination=crm&delivery=any&since=24h",
     "config": "/config",
     "missing": "/nothing-here",
 }
@@ -45,7 +49,10 @@ async def prepare(there: Town, browser: Browser) -> str:
     await page.fill("input[name=reason]", "stocktaking until noon")
     await page.click("button:has-text('Pause it')")
     await there.log.wait_for("lane_held", destination="search-index")
+    await there.api("/jobs", {"destination": "crm", "statuses": ["success"], "rate": "60/s"})
+    await there.api("/jobs", {"endpoint": "github", "statuses": ["success"], "event_type": "pu*"})
     await there.busy(60)
+    await there.api("/jobs", {"endpoint": "shop", "statuses": ["success"], "rate": "90/m"})
     await asyncio.sleep(3)  # the rates are of the last ten seconds
     # An event of the first: its delivery to what is down was tried before that was held.
     await page.goto(f"{there.admin_url}/api/v1/events?endpoint=shop&delivery=held&limit=1000")
@@ -78,7 +85,7 @@ async def main() -> None:
         async with town(Path(directory)) as there, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             event = await prepare(there, browser)
-            traffic = asyncio.create_task(there.go_on())
+            traffic = asyncio.gather(there.go_on(), there.consume())
             await asyncio.sleep(6)
             if to is None:
                 for name, (page, *look) in KEPT.items():

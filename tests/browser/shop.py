@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from patience import HANG_S
@@ -22,6 +23,7 @@ IMAGE = "\"'><img src=x onerror=window.evil=2>"
 CLOSING = "</code></pre></details></main><svg onload=window.evil=3>"
 BIDI = "\u202egnp.exe"
 LONG = "w" * 900
+LONG_NAME = "warehouse-of-the-northern-region-" * 3  # of a destination, and of an endpoint
 HOSTILE = (SCRIPT, IMAGE, CLOSING)
 
 
@@ -71,6 +73,19 @@ class Shop:
     public: str
     admin: str
     sink: Sink
+    config: Path
+    hostile_id: str = ""  # of the event in which everything hostile stands
+
+    def calm(self) -> None:
+        """Have the destinations as they were at the start, and owed nothing that is due."""
+        self.sink.answer = (200, b"ok")
+        for lane in self.api("/destinations")["items"]:
+            if lane["held"]:
+                self.api(f"/destinations/{lane['destination']}/resume", "POST")
+        for job in self.api("/jobs")["items"]:
+            if job["ended"] is None:
+                self.api(f"/jobs/{job['job']}/cancel", "POST")
+        self.sink.received.clear()
 
     def send(
         self,
@@ -117,6 +132,14 @@ class Shop:
         with urllib.request.urlopen(request, timeout=HANG_S) as response:
             return json.load(response)
 
+    def trouble(self) -> str:
+        """Have a destination that is down, a paused one and a queue owe an event; return its id."""
+        self.api(f"/destinations/{LONG_NAME}/pause", "POST", {"reason": "maintenance"})
+        event_id = self.event(slug="trouble", event_type="order.of.everything")
+        while self.api("/destinations/dead")["state"] != "held":  # one failure opens its breaker
+            pass
+        return event_id
+
     def hostile(self) -> str:
         """Have everything hostile happen that strangers can bring about; return an event's id."""
         self.sink.answer = (400, "".join([*HOSTILE, BIDI, LONG]).encode())
@@ -132,7 +155,11 @@ class Shop:
             headers={"X-Evil": f"{IMAGE}{SCRIPT}", "X-Long": LONG, "User-Agent": CLOSING},
         )
         self.event(event_type=LONG)
+        self.trouble()
+        chosen = {"event_type": f"{IMAGE}*", "filter": f"body.type = '{SCRIPT}'"}
+        self.api("/jobs", "POST", chosen)
         assert self.send(slug=f"{SCRIPT}{IMAGE}")[0] == 404
         assert self.send(secret="wrong", headers={"X-Evil": f"{IMAGE}{CLOSING}"})[0] == 401
         self.sink.wait_until(lambda: len(self.sink.received) >= 2)
+        self.api("/destinations/crm/pause", "POST", {"reason": "".join(HOSTILE)[:200]})
         return event_id

@@ -43,10 +43,12 @@ DESTINATIONS = {
     "analytics": (200, 17, 0.0),
     "team-chat": (204, 140, 0.0),
     "audit": (200, 25, 0.001),
+    "label-printer": (200, 2100, 0.01),
 }
+QUEUE = "label-printer"  # which claims, and is not sent to
 LINKS = {
     "github": ["team-chat", "audit", "search-index"],
-    "shop": ["crm", "warehouse", "analytics", "search-index"],
+    "shop": ["crm", "warehouse", "analytics", "search-index", QUEUE],
     "payments": ["ledger", "analytics", "audit"],
     "forms": ["crm"],
     "ci/deploy": ["team-chat", "audit"],
@@ -83,6 +85,7 @@ def config(directory: Path, sink: str, admin: str) -> str:
         "headers": {"Authorization": "Bearer a-token-nobody-may-see"},
     }
     destinations["ledger"] |= {"ordered": True}
+    destinations[QUEUE] = {"type": "pull"}
     return json.dumps(
         {
             "server": {"listen": "127.0.0.1:0", "public_url": "https://hooks.example.com"},
@@ -252,6 +255,23 @@ class Town:
         while True:
             await self.send(self._dice.choice(slugs))
             await asyncio.sleep(60 / len(slugs) * self._dice.uniform(0.2, 1.8))
+
+    async def api(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Post to the API; return what it answers."""
+        async with self._http.post(f"{self.admin_url}/api/v1{path}", json=body or {}) as response:
+            return await response.json()
+
+    async def consume(self) -> None:
+        """Claim from the queue and work, until cancelled; whoever claims more is slow."""
+        claim = f"/pull/{QUEUE}/claim"
+        await self.api(claim, {"max": 7, "lease": "10m"})
+        while True:
+            for item in (await self.api(claim, {"max": 2, "wait": "30s"}))["items"]:
+                await asyncio.sleep(0.5)
+                word = {"lease_id": item["lease_id"]}
+                if self._dice.random() < 0.05:
+                    word["reason"] = "out of labels"
+                await self.api(f"/pull/{QUEUE}/{'nack' if 'reason' in word else 'ack'}", word)
 
     async def busy(self, events: int) -> None:
         slugs = [

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from dispatchd.admin.dashboard import event, events, folding, pulse, telling, ticks
+from dispatchd.admin.dashboard import asking, event, events, folding, pulse, telling, ticks
 from dispatchd.admin.dashboard.pages import NAV
 from dispatchd.admin.dashboard.past import SPANS
 
@@ -33,6 +33,7 @@ def test_its_numbers_are_the_codes() -> None:
     assert f"take longer than {event.JUDGED_MAX_S * 1000:g} ms" in TEXT
     assert f"beyond {folding.READ_MAX_BYTES // 1024} KB are not unfolded" in TEXT
     assert f"the last {telling.ATTEMPTS_MAX}\ntries" in TEXT
+    assert f"the newest {asking.IDS_MAX}." in TEXT
     assert pulse.RATE_S == 10
     script = ROOT / "dispatchd" / "admin" / "dashboard" / "static" / "dashboard.js"
     assert script.stat().st_size <= int(re.search(r"script of (\d+) KB", TEXT)[1]) * 1024

@@ -27,7 +27,7 @@ from dispatchd.store.jobs import JobState, ReplayQuery
 NUMBER_MAX: Final = 2**53
 FILTER_MAX_BYTES: Final = 16 * 1024  # it is told with every list of jobs
 _IDS_MAX: Final = 100
-_JOB: Final = number("job", "The job's number.", NUMBER_MAX)
+JOB: Final = number("job", "The job's number.", NUMBER_MAX)
 
 
 class ReplayFields(TypedDict):
@@ -205,7 +205,7 @@ OPERATIONS: Final = (
         body=ReplayFields,
     ),
     Operation(
-        "GET", "/jobs/{job}", get_job, "Return how far a replay is.", JobFields, in_path=(_JOB,)
+        "GET", "/jobs/{job}", get_job, "Return how far a replay is.", JobFields, in_path=(JOB,)
     ),
     Operation(
         "POST",
@@ -213,7 +213,7 @@ OPERATIONS: Final = (
         cancel_job,
         "End a replay; what it has replayed stays replayed.",
         JobFields,
-        in_path=(_JOB,),
+        in_path=(JOB,),
         errors=(409,),
     ),
 )

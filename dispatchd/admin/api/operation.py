@@ -78,13 +78,13 @@ class Operation:
 
 
 def query_values(
-    operation: Operation,
+    params: Sequence[Param],
     query: Iterable[tuple[str, str]],
     now_ms: int,
     errors: list[FlawFields],
 ) -> dict[str, Any]:
     """Return what a query says; what is wrong with it goes into `errors`."""
-    known = {param.name: param for param in operation.in_query}
+    known = {param.name: param for param in params}
     given: dict[str, Any] = {}
     for name, text in query:
         param = known.get(name)

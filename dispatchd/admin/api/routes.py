@@ -61,7 +61,7 @@ def _handler(operation: Operation, parts: AdminParts, still_in: StillIn) -> Any:
         errors: list[FlawFields] = []
         given = {
             **_path_values(operation, request.match_info, now_ms, errors),
-            **query_values(operation, request.query.items(), now_ms, errors),
+            **query_values(operation.in_query, request.query.items(), now_ms, errors),
             **_header_values(operation, request, now_ms, errors),
         }
         body = None

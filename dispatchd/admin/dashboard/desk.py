@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from dispatchd.admin.api.destinations import with_config
+from dispatchd.admin.dashboard.consumers import Consumers
 from dispatchd.admin.dashboard.pages import Pages
 from dispatchd.admin.dashboard.past import Pasts
 from dispatchd.admin.dashboard.pulse import Pulse
@@ -43,6 +44,7 @@ class Desk:
     pulse: Pulse
     pasts: Pasts
     standing: Standing
+    consumers: Consumers
     _known: Known | None = None
 
     @property

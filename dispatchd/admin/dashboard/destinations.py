@@ -6,10 +6,10 @@ from aiohttp import web
 
 from dispatchd.admin.api import destinations as api
 from dispatchd.admin.api.events import event_page
-from dispatchd.admin.api.jobs import create_job
 from dispatchd.admin.api.operation import Asked
 from dispatchd.admin.body import read_form
 from dispatchd.admin.dashboard.allowance import Allowance
+from dispatchd.admin.dashboard.consumers import claim_url
 from dispatchd.admin.dashboard.desk import Desk
 from dispatchd.admin.dashboard.drawing import went_drawn
 from dispatchd.admin.dashboard.events import LOOK_MS, event_rows
@@ -49,7 +49,7 @@ class DestinationPages:
             {
                 "section": "destinations",
                 "title": "Destinations",
-                "lanes": [self._row(past, lane) for lane in shown],
+                "lanes": [self._row(request, past, lane) for lane in shown],
                 "count": len(lanes),
                 "page": page,
                 "pages": pages,
@@ -69,12 +69,6 @@ class DestinationPages:
     async def resume(self, request: web.Request) -> web.StreamResponse:
         """End what holds it."""
         await api.resume_destination(self._desk.parts, self._asked(request))
-        raise _back(request)
-
-    async def replay(self, request: web.Request) -> web.StreamResponse:
-        """Start afresh whatever failed for good."""
-        body = {"destination": request.match_info["destination"], "statuses": ["failed"]}
-        await create_job(self._desk.parts, Asked({}, body, self._now_ms()))
         raise _back(request)
 
     async def test(self, request: web.Request) -> web.Response:
@@ -101,8 +95,10 @@ class DestinationPages:
             {
                 "section": "destinations",
                 "title": name,
-                "row": self._row(past, lane),
-                "chart": went_drawn(past, past.of_destination(name)),
+                "row": self._row(request, past, lane),
+                "chart": went_drawn(
+                    past, past.of_destination(name), queue=desk.known.is_queue(name)
+                ),
                 "spans": SPANS.values(),
                 "span": span,
                 "failed": past.of_destination(name).results.get("failed", 0),
@@ -114,16 +110,18 @@ class DestinationPages:
             },
         )
 
-    def _row(self, past: Past, lane: LaneFields) -> dict[str, Any]:
+    def _row(self, request: web.Request, past: Past, lane: LaneFields) -> dict[str, Any]:
         name = lane["destination"]
+        config, is_queue = self._desk.known.destination(name), self._desk.known.is_queue(name)
         return {
             **lane_row(self._desk, past, lane),
+            "queue": self._desk.consumers.of(name).told(self._now_ms()) if is_queue else None,
+            "waiting": max(lane["backlog"] - lane["leased"], 0),
             "draining": draining(lane, self._desk.standing.drain_per_s(name)),
             "may_resume": may_resume(lane),
             "in_config": name in self._desk.parts.running.destinations,
             "paused": any(hold["kind"] == "paused" for hold in lane["held"]),
-            "is_queue": self._desk.known.is_queue(name),
-            "url": self._desk.known.destination(name).get("url") or "",
+            "url": claim_url(request, name) if is_queue else config.get("url") or "",
         }
 
     def _links(self, name: str) -> list[dict[str, Any]]:

@@ -31,8 +31,10 @@ def came_drawn(past: Past, line: Line) -> Drawn:
     return _bars_drawn("Received", past, line, ("received", "refused"))
 
 
-def went_drawn(past: Past, line: Line) -> Drawn:
-    """Draw the attempts that succeeded and failed."""
+def went_drawn(past: Past, line: Line, *, queue: bool = False) -> Drawn:
+    """Draw the attempts that succeeded and failed; of a queue, what its consumers said."""
+    if queue:
+        return _bars_drawn("Acked", past, line, ("acked", "nacked or ran out"))
     return _bars_drawn("Delivered", past, line, ("delivered", "tries failed"))
 
 

@@ -15,6 +15,7 @@ from dispatchd.admin.body import read_form
 from dispatchd.admin.dashboard.allowance import Allowance
 from dispatchd.admin.dashboard.curl import curl
 from dispatchd.admin.dashboard.desk import Desk
+from dispatchd.admin.dashboard.events import trouble
 from dispatchd.admin.dashboard.hooks import hook_url, socket_of
 from dispatchd.admin.dashboard.pages import is_live
 from dispatchd.admin.dashboard.telling import (
@@ -25,7 +26,7 @@ from dispatchd.admin.dashboard.telling import (
 )
 from dispatchd.admin.problems import Problem, not_found
 from dispatchd.alert_kinds import ALERTS
-from dispatchd.shapes.event import StoryFields, story_fields
+from dispatchd.shapes.event import DeliveryFields, StoryFields, story_fields
 from dispatchd.store.base import EventStory
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class EventPage:
         told = story_fields(replace(story, event=replace(story.event, body=b"")))
         headers, answers = Allowance(HEADERS_MAX_CHARS), Allowance(ANSWERS_MAX_CHARS)
         would = Allowance(WOULD_MAX_CHARS)
-        deliveries = _shown(told, answers)
+        deliveries = self._shown(told, answers)
         headers_shown = headers.pairs(told["headers"], HEADERS_MAX, VALUE_MAX_CHARS)
         judgement = None if is_live(request) else await self._judged(request, asked, would)
         command = self._curl(request, story)
@@ -77,9 +78,6 @@ class EventPage:
                 "headers": headers_shown,
                 "headers_cut": headers.met,
                 "deliveries": deliveries,
-                "queues": [
-                    name for one in deliveries if desk.known.is_queue(name := one["destination"])
-                ],
                 "more": len(told["deliveries"]) - len(deliveries),
                 "longest_ms": _longest_ms(deliveries),
                 "judgement": judgement,
@@ -132,6 +130,18 @@ class EventPage:
             return None
         return judgement_told(judging.result(), room)
 
+    def _shown(self, told: StoryFields, answers: Allowance) -> list[dict[str, Any]]:
+        """Return the deliveries that are shown, as far as their attempts leave room."""
+        shown: list[dict[str, Any]] = []
+        tries = 0
+        for delivery in sorted(told["deliveries"], key=_trouble)[:DELIVERIES_MAX]:
+            tries += min(len(delivery["attempts"]), ATTEMPTS_MAX)
+            if shown and tries > TRIES_MAX:
+                break
+            queue = self._desk.known.is_queue(delivery["destination"])
+            shown.append({**delivery_told(delivery, told["received"], answers), "queue": queue})
+        return shown
+
     def _curl(self, request: web.Request, story: EventStory) -> str | None:
         event = story.event
         endpoint = self._desk.known.endpoints.get(event.endpoint)
@@ -146,16 +156,8 @@ class EventPage:
         )
 
 
-def _shown(told: StoryFields, answers: Allowance) -> list[dict[str, Any]]:
-    """Return the deliveries that are shown, as far as their attempts leave room."""
-    shown: list[dict[str, Any]] = []
-    tries = 0
-    for delivery in told["deliveries"][:DELIVERIES_MAX]:
-        tries += min(len(delivery["attempts"]), ATTEMPTS_MAX)
-        if shown and tries > TRIES_MAX:
-            break
-        shown.append(delivery_told(delivery, told["received"], answers))
-    return shown
+def _trouble(delivery: DeliveryFields) -> tuple[int, str]:
+    return trouble((delivery["destination"], delivery["status"]))
 
 
 def _longest_ms(deliveries: Sequence[Mapping[str, Any]]) -> float:

@@ -20,7 +20,8 @@ _WAITS: Final = {
     "gone": "waits until it is resumed",
     "config": "waits until it is in the config",
 }
-_WORST_FIRST: Final = ("bad", "warn", "held", "busy", "good", "idle")
+WORST_FIRST: Final = ("bad", "warn", "held", "busy", "good", "idle")
+SEEN_PER_S: Final = 0.05
 RESUMABLE: Final = ("paused", "breaker", "gone")
 DELIVERY_TONES: Final = {
     "queued": "busy",
@@ -67,7 +68,7 @@ def health(lane: LaneFields) -> Health:
 def worst_first(lanes: Sequence[LaneFields]) -> list[LaneFields]:
     """Sort by what wants to be looked at first, then by name."""
     return sorted(
-        lanes, key=lambda lane: (_WORST_FIRST.index(health(lane).tone), lane["destination"])
+        lanes, key=lambda lane: (WORST_FIRST.index(health(lane).tone), lane["destination"])
     )
 
 
@@ -84,8 +85,8 @@ def draining(lane: LaneFields, drain_per_s: float | None) -> str:
         return _WAITS[lane["held"][0]["kind"]]
     if drain_per_s is None:
         return "measuring how fast it drains"
-    if drain_per_s <= 0:
-        return "not shrinking" if drain_per_s == 0 else f"grows by {-drain_per_s:,.1f}/s"
+    if drain_per_s < SEEN_PER_S:  # less is not spelled
+        return "not shrinking" if drain_per_s > -SEEN_PER_S else f"grows by {-drain_per_s:,.1f}/s"
     left_ms = lane["backlog"] / drain_per_s * 1000
     return f"gone in about {span(round(left_ms))}, at {drain_per_s:,.1f}/s"
 

@@ -25,6 +25,7 @@ NAV: Final = (
     ("/events", "Events", "events"),
     ("/destinations", "Destinations", "destinations"),
     ("/endpoints", "Endpoints", "endpoints"),
+    ("/jobs", "Jobs", "jobs"),
     ("/config", "Config", "config"),
 )
 

@@ -6,11 +6,13 @@ from aiohttp import web
 
 from dispatchd.admin.dashboard.assets import PREFIX, Assets
 from dispatchd.admin.dashboard.configuration import ConfigPage
+from dispatchd.admin.dashboard.consumers import Consumers
 from dispatchd.admin.dashboard.desk import Desk
 from dispatchd.admin.dashboard.destinations import DestinationPages
 from dispatchd.admin.dashboard.endpoints import EndpointPages
 from dispatchd.admin.dashboard.event import EventPage
 from dispatchd.admin.dashboard.events import EventsPage
+from dispatchd.admin.dashboard.jobs import JobPages
 from dispatchd.admin.dashboard.overview import OverviewPage
 from dispatchd.admin.dashboard.pages import Pages
 from dispatchd.admin.dashboard.past import Pasts
@@ -30,13 +32,15 @@ class Dashboard:
         self._pulse = pulse
         pasts = Pasts(parts)
         self.pages = Pages(parts, self._assets, pasts)
-        self._desk = Desk(parts, self.pages, pulse, pasts, standing)
+        consumers = Consumers(parts, pulse)
+        self._desk = Desk(parts, self.pages, pulse, pasts, standing, consumers)
+        self.consumers = consumers.middleware
         self.problems = ProblemPage(self.pages, pulse).middleware
 
     def add_to(self, app: web.Application) -> None:
         """Add every page."""
         desk = self._desk
-        event, events = EventPage(desk), EventsPage(desk)
+        event, events, jobs = EventPage(desk), EventsPage(desk), JobPages(desk)
         destinations, endpoints, config = (
             DestinationPages(desk),
             EndpointPages(desk),
@@ -55,9 +59,13 @@ class Dashboard:
                 web.post("/destinations/{destination}/pause", self._acting(destinations.pause)),
                 web.post("/destinations/{destination}/resume", self._acting(destinations.resume)),
                 web.post("/destinations/{destination}/test", self._acting(destinations.test)),
-                web.post("/destinations/{destination}/replay", self._acting(destinations.replay)),
                 web.get("/endpoints", endpoints.show_all),
                 web.get("/endpoints/{endpoint:.+}", endpoints.show),
+                web.get("/jobs", jobs.show_all),
+                web.post("/jobs", self._acting(jobs.create)),
+                web.get("/jobs/new", jobs.ask),
+                web.get("/jobs/{job}", jobs.show),
+                web.post("/jobs/{job}/cancel", self._acting(jobs.cancel)),
                 web.get("/config", config.show),
                 web.post("/config/reload", self._acting(config.reload)),
             ]

@@ -11,11 +11,10 @@ import pytest
 from patience import HANG_S
 from rig import BODY, SECRET, FakeClock, Sink, always, signature
 from rig_api import TOKEN, Api, StartApi
+from rig_pages import HTML, PAGE_MAX_BYTES, page, weight
 
 from dispatchd.admin.dashboard import ticks
 
-HTML = {"Accept": "text/html,*/*"}
-PAGE_MAX_BYTES = 100 * 1024
 PAGES = (
     "/",
     "/?span=day",
@@ -26,26 +25,10 @@ PAGES = (
     "/endpoints",
     "/endpoints/my-slug",
     "/endpoints/-",
+    "/jobs",
+    "/jobs/new",
     "/config",
 )
-
-
-async def page(api: Api, path: str, status: int = 200, **kwargs: Any) -> str:
-    got, body, headers = await api.ask("GET", path, headers=HTML, **kwargs)
-    assert got == status, body
-    assert headers["Content-Type"] == "text/html; charset=utf-8"
-    return str(body.decode())
-
-
-async def weight(api: Api, text: str) -> int:
-    """Return the bytes of a page with the files that it refers to."""
-    total = len(text.encode())
-    for path in set(re.findall(r'"(/static/[^"]+)"', text)):
-        status, body, headers = await Api(api.daemon, None).ask("GET", path)
-        assert status == 200
-        assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
-        total += len(body)
-    return total
 
 
 async def session_of(api: Api) -> tuple[dict[str, str], str]:
@@ -195,7 +178,8 @@ async def test_forms_want_the_sessions_token(api: Api, sink: Sink) -> None:
         "/destinations/crm/pause": {"reason": "noon"},
         "/destinations/crm/resume": {},
         "/destinations/crm/test": {},
-        "/destinations/crm/replay": {},
+        "/jobs": {"destination": "crm", "statuses": "failed"},
+        "/jobs/1/cancel": {},
         f"/events/{event}/replay": {},
         "/config/reload": {},
         "/logout": {},

@@ -1,8 +1,8 @@
 """What the dashboard says of pull queues."""
 
 from rig import BODY, StartDaemon
+from rig_pages import page, told
 from rig_pull import start_queue
-from test_dashboard import page
 
 
 async def test_a_queue_is_told_as_one(start_daemon: StartDaemon) -> None:
@@ -12,10 +12,11 @@ async def test_a_queue_is_told_as_one(start_daemon: StartDaemon) -> None:
         await queue.daemon.accepted(BODY)
     await queue.claim(2)
     for path in ("/destinations", "/destinations/jobs"):
-        text = await page(queue.admin, path)
+        text = told(await page(queue.admin, path))
         assert "Send a test" not in text
-        assert "POST /api/v1/pull/jobs/claim" in text
-        assert "(2 with consumers)" in text
+        assert f"{queue.daemon.admin_url}/api/v1/pull/jobs/claim" in text
+        assert "Leased now 2" in text
+        assert "Waiting 1" in text
         assert "Pause" in text
 
 

@@ -35,11 +35,13 @@
 
   // Takes over what is new, node by node: focus, selection, open folds and what is being typed stay.
   const KEPT = new Set(["open", "value", "hidden"]);
+  const NONE = new Set();
   const attributes = (old, now) => {
+    const kept = old.nodeName === "PROGRESS" ? NONE : KEPT;
     for (const { name } of [...old.attributes])
-      if (!KEPT.has(name) && !now.hasAttribute(name)) old.removeAttribute(name);
+      if (!kept.has(name) && !now.hasAttribute(name)) old.removeAttribute(name);
     for (const { name, value } of now.attributes)
-      if (!KEPT.has(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
+      if (!kept.has(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
   };
   const morph = (old, now) => {
     attributes(old, now);
