@@ -33,7 +33,7 @@ COLUMNS: Final = (
 )
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, subcommand_metavar="[COMMAND] [ARGS]...")
 @config_option
 @click.option("--all", "show_all", is_flag=True, help="Also what never happened yet.")
 @json_option

@@ -30,7 +30,7 @@ COLUMNS: Final = (
 )
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, subcommand_metavar="[COMMAND] [ARGS]...")
 @config_option
 @json_option
 @click.pass_context

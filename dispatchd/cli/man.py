@@ -106,7 +106,7 @@ def _options(command: click.Command) -> Iterator[str]:
     ctx = click.Context(command)
     for param in command.params:  # --help, which all have, is not among them
         record = param.get_help_record(ctx)
-        if record is not None:
+        if record and record[1]:  # newer clicks have records of arguments too, without a word
             yield ".TP"
             yield rf"\fB{_plain(record[0])}\fR"
             yield _CODE.sub(r"\\fB\1\\fR", _plain(record[1]))

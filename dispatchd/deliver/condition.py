@@ -122,7 +122,8 @@ class Condition:
             self._holds.want(self._destination, self._kept.kind, None)
             self._kept = None
         if breaker is not None:
-            reason = f"{self.gates.breaker.failures} failures in a row"
+            count = self.gates.breaker.failures
+            reason = f"{count} failures in a row" if count > 1 else "a failure"
             if breaker is HoldKind.GONE:
                 reason = "it said that it is gone"
             self._kept = Hold(breaker, reason, self._clock.now_ms(), {})

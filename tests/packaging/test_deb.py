@@ -14,7 +14,10 @@ from roots import Machine
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "/etc/dispatchd/config.yaml"
-BROKEN = "endpoints:\n  my-slug: {secrit: x}\n"
+BROKEN = (
+    "storage: {url: 'sqlite:////var/lib/dispatchd/dispatchd.db'}\n"
+    "endpoints:\n  my-slug: {secrit: x}\n"
+)
 PRUNE_SERVICE = "[Service]\nType=oneshot\nExecStart=/bin/true\n"
 PRUNE_TIMER = "[Timer]\nOnCalendar=daily\nPersistent=yes\n[Install]\nWantedBy=timers.target\n"
 # Prints what a URL answers 200 with.

@@ -15,6 +15,7 @@ PRIVATE: Final = 0o600  # they hold every body that was received
 OTHERS: Final = 0o077
 _PID: Final = re.compile(rb"[0-9 ]{0,20}\n?")
 _PID_MAX_BYTES: Final = 32
+ELSEWHERE: Final = "; storage.url says where the database is kept"
 LOCK_TRIES: Final = 5
 LOCK_PAUSE_S: Final = 0.02
 
@@ -44,7 +45,7 @@ def prepare(path: str) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        raise StoreUnusable(f"cannot create {path}: {error.strerror}") from error
+        raise StoreUnusable(f"cannot create {path}: {error.strerror}{ELSEWHERE}") from error
 
 
 def too_open(path: str) -> str | None:
@@ -152,7 +153,9 @@ def lock(path: str) -> int:
     try:
         descriptor = os.open(name, flags, PRIVATE)
     except OSError as error:
-        reason = "it is a link" if Path(name).is_symlink() else error.strerror
+        reason = f"{error.strerror}{ELSEWHERE}"
+        if Path(name).is_symlink():
+            reason = "it is a link"
         raise StoreUnusable(f"cannot create {name}: {reason}") from error
     try:
         found = os.fstat(descriptor)
