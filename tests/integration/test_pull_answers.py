@@ -12,7 +12,7 @@ import pytest
 from patience import HANG_S
 from rig import BODY, FakeClock, StartDaemon
 from rig_api import TOKEN
-from rig_pull import Queue, polls, queue_config, start_queue
+from rig_pull import OTHER_KEY, Queue, polls, queue_config, start_queue
 
 from dispatchd.admin.api import writing
 from dispatchd.deliver.answers import ANSWERS_MAX_BYTES, Answers
@@ -128,6 +128,24 @@ async def test_a_wait_that_ends_without_room_says_so(start_daemon: StartDaemon) 
     assert await queue.attempts(event_id) == []
 
 
+async def test_who_waits_for_room_is_served_as_soon_as_there_is_some(
+    start_daemon: StartDaemon,
+) -> None:
+    """Whichever queue's answers left it, and without a look at the time, which stands still."""
+    jobs = await start_queue(start_daemon, clock=FakeClock())
+    others = Queue(jobs.daemon, "others", OTHER_KEY)
+    share = answers(jobs).share()
+    share.becomes(ANSWERS_MAX_BYTES)
+    for slug in ("my-slug", "second"):
+        await jobs.daemon.accepted(BODY, slug=slug)
+    waiting = [asyncio.create_task(one.claim(wait="1m")) for one in (jobs, others)]
+    await polls(jobs, 1)
+    await polls(others, 1)
+    share.give_back()
+    async with asyncio.timeout(HANG_S):
+        assert [len(await one) for one in waiting] == [1, 1]
+
+
 async def test_who_does_not_read_is_cut_off_and_its_lease_runs_out(
     start_daemon: StartDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +160,7 @@ async def test_who_does_not_read_is_cut_off_and_its_lease_runs_out(
         await until_used(queue, 0, 0)
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await reader.readexactly(LARGE_BYTES)
+    monkeypatch.undo()
     assert await queue.claim() == []
     clock.advance(11)
     await queue.daemon.log.wait_for("attempt", error="lease_expired")
