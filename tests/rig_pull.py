@@ -86,7 +86,7 @@ async def start_queue(
 async def polls(queue: Queue, count: int) -> None:
     """Return when so many claims wait in the daemon."""
     parts = queue.daemon.app._admin._wired._listener._parts  # type: ignore[union-attr]
-    lane = parts.queue("jobs")
+    lane = parts.queue(queue.name)
     async with asyncio.timeout(HANG_S):
         while len(lane._waiting) != count:
             await queue.admin.ask("GET", "/healthz")

@@ -8,11 +8,11 @@ into the store, whoever waited longest first; those that find nothing wait to be
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import Final
 
 from dispatchd.clock import monotonic_of
+from dispatchd.deliver.answers import ANSWER_MAX_BYTES, Leased, Share
 from dispatchd.deliver.backlog import LOOK_EVERY_S, ROOM_POLL_S
 from dispatchd.deliver.condition import Condition
 from dispatchd.deliver.content import Content, Contents, Unsent
@@ -26,23 +26,10 @@ from dispatchd.retry import decide
 from dispatchd.store.base import Claimed
 from dispatchd.store.leases import Taking
 
-# Of one answer: what is read, evaluated and spelled as JSON in one go. A larger event goes alone.
-ANSWER_MAX_BYTES: Final = 1024 * 1024
 ID_BYTES: Final = 16
 GONE_POLL_S: Final = 2.0  # how often a claim that waits asks whether its consumer still does
 PAST_MAX_S: Final = 5.0  # for how long a claim looks on beyond its time: empty means nothing is due
 DONE_POLL_S: Final = 1.0  # how often a queue that has left the config asks whether it is done
-
-
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """A delivery that is handed to a consumer, until `until_ms` (Unix ms)."""
-
-    lease_id: str
-    until_ms: int
-    delivery: Delivery
-    event: Event
-    content: Content
 
 
 class PullLane:
@@ -61,6 +48,7 @@ class PullLane:
         self._health = tools.health
         self._condition = condition
         self._contents = Contents(spec, tools.evaluator)
+        self.answers = tools.answers
         self.ends = LeaseEnds(spec, tools, self._hold, self._owed)
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -68,6 +56,7 @@ class PullLane:
         self._may_be_due = True
         self._due_at_s = inf  # monotonic: when something becomes due that is not yet
         self._runs_out_at_s = 0.0  # likewise, when a lease runs out
+        self._needs_bytes = ANSWER_MAX_BYTES  # of room for the next answer
         self._begun = False
         self._heard = True  # what the store keeps of it: a lane begins when it has
         self._stopping = False
@@ -75,11 +64,12 @@ class PullLane:
     # What consumers ask
 
     async def claim(
-        self, most: int, lease_ms: int, wait_s: float, gone: Callable[[], bool]
-    ) -> Sequence[Leased]:
+        self, most: int, lease_ms: int, wait_s: float, gone: Callable[[], bool], share: Share
+    ) -> list[Leased] | None:
         """Lease up to `most` due deliveries for `lease_ms`; wait for the first up to `wait_s`.
 
-        Nothing is handed out while the queue is paused, nor to a consumer that is `gone`.
+        Nothing is handed out while the queue is paused, nor to a consumer that is `gone`. What is
+        handed out is counted as `share`; None says that there was no room for it.
         Raises StoreUnavailable; then nothing is leased.
         """
         until_s = self._clock.monotonic_s() + wait_s
@@ -88,12 +78,13 @@ class PullLane:
         try:
             while not (self._stopping or gone()):
                 news.clear()
-                if self._may_look():
+                if self._turn.locked() or self._may_look():  # a look may leave something
                     async with self._turn:
                         if self._may_look() and not gone():
-                            leased = await self._take(most, lease_ms)
+                            leased = await self._take(most, lease_ms, share)
                             if leased:
                                 return leased
+                            share.give_back()
                 now_s = self._clock.monotonic_s()
                 if self._may_look():  # it went past what is not handed over
                     if now_s >= until_s + PAST_MAX_S:
@@ -101,32 +92,39 @@ class PullLane:
                 elif now_s >= until_s:
                     break
                 else:
+                    if self._is_due():
+                        self.answers.wait(self.look, self._needs_bytes)
                     self._wake.set()  # `run` counts until something is due for whoever waits
                     await self._clock.wait(news, min(until_s - now_s, GONE_POLL_S))
-            return []
+            return None if self._is_due() and not (self._may_look() or gone()) else []
         finally:
             del self._waiting[news]
             if self._may_be_due:
                 self._wake_next()
 
     def _may_look(self) -> bool:
+        return self._is_due() and self.answers.fits(self._needs_bytes)
+
+    def _is_due(self) -> bool:
         due = self._may_be_due or self._clock.monotonic_s() >= self._due_at_s
         return due and self._begun and self._hands_out()
 
     def _hands_out(self) -> bool:
         return self._heard and not self._stopping and self._condition.paused is None
 
-    async def _take(self, most: int, lease_ms: int) -> Sequence[Leased]:
+    async def _take(self, most: int, lease_ms: int, share: Share) -> list[Leased]:
         """Look once, and lease what is found."""
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         # Before asking, never after: what changes meanwhile may set them again.
         self._may_be_due, self._due_at_s = False, now_s + LOOK_EVERY_S
+        self._needs_bytes = ANSWER_MAX_BYTES
+        share.becomes(ANSWER_MAX_BYTES)
         self._tools.room.take(ANSWER_MAX_BYTES)
         try:
             # First, by the same clock: what is due again has its attempt on disk.
             self._next_end(await self.ends.all_that_ran_out(now_ms))
             in_order = self._spec.ordered
-            claimed = await self._claimed(now_ms, most)
+            claimed = await self._claimed(now_ms, most, share)
             self._may_be_due = self._may_be_due or claimed.more
             if claimed.next_due_ms is not None:
                 due_s = now_s + (claimed.next_due_ms - now_ms) / 1000
@@ -142,7 +140,7 @@ class PullLane:
         finally:
             self._tools.room.give_back(ANSWER_MAX_BYTES)
 
-    async def _claimed(self, now_ms: int, most: int) -> Claimed:
+    async def _claimed(self, now_ms: int, most: int, share: Share) -> Claimed:
         name = self._spec.destination
 
         async def within(max_bytes: int, limit: int) -> Claimed:
@@ -153,11 +151,16 @@ class PullLane:
         claimed = await within(ANSWER_MAX_BYTES, most)
         if claimed.ready or claimed.next_bytes is None:
             return claimed
+        share.give_back()
+        if not self.answers.fits(claimed.next_bytes):
+            self._needs_bytes, self._may_be_due = claimed.next_bytes, True
+            return claimed
+        share.becomes(claimed.next_bytes)
         return await within(claimed.next_bytes, 1)  # a large one goes alone
 
     async def _leased(
         self, ready: Sequence[tuple[Delivery, Event]], lease_ms: int, *, in_order: bool
-    ) -> Sequence[Leased]:
+    ) -> list[Leased]:
         """Turn claims to leases. Each ends as one, as a result, or is released."""
         waiting = list(ready)
         made: list[tuple[Delivery, Event, Content]] = []
@@ -190,7 +193,7 @@ class PullLane:
 
     async def _keep(
         self, made: Sequence[tuple[Delivery, Event, Content]], lease_ms: int
-    ) -> Sequence[Leased]:
+    ) -> list[Leased]:
         now_ms = self._clock.now_ms()
         until_ms = now_ms + lease_ms
         leased = [

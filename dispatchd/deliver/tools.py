@@ -1,10 +1,11 @@
 """What every lane is given to work with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dispatchd.clock import Clock
+from dispatchd.deliver.answers import Answers
 from dispatchd.deliver.room import Room
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.facts import Tell
@@ -37,3 +38,4 @@ class LaneTools:
     tell: Tell
     roll: Callable[[], float]
     room: Room
+    answers: Answers = field(default_factory=Answers)

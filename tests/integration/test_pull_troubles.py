@@ -92,6 +92,21 @@ async def test_an_ordered_queue_stops_at_what_its_transform_refuses(
     assert [await queue.status(one) for one in (first, second)] == ["failed", "held"]
 
 
+async def test_a_claim_during_another_is_not_told_that_nothing_is_due(
+    start_daemon: StartDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not wait for something to become due, but it does for its turn."""
+    queue = await start_queue(start_daemon)
+    ids = [await queue.daemon.accepted(BODY) for _ in range(2)]
+    looked, go = slow_claims(monkeypatch)
+    claims = [asyncio.create_task(queue.claim(1))]
+    await looked.wait()
+    claims.append(asyncio.create_task(queue.claim(1)))
+    await polls(queue, 2)
+    go.set()
+    assert [item["event_id"] for one in claims for item in await one] == ids
+
+
 async def test_a_queue_that_becomes_ordered_during_a_claim_hands_out_one(
     start_daemon: StartDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,8 +20,9 @@ from replays import replayed
 from rig import FakeClock
 
 from dispatchd.config import load
+from dispatchd.deliver.answers import Leased
 from dispatchd.deliver.lanes import Lanes
-from dispatchd.deliver.pull import Leased, PullLane
+from dispatchd.deliver.pull import PullLane
 from dispatchd.deliver.room import Room
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.facts import Fact, InternalError
@@ -50,6 +51,17 @@ class Held:
     handed: Leased
     until_s: float
     ended: bool = False
+
+
+async def claimed(lane: PullLane, most: int, lease_ms: int, wait_s: float) -> Sequence[Leased]:
+    """Claim; the answer is read at once."""
+    share = lane.answers.share()
+    try:
+        leased = await lane.claim(most, lease_ms, wait_s, lambda: False, share)
+    finally:
+        share.give_back()
+    assert leased is not None  # there is room
+    return leased
 
 
 class Queues(RuleBasedStateMachine):
@@ -129,9 +141,7 @@ class Queues(RuleBasedStateMachine):
 
     async def claim(self, queue: str, most: int, lease_s: int) -> int:
         lane = self.lane(queue)
-        answers = await asyncio.gather(
-            *(lane.claim(most, lease_s * 1000, 0, lambda: False) for _ in range(2))
-        )
+        answers = await asyncio.gather(*(claimed(lane, most, lease_s * 1000, 0) for _ in range(2)))
         for answer in answers:
             await self.heard(queue, answer)
             if queue == "strict":
@@ -154,8 +164,7 @@ class Queues(RuleBasedStateMachine):
     @rule(queue=st.sampled_from(QUEUES))
     def somebody_waits(self, queue: str) -> None:
         async def begin() -> asyncio.Task[Sequence[Leased]]:
-            claim = self.lane(queue).claim(1, 5000, 30, lambda: False)
-            return asyncio.create_task(claim)
+            return asyncio.create_task(claimed(self.lane(queue), 1, 5000, 30))
 
         self.waiting.append((queue, self.run(begin())))
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dispatchd.admin.api import pull
+from dispatchd.admin.api import pull, writing
 from dispatchd.admin.listener import CONNECTIONS_PER_CLIENT_MAX
-from dispatchd.deliver.pull import ANSWER_MAX_BYTES
+from dispatchd.deliver.answers import ANSWER_MAX_BYTES, ANSWERS_MAX_BYTES
 from dispatchd.model import ErrorClass
 
 DOCS = (Path(__file__).parents[2] / "docs" / "pull.md").read_text(encoding="utf-8")
@@ -48,6 +48,9 @@ def test_the_bounds_are_those() -> None:
     assert f"at most {CONNECTIONS_PER_CLIENT_MAX} claims wait" in DOCS  # each has one of its own
     assert ANSWER_MAX_BYTES == 1024 * 1024
     assert "at most 1 MiB of bodies" in DOCS
+    assert f"more than {ANSWERS_MAX_BYTES // 1024**2} MiB" in DOCS
+    assert (writing.STEP_BYTES, writing.STALLED_S) == (1024 * 1024, 30)
+    assert "30 s for a MiB" in DOCS
 
 
 def test_how_a_claim_ends_is_told_in_the_words_of_attempts() -> None:

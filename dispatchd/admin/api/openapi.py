@@ -23,7 +23,7 @@ _WORDS: Final = {
     415: "The body is not announced as JSON.",
     431: "The URL or a header is too large.",
     429: "Too many wrong tokens came from this address, or too many claims wait.",
-    503: "The database cannot be asked now.",
+    503: "The database cannot be asked now, or there is no room for an answer.",
 }
 
 

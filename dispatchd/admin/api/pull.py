@@ -5,7 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict, cast
 
+import orjson
+
 from dispatchd.admin.api.operation import Asked, Handle, Operation, text
+from dispatchd.admin.api.writing import Spelled
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem, not_found
 from dispatchd.durations import duration_ms
@@ -13,7 +16,8 @@ from dispatchd.model import Delivered, DeliveryStatus, RetryAt
 from dispatchd.shapes.spelling import bytes_field, iso
 
 if TYPE_CHECKING:
-    from dispatchd.deliver.pull import Leased, PullLane
+    from dispatchd.deliver.answers import Leased
+    from dispatchd.deliver.pull import PullLane
     from dispatchd.model import Verdict
     from dispatchd.store.leases import Lease
 
@@ -136,7 +140,7 @@ class LeaseExtendedFields(TypedDict):
     leased_until: str
 
 
-async def claim_deliveries(parts: AdminParts, asked: Asked) -> ClaimedFields:
+async def claim_deliveries(parts: AdminParts, asked: Asked) -> Spelled:
     """Claim what is due, or wait for it."""
     queue = _queue(parts, asked)
     body = asked.body
@@ -147,9 +151,28 @@ async def claim_deliveries(parts: AdminParts, asked: Asked) -> ClaimedFields:
     lease_ms = LEASE.of(body, flaws)
     wait_ms = WAIT.of(body, flaws)
     _refuse(flaws)
-    with _poll(parts, wait_ms):
-        leased = await queue.claim(most, lease_ms, wait_ms / 1000, asked.gone)
-    return {"items": [_leased_fields(one) for one in leased]}
+    share = queue.answers.share()
+    try:
+        with _poll(parts, wait_ms):
+            leased = await queue.claim(most, lease_ms, wait_ms / 1000, asked.gone, share)
+        body = b"" if leased is None else _spelled(leased)
+        share.becomes(len(body))
+    except BaseException:
+        share.give_back()
+        raise
+    if not body:
+        words = "answers that are not read yet take all the room that there is; try again later"
+        raise Problem(503, "too_many_answers", words, headers={"Retry-After": "1"})
+    return Spelled(body, share.give_back)
+
+
+def _spelled(leased: "list[Leased]") -> bytes:
+    """Return the answer, and empty `leased`: no body is kept beside what is made of it."""
+    leased.reverse()
+    claimed: ClaimedFields = {"items": []}
+    while leased:
+        claimed["items"].append(_leased_fields(leased.pop()))
+    return orjson.dumps(claimed)
 
 
 async def ack_delivery(parts: AdminParts, asked: Asked) -> LeaseEndedFields:

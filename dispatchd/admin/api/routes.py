@@ -12,6 +12,7 @@ from dispatchd.admin.api import daemon, destinations, events, insight, jobs, pul
 from dispatchd.admin.api.openapi import PREFIX, openapi
 from dispatchd.admin.api.operation import Asked, Operation, Raw, query_values
 from dispatchd.admin.api.types import flaws
+from dispatchd.admin.api.writing import Spelled
 from dispatchd.admin.body import read_body
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem
@@ -28,8 +29,10 @@ OPERATIONS: Final = (
     *daemon.OPERATIONS,
 )
 FLAWS_MAX: Final = 100  # told of one body
+_JSON_HEADERS: Final = {"Content-Type": "application/json"}
 _RAW_HEADERS: Final = {
-    "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'"
+    "Content-Type": "application/octet-stream",
+    "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
 }
 
 
@@ -72,16 +75,20 @@ def _handler(operation: Operation, parts: AdminParts, still_in: StillIn) -> Any:
         answer = await operation.handle(
             parts, Asked(given, body, now_ms, partial(_gone, request, still_in))
         )
-        if isinstance(answer, Raw):
-            return _raw(answer)
         if isinstance(answer, Stream):
             return await answer.serve(request, still_in)
-        response = web.Response(
-            status=operation.status, body=orjson.dumps(answer), content_type="application/json"
-        )
+        headers = _JSON_HEADERS
+        if isinstance(answer, Raw):
+            spelled, headers = Spelled(answer.body), _raw_headers(answer)
+        elif isinstance(answer, Spelled):
+            spelled = answer
+        else:
+            spelled = Spelled(orjson.dumps(answer))
+        del answer  # a large one would be in memory twice while it is read
+        response = web.StreamResponse(status=operation.status, headers=headers)
         if parts.readiness() == "stopping":
             response.force_close()  # the connection is closed before another request is read
-        return response
+        return await spelled.answer(request, response, parts.log)
 
     return handle
 
@@ -91,13 +98,12 @@ def _gone(request: web.Request, still_in: StillIn) -> bool:
     return hung_up(request) or not still_in(request)
 
 
-def _raw(answer: Raw) -> web.Response:
+def _raw_headers(answer: Raw) -> dict[str, str]:
     """Hand out a sender's bytes so that no browser takes them for anything."""
-    headers = {
+    return {
         **_RAW_HEADERS,
         "Content-Disposition": f'attachment; filename="{answer.filename}"',
     }
-    return web.Response(body=answer.body, content_type="application/octet-stream", headers=headers)
 
 
 def _path_values(
