@@ -13,6 +13,7 @@ from dispatchd.administration import Administration
 from dispatchd.alarms import Alarms
 from dispatchd.clock import Clock, SystemClock
 from dispatchd.control import answering, control_path
+from dispatchd.deliver.courtesy import Courtesy
 from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.room import Room
 from dispatchd.deliver.tools import LaneTools
@@ -139,6 +140,7 @@ class App:
             ),
             roll=random.Random().random,  # noqa: S311 - jitter is no secret, and rolled per attempt
             room=Room(len(plan.lanes)),
+            courtesy=Courtesy(clock),
         )
         lanes = self._lanes = Lanes(list(plan.lanes.values()), tools)
         await alarms.start(lanes.look, kept_ms)  # before anything may fail

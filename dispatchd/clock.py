@@ -16,6 +16,9 @@ class Clock(Protocol):
     def monotonic_s(self) -> float:
         """Seconds that never jump, from an arbitrary start."""
 
+    def processor_s(self) -> float:
+        """Seconds of processors that this process has used, on all of them."""
+
     async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
         """Return when `event` is set or `timeout_s` has passed."""
 
@@ -30,6 +33,10 @@ class SystemClock:
     def monotonic_s(self) -> float:
         """Seconds since an arbitrary start."""
         return time.monotonic()
+
+    def processor_s(self) -> float:
+        """Seconds of processors that this process has used, on all of them."""
+        return time.process_time()
 
     async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
         """Return when `event` is set or `timeout_s` has passed."""

@@ -86,6 +86,7 @@ class FakeClock:
     def __init__(self) -> None:
         self.wall_ms = SystemClock().now_ms()
         self.steady_s = 0.0
+        self.busy_s = 0.0
         self._waiting: list[tuple[float, asyncio.Future[None]]] = []
 
     def now_ms(self) -> int:
@@ -93,6 +94,9 @@ class FakeClock:
 
     def monotonic_s(self) -> float:
         return self.steady_s
+
+    def processor_s(self) -> float:
+        return self.busy_s
 
     async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
         due: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -296,19 +296,21 @@ class Lane:
     def _may_go_on(self) -> bool:
         """Whether what is sent now could be written soon, and nobody has paused the lane."""
         recorder = self._recorder
-        most = UNRECORDED_MAX
+        most, draining = UNRECORDED_MAX, False
         if self._spec.ordered:
             # The store hands out the next one when the result of the last is on disk, so that
             # after a crash none is sent again behind one that came after it: ask no sooner.
             most = 1
         elif self._backlog.more_in_store:
             most = DRAIN_UNRECORDED_MAX
+            draining = True
         return (
             recorder.waiting < most
             and not recorder.unwritten
             and self._condition.paused is None
             and self._heard
             and not self._stopping
+            and (not draining or self._tools.courtesy.allows(self._after))
         )
 
     async def _hold(self, reason: str) -> None:

@@ -133,6 +133,7 @@ class Lanes:
         The room is theirs until the event is pushed or withdrawn. A destination without a lane
         is held: its deliveries wait in the store.
         """
+        self._tools.courtesy.came()
         lanes, leaving = self._lanes, self._leaving
         return [
             name

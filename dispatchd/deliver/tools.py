@@ -6,6 +6,7 @@ from typing import Protocol
 
 from dispatchd.clock import Clock
 from dispatchd.deliver.answers import Answers
+from dispatchd.deliver.courtesy import Courtesy
 from dispatchd.deliver.room import Room
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.facts import Tell
@@ -38,4 +39,5 @@ class LaneTools:
     tell: Tell
     roll: Callable[[], float]
     room: Room
+    courtesy: Courtesy
     answers: Answers = field(default_factory=Answers)

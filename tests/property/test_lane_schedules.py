@@ -11,6 +11,7 @@ import random
 import sqlite3
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from replays import replayed
 from rig import FakeClock
 
 from dispatchd.config import load
+from dispatchd.deliver.courtesy import Courtesy
 from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.room import Room
 from dispatchd.deliver.tools import LaneTools
@@ -52,6 +54,20 @@ STEPS = st.lists(
     min_size=10,
     max_size=60,
 )
+
+
+class Reluctant(Courtesy):
+    """Has a drain wait now and then, and wakes it at the next turn: nothing may be left over."""
+
+    def __init__(self, roll: random.Random, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self._roll = roll
+
+    def allows(self, again: Callable[[], None]) -> bool:
+        if self._roll.random() < 0.3:
+            asyncio.get_running_loop().call_soon(again)
+            return False
+        return True
 
 
 class World:
@@ -103,6 +119,7 @@ class World:
             tell=lambda fact: self.faults.append(fact) if isinstance(fact, InternalError) else None,
             roll=self.random.random,
             room=Room(4),
+            courtesy=Reluctant(self.random, self.clock),
         )
         self.specs = compile_plan(config).lanes
         self.lanes = Lanes(list(self.specs.values()), tools)

@@ -21,6 +21,7 @@ from rig import FakeClock
 
 from dispatchd.config import load
 from dispatchd.deliver.answers import Leased
+from dispatchd.deliver.courtesy import Courtesy
 from dispatchd.deliver.lanes import Lanes
 from dispatchd.deliver.pull import PullLane
 from dispatchd.deliver.room import Room
@@ -102,6 +103,7 @@ class Queues(RuleBasedStateMachine):
             tell=tell,
             roll=lambda: 0.5,
             room=Room(2),
+            courtesy=Courtesy(self.clock),
         )
         self.lanes = Lanes(list(self.plan.lanes.values()), tools)
         self.running = asyncio.create_task(self.lanes.run())
