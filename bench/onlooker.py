@@ -12,22 +12,18 @@ from machine import RefusedError
 EVERY_S = 1.0
 OK = 200
 METRICS = "/metrics"
-# What the overview of a dashboard wants to know, asked each second as if nothing were kept; the
-# page itself, where there is one.
-DASHBOARD = (
-    "/",
-    "/readyz",
-    "/api/v1/stats?since=1h",
-    "/api/v1/stats/history?step=minute&since=1h",
-    "/api/v1/destinations",
-    "/api/v1/events?limit=50",
-)
-STREAM = "/api/v1/stream"
+# What an open overview asks: itself, whenever the stream of numbers says that something has
+# changed, a second after the last answer or ten times what that took, as its script does.
+PAGE = "/"
+CHANGES = "/live?seen=0"
+AGAIN_HEADER = "X-Dispatchd-Live: 1"
+REST_S = 1.0
+REST_TIMES = 10
 TIMEOUT_S = 10.0
 
 
 class Onlooker:
-    """Asks everything once a second while it is entered, and listens to the stream all the time.
+    """Scrapes once a second and keeps an overview open, while it is entered.
 
     It shares the core with the load: what it costs there is the generator's. `answers` and
     `longest_ms` are over all times that it was entered.
@@ -35,26 +31,24 @@ class Onlooker:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._asked = (METRICS, *DASHBOARD)
-        self._streams = True
+        self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.answers = 0
-        self.streamed_bytes = 0
+        self.pages = 0
         self.longest_ms = 0.0
 
     async def find(self) -> list[str]:
-        """Ask everything once; what is not there is asked no more. Returns what is."""
+        """Ask everything once; what is there. Raises RefusedError where something is not."""
         await self._listening()
-        statuses = [await self._ask(path) for path in self._asked]
-        self._asked = tuple(p for p, s in zip(self._asked, statuses, strict=True) if s == OK)
-        if METRICS not in self._asked:
-            raise RefusedError("there are no metrics at the admin listener")
-        reader, writer = await self._request(STREAM)
+        for path in (METRICS, PAGE):
+            await self._timed(path)
+        reader, writer = await self._request(CHANGES)
         try:
-            self._streams = _status(await reader.readuntil(b"\r\n\r\n")) == OK
+            if _status(await reader.readuntil(b"\r\n\r\n")) != OK:
+                raise RefusedError("the dashboard does not tell of changes")
         finally:
             writer.close()
-        return [*self._asked, *([STREAM] if self._streams else [])]
+        return [METRICS, PAGE, CHANGES]
 
     async def _listening(self) -> None:
         """The public listener is there first."""
@@ -87,30 +81,43 @@ class Onlooker:
                 raise RefusedError(f"the onlooker was not answered: {ended!r}") from ended
 
     def _work(self) -> Iterator[Coroutine[None, None, None]]:
-        yield self._poll()
-        if self._streams:
-            yield self._stream()
+        yield self._scrape()
+        yield self._page()
+        yield self._listen()
 
-    async def _poll(self) -> None:
+    async def _scrape(self) -> None:
         due = time.monotonic()
         while True:
-            for path in self._asked:
-                began = time.monotonic()
-                if (status := await self._ask(path)) != OK:
-                    raise RefusedError(f"{path} was answered {status}")
-                self.answers += 1
-                self.longest_ms = max(self.longest_ms, (time.monotonic() - began) * 1000)
+            await self._timed(METRICS)
             due += EVERY_S
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
-    async def _stream(self) -> None:
-        reader, writer = await self._request(STREAM)
+    async def _page(self) -> None:
+        while True:
+            took_s = await self._timed(PAGE)
+            self.pages += 1
+            await asyncio.sleep(max(REST_S, REST_TIMES * took_s))
+            await self._changed.wait()
+            self._changed.clear()
+
+    async def _listen(self) -> None:
+        reader, writer = await self._request(CHANGES)
         try:
-            while data := await reader.read(65536):
-                self.streamed_bytes += len(data)
+            while await reader.read(65536):
+                self._changed.set()
         finally:
             writer.close()
-        raise RefusedError("the stream ended")
+        raise RefusedError("the stream of changes ended")
+
+    async def _timed(self, path: str) -> float:
+        """Return how long (s) an answer took."""
+        began_s = time.monotonic()
+        if (status := await self._ask(path)) != OK:
+            raise RefusedError(f"{path} was answered {status}")
+        took_s = time.monotonic() - began_s
+        self.answers += 1
+        self.longest_ms = max(self.longest_ms, took_s * 1000)
+        return took_s
 
     async def _ask(self, path: str) -> int:
         async with asyncio.timeout(TIMEOUT_S):
@@ -124,8 +131,13 @@ class Onlooker:
 
     async def _request(self, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nConnection: close\r\n\r\n"
-        writer.write(head.encode())
+        lines = (
+            f"GET {path} HTTP/1.1",
+            f"Host: 127.0.0.1:{self._port}",
+            "Connection: close",
+            AGAIN_HEADER,
+        )
+        writer.write("".join(f"{line}\r\n" for line in [*lines, ""]).encode())
         return reader, writer
 
 

@@ -5,9 +5,9 @@
 
 Three daemons of this tree stand side by side on core 0, each on a database of its own, and are
 loaded in turn, slice by slice; who waits its turn uses no CPU. The third is looked at while it is
-loaded: /metrics is scraped each second, and a dashboard is open, which listens to the stream and
-asks what an overview shows, also each second. What is compared is a ratio to the daemon without an
-admin listener of the same round.
+loaded: /metrics is scraped each second, and a dashboard's overview is open, which asks for itself
+again whenever it is told that something has changed, as its script does. What is compared is a
+ratio to the daemon without an admin listener of the same round.
 """
 
 import argparse
@@ -156,7 +156,7 @@ def seen_by(sides: Sequence[Running]) -> None:
         if (one := side.onlooker) is not None:
             print(
                 f"  {one.answers} answers to the onlooker, the longest after "
-                f"{one.longest_ms:.0f} ms, {one.streamed_bytes / 1e6:.1f} MB streamed",
+                f"{one.longest_ms:.0f} ms, {one.pages} of them pages",
                 flush=True,
             )
 
