@@ -1,10 +1,12 @@
 """What all lanes have in common, whether what is owed is sent or claimed."""
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.model import Delivery, Event, Hold
+
+DONE_POLL_S: Final = 1.0  # how often a lane that has left the config asks whether it is done
 
 
 class AnyLane(Protocol):

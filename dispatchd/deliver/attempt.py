@@ -1,6 +1,7 @@
 """One attempt at one delivery: evaluate, compose, send, judge. It ends in a result, always."""
 
 import asyncio
+from dataclasses import replace
 from typing import NamedTuple
 
 from dispatchd.compose import Fills, Speaks
@@ -23,7 +24,7 @@ from dispatchd.model import (
     Whose,
 )
 from dispatchd.redact import header_secrets
-from dispatchd.retry import decide, given_up
+from dispatchd.retry import RetryPolicy, decide, given_up
 from dispatchd.verify import HASH_HERE_MAX_BYTES
 
 
@@ -60,29 +61,13 @@ class Attempts:
             judged = Failed(ErrorClass.INTERNAL, Whose.OURS)
             failure = Failure(ErrorClass.INTERNAL, type(error).__name__, 0.0)
             attempt = bare_attempt(delivery, started_ms, failure)
-        number = delivery.attempts + 1
-        verdict = decide(
-            self._spec.policy,
-            judged,
-            number - delivery.attempts_before,
-            self._clock.now_ms(),
-            self._roll(),
-            made=number,
-            probe=probe,
-        )
+        now_ms = self._clock.now_ms()
+        verdict = verdict_on(self._spec.policy, delivery, judged, now_ms, self._roll(), probe=probe)
         return attempt, judged, verdict
 
     async def _exchange(self, delivery: Delivery, event: Event, started_ms: int) -> "_Tried":
         spec = self._spec
-        made: Content | Unsent
-        if delivery.as_sent is not None:
-            made = self._contents.again(delivery.as_sent, delivery.rule)
-        elif (link := spec.links.get(event.endpoint)) is not None:
-            made = await self._contents.make(link, delivery, event)
-        else:
-            made = Content(rule=delivery.rule)
-        if spec.blanks is not None and isinstance(made, Content):
-            made = await self._contents.filled(spec.blanks, made, event)
+        made = await self._contents.make(delivery, event)
         if isinstance(made, Unsent):
             failed = Failed(made.error, made.whose)
             return _Tried(Failure(made.error, made.reason, 0.0), failed, made.content)
@@ -142,19 +127,48 @@ class _Tried(NamedTuple):
     content: Content
 
 
+def verdict_on(
+    policy: RetryPolicy,
+    delivery: Delivery,
+    judged: Judged,
+    now_ms: int,
+    roll: float,
+    *,
+    probe: bool = False,
+) -> Verdict:
+    """Decide what becomes of a delivery whose next attempt ended so; the rest is as in `decide`."""
+    made = delivery.attempts + 1
+    of_this_run = made - delivery.attempts_before
+    return decide(policy, judged, of_this_run, now_ms, roll, made=made, probe=probe)
+
+
 def bare_attempt(delivery: Delivery, started_ms: int, failure: Failure) -> Attempt:
     """Return an attempt that holds nothing but our own words: it can always be kept."""
+    attempt = unanswered(delivery, started_ms, failure.latency_ms, failure.error, failure.message)
+    return replace(attempt, status_code=failure.status)
+
+
+def unanswered(
+    delivery: Delivery,
+    started_ms: int,
+    latency_ms: float,
+    error: ErrorClass | None,
+    message: str | None,
+    *,
+    transform: str | None = None,
+) -> Attempt:
+    """Return the next attempt at a delivery, one that no destination answers."""
     return Attempt(
         event_id=delivery.event_id,
         destination=delivery.destination,
         number=delivery.attempts + 1,
         started_ms=started_ms,
-        latency_ms=failure.latency_ms,
-        status_code=failure.status,
-        error=failure.error,
-        message=failure.message,
+        latency_ms=latency_ms,
+        status_code=None,
+        error=error,
+        message=message,
         response_headers=(),
         response_head=b"",
-        transform=None,
+        transform=transform,
         rule=delivery.rule,
     )

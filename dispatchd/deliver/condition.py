@@ -5,7 +5,7 @@ from dispatchd.deliver.holds import Holds
 from dispatchd.deliver.pacing import Paces
 from dispatchd.facts import LaneChanged, Tell
 from dispatchd.gates import Gates
-from dispatchd.model import Hold, HoldKind, LaneWord, Pacing
+from dispatchd.model import Delivery, Hold, HoldKind, LaneWord, Pacing
 
 _BREAKER = (HoldKind.GONE, HoldKind.BREAKER)
 
@@ -60,10 +60,14 @@ class Condition:
         self._in_order = in_order
         self.takes = self.state == "open" and not in_order
 
-    def pause(self, reason: str) -> bool:
-        """Pause the lane for a reason of our own; False where it is paused already."""
+    def pause_after(self, failed: Delivery) -> bool:
+        """Pause the lane for what failed for good; False where it is paused already.
+
+        First of all, and `on_disk`, before that is kept: whatever crashes, nothing goes past it.
+        """
         if self.paused is not None:
             return False
+        reason = f"delivery of {failed.event_id} failed for good"
         self.paused = Hold(HoldKind.PAUSED, reason, self._clock.now_ms(), {})
         self._holds.want(self._destination, HoldKind.PAUSED, self.paused)
         return True

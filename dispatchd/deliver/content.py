@@ -64,15 +64,28 @@ class Unsayable:
 class Contents:
     """Makes the contents of one lane's attempts."""
 
-    __slots__ = ("_courier", "_destination", "_evaluator", "_type")
+    __slots__ = ("_blanks", "_courier", "_destination", "_evaluator", "_links", "_type")
 
     def __init__(self, spec: LaneSpec, evaluator: Evaluator) -> None:
         self._destination = spec.destination
         self._type = spec.type
         self._courier = spec.courier
+        self._links = spec.links
+        self._blanks = spec.blanks
         self._evaluator = evaluator
 
-    async def make(self, link: LaneLink, delivery: Delivery, event: Event) -> Content | Unsent:
+    async def make(self, delivery: Delivery, event: Event) -> Content | Unsent:
+        """Make what goes of an event: what went before, or what the config now says."""
+        made: Content | Unsent = Content(rule=delivery.rule)
+        if delivery.as_sent is not None:
+            made = self._again(delivery.as_sent, delivery.rule)
+        elif (link := self._links.get(event.endpoint)) is not None:
+            made = await self._over(link, delivery, event)
+        if self._blanks is not None and isinstance(made, Content):
+            made = await self._filled(self._blanks, made, event)
+        return made
+
+    async def _over(self, link: LaneLink, delivery: Delivery, event: Event) -> Content | Unsent:
         """Make what is sent of an event over a link, as the config now is."""
         content = Content(rule=delivery.rule)
         if link.rules and delivery.replays and delivery.attempts == delivery.attempts_before:
@@ -90,7 +103,7 @@ class Contents:
             return await self._worded(treatment.template, event, content)
         return content
 
-    async def filled(self, blanks: str, content: Content, event: Event) -> Content | Unsent:
+    async def _filled(self, blanks: str, content: Content, event: Event) -> Content | Unsent:
         """Fill the destination's own blanks, a `template_source`, from what is sent."""
         document = content.body
         result = await self._evaluator.evaluate(
@@ -110,7 +123,7 @@ class Contents:
             return Unsent(content, ErrorClass.COMMAND, Whose.CONTENT, why)
         return replace(content, filled=tree)
 
-    def again(self, sent: Sent, rule: str | None) -> Content:
+    def _again(self, sent: Sent, rule: str | None) -> Content:
         """Return what was sent before, to be sent once more."""
         content = Content(sent, rule=rule, transform="as it was sent before")
         if sent.variant is None or sent.body is None:

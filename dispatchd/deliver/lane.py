@@ -7,6 +7,7 @@ own gates. What it holds is claimed: it ends in `record` or `release`, whatever 
 import asyncio
 from typing import Final
 
+from dispatchd.deliver.any_lane import DONE_POLL_S
 from dispatchd.deliver.attempt import Attempts
 from dispatchd.deliver.backlog import (
     CLAIM_MAX,
@@ -37,7 +38,6 @@ UNRECORDED_MAX: Final = 256  # exchanges ended but not yet written, before new o
 # The same while a backlog is worked off: results that come by the hundred hold up the events of
 # others by tens of milliseconds, for a drain that is hardly faster.
 DRAIN_UNRECORDED_MAX: Final = 8
-IDLE_POLL_S: Final = 1.0  # how often a lane that has left the config asks whether it is done
 SOON_S: Final = 1.0  # how long before its gates open a lane looks for what may start then
 
 
@@ -156,7 +156,7 @@ class Lane:
     async def linger(self) -> None:
         """Wait for a moment in which a closed lane may be done, or until it is reopened."""
         self._wake.clear()
-        await self._clock.wait(self._wake, IDLE_POLL_S)
+        await self._clock.wait(self._wake, DONE_POLL_S)
 
     def _ready_max(self) -> int:
         return READY_MAX if self._spec.gap_s is None else self._gates.at_once(READY_MAX)
@@ -282,8 +282,7 @@ class Lane:
             try:
                 attempt, judged, verdict = await self._attempts.make(delivery, event, probe=probe)
                 if self._spec.hold_on_failed and isinstance(verdict, Dead):
-                    # First of all, on disk: whatever crashes, nothing goes past it.
-                    await self._hold(f"delivery of {event.id} failed for good")
+                    await self._hold(delivery)
             except BaseException:  # the drain was cut: it will be made again
                 self._backlog.give_up(delivery, event)
                 raise
@@ -313,8 +312,8 @@ class Lane:
             and (not draining or self._tools.courtesy.allows(self._after))
         )
 
-    async def _hold(self, reason: str) -> None:
-        if self._condition.pause(reason):
+    async def _hold(self, failed: Delivery) -> None:
+        if self._condition.pause_after(failed):
             self._changed()
         await self._condition.on_disk()
 

@@ -8,28 +8,29 @@ into the store, whoever waited longest first; those that find nothing wait to be
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Final
 
 from dispatchd.clock import monotonic_of
 from dispatchd.deliver.answers import ANSWER_MAX_BYTES, Leased, Share
+from dispatchd.deliver.any_lane import DONE_POLL_S
+from dispatchd.deliver.attempt import unanswered, verdict_on
 from dispatchd.deliver.backlog import LOOK_EVERY_S, ROOM_POLL_S
 from dispatchd.deliver.condition import Condition
-from dispatchd.deliver.content import Content, Contents, Unsent
+from dispatchd.deliver.content import Content, Contents
 from dispatchd.deliver.pull_ends import LeaseEnds
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.errors import StoreUnavailable
 from dispatchd.facts import AttemptEnded
-from dispatchd.model import Attempt, Dead, Delivery, Event, Failed, Hold, event_bytes
-from dispatchd.retry import decide
+from dispatchd.model import Dead, Delivery, Event, Failed, Hold, event_bytes
 from dispatchd.store.base import Claimed
 from dispatchd.store.leases import Taking
 
 ID_BYTES: Final = 16
 GONE_POLL_S: Final = 2.0  # how often a claim that waits asks whether its consumer still does
 PAST_MAX_S: Final = 5.0  # for how long a claim looks on beyond its time: empty means nothing is due
-DONE_POLL_S: Final = 1.0  # how often a queue that has left the config asks whether it is done
 
 
 class PullLane:
@@ -218,39 +219,17 @@ class PullLane:
     async def _content(self, delivery: Delivery, event: Event) -> Content | None:
         """Make what is handed over; None where there is nothing, which is kept as a result."""
         started_ms = self._clock.now_ms()
-        made: Content | Unsent = Content(rule=delivery.rule)
-        if delivery.as_sent is not None:
-            made = self._contents.again(delivery.as_sent, delivery.rule)
-        elif (link := self._spec.links.get(event.endpoint)) is not None:
-            made = await self._contents.make(link, delivery, event)
+        made = await self._contents.make(delivery, event)
         if isinstance(made, Content):
             return made
-        number = delivery.attempts + 1
-        attempt = Attempt(
-            event_id=delivery.event_id,
-            destination=delivery.destination,
-            number=number,
-            started_ms=started_ms,
-            latency_ms=0.0,
-            status_code=None,
-            error=made.error,
-            message=made.reason,
-            response_headers=(),
-            response_head=b"",
-            transform=made.content.transform,
-            rule=made.content.rule,
+        attempt = unanswered(
+            delivery, started_ms, 0.0, made.error, made.reason, transform=made.content.transform
         )
-        verdict = decide(
-            self._spec.policy,
-            Failed(made.error, made.whose),
-            number - delivery.attempts_before,
-            self._clock.now_ms(),
-            self._tools.roll(),
-            made=number,
-        )
-        if isinstance(verdict, Dead) and self._spec.hold_on_failed:
-            # First of all, on disk: whatever crashes, nothing goes past it.
-            await self._hold(f"delivery of {event.id} failed for good")
+        attempt = replace(attempt, rule=made.content.rule)
+        judged, now_ms = Failed(made.error, made.whose), self._clock.now_ms()
+        verdict = verdict_on(self._spec.policy, delivery, judged, now_ms, self._tools.roll())
+        if self._spec.hold_on_failed and isinstance(verdict, Dead):
+            await self._hold(delivery)
         await self._store.record(delivery, attempt, verdict)
         self._tools.tell(AttemptEnded(event, attempt, verdict))
         self._may_be_due = True
@@ -294,8 +273,8 @@ class PullLane:
         if self._may_be_due:
             self._wake_next()
 
-    async def _hold(self, reason: str) -> None:
-        if self._condition.pause(reason):
+    async def _hold(self, failed: Delivery) -> None:
+        if self._condition.pause_after(failed):
             self._condition.changed()
         await self._condition.on_disk()
 

@@ -5,22 +5,22 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
+from dispatchd.deliver.attempt import unanswered, verdict_on
 from dispatchd.deliver.spec import LaneSpec
 from dispatchd.deliver.tools import LaneTools
 from dispatchd.facts import AttemptEnded
-from dispatchd.model import Attempt, Dead, Delivered, ErrorClass, Failed, Judged, Verdict
-from dispatchd.retry import decide
+from dispatchd.model import Dead, Delivered, Delivery, ErrorClass, Failed, Judged, Verdict
 from dispatchd.store.leases import Extended, Lease
 
 AT_ONCE: Final = 8  # leases that ran out, ended together: their events are in memory meanwhile
 
-Hold = Callable[[str], Awaitable[None]]
+Hold = Callable[[Delivery], Awaitable[None]]
 # Of what may be due now (None), or at a time (Unix ms).
 Owed = Callable[[int | None], None]
 
 
 class LeaseEnds:
-    """Ends the leases of one queue. `hold` holds its lane, and returns when that is on disk."""
+    """Ends the leases of one queue. `hold` holds its lane for a failed delivery, on disk."""
 
     def __init__(self, spec: LaneSpec, tools: LaneTools, hold: Hold, owed: Owed) -> None:
         self._spec = spec
@@ -93,33 +93,17 @@ class LeaseEnds:
     ) -> Verdict | None:
         """Keep an attempt as the last word on a lease; None where there was one before."""
         delivery, spec = lease.delivery, self._spec
-        number = delivery.attempts + 1
-        attempt = Attempt(
-            event_id=delivery.event_id,
-            destination=delivery.destination,
-            number=number,
-            started_ms=lease.started_ms,
-            latency_ms=float(lease.held_ms),
-            status_code=None,
-            error=judged.error if isinstance(judged, Failed) else None,
-            message=message,
-            response_headers=(),
-            response_head=b"",
+        attempt = unanswered(
+            delivery,
+            lease.started_ms,
+            float(lease.held_ms),
+            judged.error if isinstance(judged, Failed) else None,
+            message,
             transform=lease.transform,
-            rule=delivery.rule,
         )
-        verdict = decide(
-            spec.policy,
-            judged,
-            number - delivery.attempts_before,
-            now_ms,
-            self._roll(),
-            made=number,
-        )
-        dead = isinstance(verdict, Dead)
-        if dead and spec.hold_on_failed:
-            # First of all, on disk: whatever crashes, nothing goes past it.
-            await self._hold(f"delivery of {delivery.event_id} failed for good")
+        verdict = verdict_on(spec.policy, delivery, judged, now_ms, self._roll())
+        if spec.hold_on_failed and isinstance(verdict, Dead):
+            await self._hold(delivery)
         replayed = await self._store.end_lease(lease, attempt, verdict, now_ms, ran_out=ran_out)
         if replayed is None:
             return None

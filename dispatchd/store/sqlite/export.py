@@ -8,7 +8,7 @@ from dispatchd.store.base import EventQuery
 from dispatchd.store.export import Exported
 from dispatchd.store.sqlite.archive import event_conditions
 from dispatchd.store.sqlite.database import Database
-from dispatchd.store.sqlite.rows import event_from_row
+from dispatchd.store.sqlite.rows import event_columns, event_from_row
 
 if TYPE_CHECKING:
     from dispatchd.model import Event
@@ -29,9 +29,7 @@ def export(query: EventQuery, after: int, reader: sqlite3.Connection) -> Exporte
     where, values = event_conditions(query)
     where = f"{where} AND e.seq > ?" if where else "WHERE e.seq > ?"
     rows = reader.execute(
-        "SELECT e.id, e.endpoint, e.endpoint_id, e.received_ms, e.event_type, e.source_ip,"  # noqa: S608 - fixed conditions
-        " e.status, e.filtered_by, e.content_type, e.headers, e.body, e.auth, NULL, e.seq"
-        f" FROM events e {where} ORDER BY e.seq LIMIT ?",
+        f"SELECT {event_columns()}, e.seq FROM events e {where} ORDER BY e.seq LIMIT ?",  # noqa: S608 - fixed conditions
         (*values, after, query.limit),
     )
     events: list[Event] = []

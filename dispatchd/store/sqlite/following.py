@@ -12,7 +12,7 @@ from dispatchd.store.following import BEGINNING, Kept, KeptPage, Place, Progress
 from dispatchd.store.sqlite.archive import event_conditions, progress, shown_statuses
 from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.lanes import kept_ahead_ms, why_held
-from dispatchd.store.sqlite.rows import event_from_row, from_key, statements, to_key
+from dispatchd.store.sqlite.rows import event_columns, event_from_row, from_key, statements, to_key
 
 WINDOW_ROWS: Final = 2000  # events looked at in one statement,
 SEARCHED_ROWS: Final = 200  # and where every body has to be read
@@ -112,10 +112,9 @@ def _found(
     found: list[Kept] = []
     size_bytes = 0
     # By number whatever else is asked for; and `length` reads no body.
+    columns = event_columns("CASE WHEN length(e.body) <= ? THEN e.body END")
     cursor = reader.execute(
-        "SELECT e.id, e.endpoint, e.endpoint_id, e.received_ms, e.event_type, e.source_ip,"  # noqa: S608 - fixed conditions
-        " e.status, e.filtered_by, e.content_type, e.headers,"
-        " CASE WHEN length(e.body) <= ? THEN e.body END, e.auth, NULL, e.seq, length(e.body)"
+        f"SELECT {columns}, e.seq, length(e.body)"  # noqa: S608 - fixed conditions
         f" FROM events e NOT INDEXED {joined} e.seq > ? AND e.seq <= ? ORDER BY e.seq",
         (whole_bytes, *values, after, last),
     )

@@ -68,6 +68,14 @@ def event_to_row(event: Event, key: bytes) -> tuple[Any, ...]:
     )
 
 
+def event_columns(body: str = "e.body") -> str:
+    """Return what `event_from_row` reads of `events e`, but for what proved the sender."""
+    return (
+        "e.id, e.endpoint, e.endpoint_id, e.received_ms, e.event_type, e.source_ip, e.status,"
+        f" e.filtered_by, e.content_type, e.headers, {body}, e.auth, NULL"
+    )
+
+
 def event_from_row(row: Any) -> Event:
     """Read an event as the statement `event` gives it."""
     return Event(
