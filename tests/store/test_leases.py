@@ -38,6 +38,14 @@ async def leased(store: Store, limit: int = 10, **fields: Any) -> list[Taking]:
     return takings
 
 
+async def leased_in_order(store: Store) -> list[Taking]:
+    """Likewise of what an ordered lane has first."""
+    due = await store.claim_in_order("crm", NOW_MS, MAX_BYTES)
+    takings = [Taking(next(_ids), delivery) for delivery, _ in due.ready]
+    await store.lease(takings, NOW_MS, UNTIL_MS)
+    return takings
+
+
 async def found(store: Store, taking: Taking, now_ms: int = NOW_MS) -> Lease:
     lease = await store.find_lease("crm", taking.id, now_ms)
     assert lease is not None
@@ -212,6 +220,25 @@ async def test_an_ordered_lane_waits_behind_a_lease(store: Store) -> None:
     await ended(store, await found(store, Taking("one", delivery)), Delivered())
     ((delivery, _),) = (await store.claim_in_order("crm", NOW_MS, MAX_BYTES)).ready
     assert delivery.event_id == second.id
+
+
+async def test_what_was_replayed_waits_for_what_an_ordered_lane_has_leased(store: Store) -> None:
+    """It came before, and went out beside what a consumer still had."""
+    await store.order_lanes(["crm"])
+    first, second = an_event(), an_event()
+    for event in (first, second):
+        await add(store, event, "crm")
+    (lease,) = [await found(store, one) for one in await leased_in_order(store)]
+    assert lease.event == first
+    await ended(store, lease, Delivered())
+    (lease,) = [await found(store, one) for one in await leased_in_order(store)]
+    assert lease.event == second
+    await replayed(store, ReplayQuery([first.id]), NOW_MS)
+    look = await store.claim_in_order("crm", NOW_MS, MAX_BYTES)
+    assert (look.ready, look.more, look.next_due_ms) == ([], False, UNTIL_MS)
+    await ended(store, lease, Delivered())
+    look = await store.claim_in_order("crm", NOW_MS, MAX_BYTES)
+    assert [event for _, event in look.ready] == [first]
 
 
 async def test_a_clock_that_is_set_back_makes_no_lease_longer(store: Store) -> None:

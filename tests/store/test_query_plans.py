@@ -91,6 +91,7 @@ HOT = {
     "end_lease": ("x", "crm", 1, 0),
     "lease_until": ("x", "crm"),
     "lease": ("x", "crm"),
+    "last_lease_end": ("crm",),
     "leases_ran_out": ("crm", 1, 10),
     "next_lease_end": ("crm", 1),
     "drop_lease": ("x",),

@@ -49,6 +49,14 @@ FROM deliveries d JOIN events e ON e.id = d.event_id
 WHERE d.destination = ? AND d.place IS NOT NULL AND d.status IN ('queued', 'retrying')
 ORDER BY d.place LIMIT 1;
 
+-- When the last lease ends of those of a lane that no other attempt has gone past.
+-- name: last_lease_end
+SELECT l.until_ms
+FROM leases l CROSS JOIN deliveries d
+     ON d.event_id = l.event_id AND d.destination = l.destination
+WHERE l.destination = ? AND d.status IN ('queued', 'retrying') AND d.attempts = l.number - 1
+ORDER BY l.until_ms DESC LIMIT 1;
+
 -- What became an ordered lane since the last daemon has no places yet.
 -- name: give_places
 UPDATE deliveries SET place = (SELECT seq FROM events WHERE id = event_id)

@@ -83,8 +83,11 @@ class Schedule(Writes):
             def find(reader: sqlite3.Connection) -> Claimed:
                 for row in reader.execute(self._sql["claim_in_order"], (destination,)).fetchall():
                     first = delivery_from_row(row, ahead_ms)
-                    if first.due_ms > now_ms:
-                        return Claimed([], more=False, next_due_ms=first.due_ms)
+                    # What was replayed came before what a consumer may have meanwhile.
+                    leased = reader.execute(self._sql["last_lease_end"], (destination,)).fetchall()
+                    due_ms = max([first.due_ms, *(until_ms - ahead_ms for (until_ms,) in leased)])
+                    if due_ms > now_ms:
+                        return Claimed([], more=False, next_due_ms=due_ms)
                     if row[7] > max_bytes:
                         return Claimed([], more=True, next_due_ms=None, next_bytes=row[7])
                     if first.as_sent is not None:
