@@ -42,6 +42,7 @@ class Backlog:
         "_replayed",
         "_room",
         "_store",
+        "_there_was_more",
         "_wake",
         "more_in_store",
         "ready",
@@ -70,6 +71,7 @@ class Backlog:
         self._replayed: set[str] = set()  # event ids: in hand, and owed again after that
         self.ready: deque[tuple[Delivery, Event]] = deque()
         self.more_in_store = True  # what a crash or a restart left is there
+        self._there_was_more = False  # when the look under way began
 
     def change(self, *, ready_max: int, in_order: bool) -> None:
         """Have so many at hand at most from here on, and take them so."""
@@ -80,6 +82,11 @@ class Backlog:
     def in_hand(self) -> bool:
         """Whether something is: reserved for an event, ready, in flight or not yet recorded."""
         return self._mine_bytes > 0
+
+    @property
+    def drains(self) -> bool:
+        """Whether more waits in the store than is in hand, as far as is known during a look too."""
+        return self.more_in_store or self._there_was_more
 
     # What receive asks
 
@@ -126,13 +133,15 @@ class Backlog:
         """Claim up to `limit` due deliveries from the store, as many as there is room for."""
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         # Before asking, never after: what changes during the look may set them again.
-        self.more_in_store = False
+        self._there_was_more, self.more_in_store = self.more_in_store, False
         self._look_at_s = now_s + LOOK_EVERY_S
         try:
             claimed = await self._claim(now_ms, limit, failing=failing)
         except BaseException:
             self.more_in_store = True  # whatever there is, it was not seen
             raise
+        finally:
+            self._there_was_more = False
         if claimed is None:
             self.more_in_store = self._no_room = True
             self._look_at_s = now_s + ROOM_POLL_S

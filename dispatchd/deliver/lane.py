@@ -300,9 +300,8 @@ class Lane:
             # The store hands out the next one when the result of the last is on disk, so that
             # after a crash none is sent again behind one that came after it: ask no sooner.
             most = 1
-        elif self._backlog.more_in_store:
+        elif draining := self._backlog.drains:
             most = DRAIN_UNRECORDED_MAX
-            draining = True
         return (
             recorder.waiting < most
             and not recorder.unwritten
