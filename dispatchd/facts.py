@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from dispatchd.frozen import frozen
 from dispatchd.model import Attempt, Event, HoldKind, LaneWord, Verdict
 
 
@@ -49,7 +50,7 @@ def result_of(fact: WebhookAnswered) -> str:
     return fact.event.status.value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttemptEnded:
     """An attempt ended and is on disk, with what it means for its delivery."""
 
@@ -58,7 +59,7 @@ class AttemptEnded:
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaneChanged:
     """A lane's state changed: `held` and why, `paced` and why, or `open` again.
 
@@ -72,7 +73,7 @@ class LaneChanged:
     kind: HoldKind | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HistoryPruned:
     """A run of retention ended: `why` is `age` or `size`.
 
@@ -87,7 +88,7 @@ class HistoryPruned:
     stuck: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DiskChanged:
     """The disk has too little left for webhooks, or enough again."""
 
@@ -96,7 +97,7 @@ class DiskChanged:
     bound_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DrainCut:
     """At the end of a drain exchanges were still under way: they will be made again."""
 
@@ -104,7 +105,7 @@ class DrainCut:
     deliveries: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InternalError:
     """A fault of dispatchd's own, survived; always worth a report."""
 

@@ -6,15 +6,16 @@ token bucket of RFC 2697's kind, with time handed in.
 
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final
+
+from dispatchd.frozen import frozen
 
 KEYS_MAX: Final = 10_000  # clients remembered at once; the longest unseen is forgotten first
 _RATE: Final = re.compile(r"(\d{1,9})/(s|m|h)", re.ASCII)
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rate:
     """How many requests a second in the long run, and how many at once."""
 

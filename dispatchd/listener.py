@@ -1,11 +1,11 @@
 """The public listener: where it is, where it moves to, and its end."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
+from dispatchd.frozen import frozen
 from dispatchd.handed import HandedSockets
 from dispatchd.listen import bind, listening, raise_file_limit
 from dispatchd.log import Log
@@ -19,7 +19,7 @@ REQUESTS_DRAIN_S: Final = 5.0  # for requests being answered when a listener clo
 FILES_BESIDE: Final = 2048  # those of deliveries, the database, the log
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Place:
     """Somewhere it listens: `port` where that is TCP."""
 

@@ -6,9 +6,10 @@ in it is ever markup. What is too long is cut there too.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+from dispatchd.frozen import frozen
 
 ZERO_WIDTH: Final = "\u200b"  # stands between two characters that together would mean something
 # Controls but for line feed and tab, what turns the direction of writing, and what is invisible
@@ -41,7 +42,7 @@ COLOURS: Final[Mapping[Kind, int]] = {  # 0xRRGGBB
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """One fact with its name."""
 
@@ -49,7 +50,7 @@ class Field:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """What to say. `description` may have several lines, everything else has one.
 
@@ -66,7 +67,7 @@ class Message:
     colour: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Terms:
     """What to say in one type's own terms, as a template has it: its texts are escaped already."""
 

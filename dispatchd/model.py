@@ -1,10 +1,13 @@
 """The nouns of dispatchd: frozen values without behaviour."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from ipaddress import ip_address
+from itertools import chain
 from typing import Any, Final, Literal
+
+from dispatchd.frozen import frozen
 
 
 class EventStatus(StrEnum):
@@ -45,7 +48,7 @@ class ErrorClass(StrEnum):
     INTERNAL = "internal_error"  # a fault of dispatchd's own; always worth a report
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listen:
     """Where to listen: `host` and `port`, a unix socket's `path`, or what systemd hands over.
 
@@ -81,7 +84,7 @@ class Listen:
         return f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One received webhook.
 
@@ -111,14 +114,12 @@ HEADER_BYTES: Final = 128  # what a header takes in memory beside its characters
 
 def event_bytes(event: Event) -> int:
     """Return about how many bytes an event takes in memory: what a sender can make large."""
-    size_bytes = len(event.body)
-    for headers in (event.headers, event.forward_headers):
-        for name, value in headers:
-            size_bytes += len(name) + len(value) + HEADER_BYTES
-    return size_bytes
+    headers = event.headers + event.forward_headers
+    text_chars = sum(map(len, chain.from_iterable(headers)))
+    return len(event.body) + text_chars + HEADER_BYTES * len(headers)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sent:
     """What an attempt sent: `body` in place of the event's own, None for that itself.
 
@@ -130,7 +131,7 @@ class Sent:
     variant: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """One event owed to one destination: the unit of retry.
 
@@ -152,7 +153,7 @@ class Delivery:
     rule: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Via:
     """How a destination is reached. `proxy` is an http URL, the files are paths of PEM files."""
 
@@ -167,7 +168,7 @@ class Via:
 DIRECT = Via()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One HTTP request to send. `timeout_s` bounds the whole exchange.
 
@@ -182,7 +183,7 @@ class Request:
     via: Via = DIRECT
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MailServer:
     """A mail server and how to log in. `security` is of the connection; `via` has the files."""
 
@@ -194,7 +195,7 @@ class MailServer:
     via: Via = DIRECT
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mail:
     """One e-mail to send: `content` is the whole of it (RFC 5322). `timeout_s` bounds it all."""
 
@@ -205,7 +206,7 @@ class Mail:
     timeout_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notice:
     """One notice for Apprise to send to services by their `urls`, plain text, within `timeout_s`.
 
@@ -219,7 +220,7 @@ class Notice:
     timeout_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """One program to run, within `timeout_s`; `grace_s` is from SIGTERM to SIGKILL after that.
 
@@ -238,7 +239,7 @@ class Command:
 Carried = Request | Mail | Notice | Command  # what is composed, and what can be sent
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """A complete answer: `head` is at most its first 2 KB.
 
@@ -254,7 +255,7 @@ class Reply:
     retry_after: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """An exchange that ended without a complete response.
 
@@ -272,7 +273,7 @@ class Failure:
 Outcome = Reply | Failure
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt:
     """One try at one delivery, as it is kept. Times in Unix ms, latency in ms.
 
@@ -307,12 +308,12 @@ class Whose(StrEnum):
     CONTENT = "content"  # of the event or its transform: the same again would fail the same way
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivered:
     """The destination has it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed:
     """An attempt that failed, in the normal form that every kind of destination is judged to.
 
@@ -331,7 +332,7 @@ class Failed:
 Judged = Delivered | Failed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RetryAt:
     """Try again, not before `due_ms` (Unix ms). `counted`: it was one of `max_attempts`."""
 
@@ -339,7 +340,7 @@ class RetryAt:
     counted: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dead:
     """No further attempt will be made unless it is replayed."""
 
@@ -356,7 +357,7 @@ class HoldKind(StrEnum):
     CONFIG = "config"  # no such destination in the config
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hold:
     """One reason why nothing is sent to a destination.
 
@@ -370,7 +371,7 @@ class Hold:
     detail: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pacing:
     """Why a lane is paced, for people, and since when (Unix ms)."""
 
@@ -381,7 +382,7 @@ class Pacing:
 LaneWord = Literal["open", "paced", "held"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaneState:
     """What is kept of a lane: it is held while there are `holds`, else paced while it has a pace.
 

@@ -5,9 +5,10 @@ Pure. The schedule is the contract's: attempt n+1 is due `backoff[n-1]` after at
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from dispatchd.frozen import frozen
 from dispatchd.model import Dead, Delivered, Judged, RetryAt, Verdict, Whose
 
 # A fault of our own is tried again soon, then less and less often, and uses up no attempt.
@@ -15,7 +16,7 @@ OUR_FAULT_FIRST_MS: Final = 1000
 OUR_FAULT_MAX_MS: Final = 5 * 60 * 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RetryPolicy:
     """`max_attempts` tries in all, `backoff_ms` between them, `jitter` as a fraction (0 to 1).
 

@@ -7,16 +7,17 @@ in a request line, beyond ASCII, is percent-encoded. A fragment is never sent.
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from dispatchd.frozen import frozen
 
 _PORTS: Final = {"http": 80, "https": 443, "http+unix": 0}
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _AUTHORITY_END: Final = re.compile(r"[/?#]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """What a connection leads to; `host` is a name in ASCII or an address without brackets."""
 
@@ -26,7 +27,7 @@ class Origin:
     unix_path: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Url:
     """A URL as a request needs it: `target` is what stands in the request line."""
 

@@ -8,6 +8,7 @@ from dispatchd.admin.spec import AdminSpec
 from dispatchd.admin.stream.feed import Feed
 from dispatchd.clock import Clock
 from dispatchd.evaluate.evaluator import Evaluations, Fault
+from dispatchd.frozen import frozen
 from dispatchd.log import Log
 from dispatchd.receive.client_ip import ClientIp
 from dispatchd.receive.explain import Inquiry
@@ -29,7 +30,7 @@ TestSend = Callable[[str], Awaitable[TestFields]]
 Readiness = Literal["ok", "unavailable", "stopping"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Running:
     """What is another when another config runs.
 

@@ -1,11 +1,12 @@
 """The admin listener as plain data."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dispatchd.frozen import frozen
 from dispatchd.model import Listen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueueKey:
     """A key that opens one queue to consumers, and nothing else; kept as its digest."""
 
@@ -14,7 +15,7 @@ class QueueKey:
     queue: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AdminSpec:
     """Where it listens, what it asks for, and what it tells of the config.
 

@@ -6,18 +6,19 @@ in the note, and a note with something pending is told once its window is over.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from dispatchd.alert.spec import AlertSpec
 from dispatchd.alert_kinds import AlertKind
+from dispatchd.frozen import frozen
 from dispatchd.limits import Rate
 from dispatchd.store.alerts import AlertNote, LaneTotals, Waiting
 
 SET_BACK_MS: Final = 2000  # less is NTP's doing, and no reason to tell a thing again
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Total:
     """A number that only grows. `ready`: what it counts is so now, and worth telling now."""
 
@@ -25,7 +26,7 @@ class Total:
     ready: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """What begins and ends; in between neither is so. `mark` is to be kept, None as it is."""
 
@@ -37,7 +38,7 @@ class Condition:
 Seen = Total | Condition
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sight:
     """What one look found; what was not looked at is missing.
 

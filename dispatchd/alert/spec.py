@@ -1,13 +1,13 @@
 """An alert of the config, compiled."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from dispatchd.alert_kinds import AlertKind
+from dispatchd.frozen import frozen
 from dispatchd.limits import Rate
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlertSpec:
     """What is told to the destination `to`.
 

@@ -6,11 +6,11 @@ make a message, and `advice`: the command to go on with.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from dispatchd.alert.spec import AlertSpec
 from dispatchd.alert_kinds import ALERTS, ALERTS_ID, AlertKind
+from dispatchd.frozen import frozen
 from dispatchd.limits import Rate
 from dispatchd.model import Event, EventStatus
 from dispatchd.spelling import iso, plural, size, span
@@ -28,14 +28,14 @@ _SEVERITIES: Final[Mapping[str, str]] = {
 _RATE_UNITS: Final = ((1, "s"), (60, "m"), (3600, "h"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Occasion:
     """What there is to tell, and what is known of it. `note` is as it was before."""
 
     spec: AlertSpec
     note: AlertNote
     now_ms: int
-    totals: LaneTotals = LaneTotals()  # noqa: RUF009 - frozen
+    totals: LaneTotals = LaneTotals()
     failure: LastFailure | None = None
     waiting: Waiting | None = None
     waiting_bound: int = 0
@@ -43,7 +43,7 @@ class Occasion:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     """An alert in words. `since_ms` (Unix ms) is where what it tells of began."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
+from dispatchd.frozen import frozen
 from dispatchd.match import expression_problem
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -26,7 +27,7 @@ TRUE: Final = "true"
 FALSE: Final = "false"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signed:
     """A signature that a rule asks for: `header` holds it, made with one of so many `secrets`.
 

@@ -5,7 +5,6 @@ import secrets
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfileobj
 from typing import TYPE_CHECKING, Final
@@ -19,6 +18,7 @@ from dispatchd.cli.text import clock_time, plural, size, to_json
 from dispatchd.clock import SystemClock
 from dispatchd.durable import sync_directory
 from dispatchd.errors import DispatchdError
+from dispatchd.frozen import frozen
 from dispatchd.shapes.copies import backup_fields
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ STREAM: Final = "-"
 SECOND_MS: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Made:
     """A backup: where it is, what it holds, how long it took, and which went for it."""
 

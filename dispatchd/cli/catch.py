@@ -8,7 +8,6 @@ import random
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -22,6 +21,7 @@ from dispatchd.cli.text import (
 )
 from dispatchd.clock import SystemClock
 from dispatchd.errors import DispatchdError
+from dispatchd.frozen import frozen
 from dispatchd.shapes.spelling import bytes_field, iso
 from dispatchd.strangers import printable
 
@@ -34,7 +34,7 @@ FAIL_STATUS: Final = 500
 STOP_S: Final = 0.2  # for answers under way when it is told to stop
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manner:
     """How to answer: `status` at `fail_rate`, else 200; after `delay_s`."""
 
@@ -43,7 +43,7 @@ class Manner:
     delay_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caught:
     """One request that arrived and how it is answered."""
 

@@ -2,11 +2,11 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from dispatchd.compose.forward import sendable
 from dispatchd.framing import FRAMING, PROXY
+from dispatchd.frozen import frozen
 from dispatchd.model import Outcome, Reply, Request, Via
 from dispatchd.shapes.spelling import bytes_field
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _OF_A_CONNECTION: Final = FRAMING | PROXY
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forward:
     """Where events are brought to: `via` says how a certificate there is looked at."""
 

@@ -3,10 +3,11 @@
 import json
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from urllib.parse import urlsplit
 
+from dispatchd.frozen import frozen
 from dispatchd.hints import HINTS
 from dispatchd.hints.hint import OWN, Key
 from dispatchd.hints.telling import about, key_line, variable
@@ -25,7 +26,7 @@ BY_URL: Final = (
 _COLUMN: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wishes:
     """What is to be in the config. `given` are keys of the sender, by name, that are known."""
 

@@ -4,11 +4,11 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from dispatchd.cli.cells import cells_wide
 from dispatchd.cli.paging import echo_lines
+from dispatchd.frozen import frozen
 from dispatchd.strangers import printable
 from dispatchd.terminal import styled, wants_colour
 
@@ -17,7 +17,7 @@ NARROWEST: Final = 8
 GAP: Final = "  "
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     """A column. What does not fit is cut short; `whole` never is."""
 

@@ -8,11 +8,11 @@ Inert: plain text, from which the library makes each service's own. As some of i
 for mentions in what they are given, each `@` and `<` is parted from what follows.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from dispatchd.compose.speaker import Speaker
 from dispatchd.compose.text import body_of, fit, link_of, mention_less, title_of
+from dispatchd.frozen import frozen
 from dispatchd.message import ZERO_WIDTH, Message
 from dispatchd.model import (
     Delivered,
@@ -29,7 +29,7 @@ BODY_MAX: Final = 2000
 TITLE_MAX: Final = 200
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class AppriseSpeaker(Speaker):
     """Has Apprise notify each of `urls`."""
 

@@ -6,10 +6,10 @@ put it there. Exit codes are those of sysexits.h where they mean something: 0 is
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from dispatchd.frozen import frozen
 from dispatchd.model import (
     Command,
     Delivered,
@@ -38,7 +38,7 @@ def is_template(text: str) -> bool:
     return any(mark in text for mark in _MARKS)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class CommandCourier:
     """Runs `run` with `args` behind it. `later_ms` is how long 75 asks for."""
 

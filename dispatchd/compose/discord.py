@@ -10,7 +10,7 @@ Inert: no mention is allowed to notify anyone (`allowed_mentions`), markdown is 
 within an embed get no preview.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from dispatchd.compose.courier import judge_http
@@ -33,6 +33,7 @@ from dispatchd.compose.text import (
     title_of,
     units,
 )
+from dispatchd.frozen import frozen
 from dispatchd.message import Message
 from dispatchd.model import Failed, Judged, Outcome, Request
 
@@ -50,7 +51,7 @@ INLINE_MAX_CHARS: Final = 40  # a longer value has a line of its own
 _escape: Final = backslashed("\\*_~`|<>[]()#-+@:")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class DiscordSpeaker(Speaker):
     """Executes the webhook at `url`; `thread` is the id of a thread in its channel."""
 

@@ -8,7 +8,6 @@ Inert: the text of a card is a little HTML, which is escaped; `<users/all>` woul
 message's own text, and there is none, but for the fallback, where it is parted.
 """
 
-from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from dispatchd.compose.text import (
     one_line,
     title_of,
 )
+from dispatchd.frozen import frozen
 from dispatchd.message import ZERO_WIDTH, Message
 from dispatchd.model import Request
 
@@ -31,7 +31,7 @@ FIELDS_MAX: Final = 50
 TITLE_MAX: Final = 400
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class GoogleChatSpeaker(Speaker):
     """Posts to the webhook at `url`; messages with the same `thread` key stand in one thread."""
 

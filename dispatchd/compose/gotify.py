@@ -7,11 +7,11 @@ where a click leads. It documents no lengths and no rate: 8 KB are kept to here.
 Inert: `text/plain`, so that no markdown is read; no image.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from dispatchd.compose.speaker import Reach, Speaker, json_request
 from dispatchd.compose.text import body_of, fit, link_of, title_of, utf8_bytes
+from dispatchd.frozen import frozen
 from dispatchd.message import Kind, Message
 from dispatchd.model import Request
 
@@ -20,7 +20,7 @@ TITLE_MAX: Final = 250
 PRIORITIES: Final = {Kind.INFO: 4, Kind.SUCCESS: 4, Kind.WARNING: 6, Kind.FAILURE: 8}
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class GotifySpeaker(Speaker):
     """Posts to the server at `url` with an application's token."""
 

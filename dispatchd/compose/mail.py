@@ -10,7 +10,6 @@ itself; all is escaped in the HTML, which names nothing to load.
 """
 
 from base64 import b64encode
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -31,6 +30,7 @@ from dispatchd.compose.text import (
     one_line,
     title_of,
 )
+from dispatchd.frozen import frozen
 from dispatchd.message import Message
 from dispatchd.model import (
     Delivered,
@@ -53,7 +53,7 @@ _SUCCESS: Final = range(200, 300)
 _CELL: Final = "padding:2px 12px 2px 0;vertical-align:top"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class MailSpeaker(Speaker):
     """Sends from `sender` to `recipients`, both addresses, perhaps with names."""
 

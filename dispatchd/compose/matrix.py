@@ -10,7 +10,6 @@ parted, HTML is escaped; all of it is a quotation, of which clients preview no U
 `com.beeper.linkpreviews` (MSC4095) says so too.
 """
 
-from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,6 +17,7 @@ from urllib.parse import quote
 from dispatchd.compose.courier import judge_http
 from dispatchd.compose.speaker import Reach, Speaker, answered, json_request, told_to_wait, within
 from dispatchd.compose.text import body_of, colour_of, fit, link_of, mention_less, title_of
+from dispatchd.frozen import frozen
 from dispatchd.message import Message
 from dispatchd.model import Judged, Outcome, Request
 
@@ -25,7 +25,7 @@ CONTENT_MAX_BYTES: Final = 32_000
 TITLE_MAX: Final = 1000
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class MatrixSpeaker(Speaker):
     """Sends to `room` (`!id:server`) at `homeserver` with an access token."""
 

@@ -10,7 +10,6 @@ mention: developers.mattermost.com/integrate/reference/message-attachments), and
 own text would get a preview: there is none.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from dispatchd.compose.speaker import Reach, Speaker, json_request, within
@@ -25,6 +24,7 @@ from dispatchd.compose.text import (
     one_line,
     title_of,
 )
+from dispatchd.frozen import frozen
 from dispatchd.message import Message
 from dispatchd.model import Request
 
@@ -34,7 +34,7 @@ INLINE_MAX_CHARS: Final = 40  # a longer value has a line of its own
 _backslashes: Final = backslashed("\\`*_{}[]()#+-.!|<>~:$^")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class MattermostSpeaker(Speaker):
     """Posts to the webhook at `url`; `channel` is another than the webhook's own."""
 

@@ -9,11 +9,11 @@ Inert: everything stands in `TextRun`, which knows no markdown (adaptivecards.io
 a mention needs an entity of the card's, and there is none; a card has no previews.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from dispatchd.compose.speaker import Reach, Speaker, json_request, within
 from dispatchd.compose.text import fields_of, fit, lines, link_of, one_line, title_of
+from dispatchd.frozen import frozen
 from dispatchd.message import Kind, Message
 from dispatchd.model import Request
 
@@ -28,7 +28,7 @@ STYLES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class MsTeamsSpeaker(Speaker):
     """Posts to the workflow's webhook at `url`."""
 

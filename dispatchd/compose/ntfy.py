@@ -8,11 +8,11 @@ Inert: it is published as JSON, so that nothing becomes a header; markdown is of
 an action, an attachment or an icon.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from dispatchd.compose.speaker import Reach, Speaker, json_request
 from dispatchd.compose.text import body_of, fit, link_of, title_of, utf8_bytes
+from dispatchd.frozen import frozen
 from dispatchd.message import Kind, Message
 from dispatchd.model import Request
 
@@ -29,7 +29,7 @@ PRIORITIES: Final = {Kind.FAILURE: 4}
 NORMAL: Final = 3
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class NtfySpeaker(Speaker):
     """Publishes to `topic` at the server `url`; `priority` is for every message, if given."""
 

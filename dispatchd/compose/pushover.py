@@ -11,7 +11,6 @@ and nothing lost); any other 4xx is about the message, and ends it.
 Inert: without `html` it is plain text.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from dispatchd.compose.courier import judge_http
@@ -24,6 +23,7 @@ from dispatchd.compose.speaker import (
     told_to_wait,
 )
 from dispatchd.compose.text import body_of, fit, link_of, title_of
+from dispatchd.frozen import frozen
 from dispatchd.message import Message
 from dispatchd.model import Delivered, Judged, Outcome, Reply, Request, Whose
 
@@ -36,7 +36,7 @@ TOO_MANY: Final = 429
 _KEYS: Final = ("token", "user")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class PushoverSpeaker(Speaker):
     """Sends to `user`, a user's or a group's key, with an application's token."""
 

@@ -12,7 +12,7 @@ Slack look for no names and URLs; previews are off.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from dispatchd.compose.courier import judge_http
@@ -34,6 +34,7 @@ from dispatchd.compose.text import (
     title_of,
     units,
 )
+from dispatchd.frozen import frozen
 from dispatchd.message import Message
 from dispatchd.model import Delivered, Failed, Judged, Outcome, Reply, Request
 
@@ -54,7 +55,7 @@ def escape(text: str) -> str:
     return text.translate(_ENTITIES)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class SlackWebhookSpeaker(Speaker):
     """Posts to an incoming webhook; `thread` is the `ts` of the message to answer."""
 
@@ -75,7 +76,7 @@ class SlackWebhookSpeaker(Speaker):
         return judged
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class SlackBotSpeaker(Speaker):
     """Posts to `channel` with a bot's token, by the Web API at `api_url`."""
 

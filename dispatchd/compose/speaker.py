@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -12,6 +12,7 @@ import orjson
 from dispatchd.compose.courier import judge_http
 from dispatchd.compose.retry_after import RETRY_AFTER_MAX_MS
 from dispatchd.compose.webhook import JSON, USER_AGENT
+from dispatchd.frozen import frozen
 from dispatchd.message import Message
 from dispatchd.model import (
     DIRECT,
@@ -28,7 +29,7 @@ from dispatchd.model import (
 TEXT_STEPS: Final = (4096, 2048, 1024, 512, 256, 128, 64)  # how long each text may be, by turns
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reach:
     """How a platform is reached: within `timeout_s`, by `via`."""
 

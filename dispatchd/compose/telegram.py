@@ -9,7 +9,6 @@ Inert: HTML entities, no `@name` that would notify somebody, no link preview.
 """
 
 import re
-from dataclasses import dataclass
 from html import escape
 from typing import Final
 
@@ -23,6 +22,7 @@ from dispatchd.compose.speaker import (
     told_to_wait,
 )
 from dispatchd.compose.text import body_of, fit, link_of, mention_less, title_of, units
+from dispatchd.frozen import frozen
 from dispatchd.message import Kind, Message
 from dispatchd.model import Delivered, Judged, Outcome, Reply, Request
 
@@ -34,7 +34,7 @@ MARKS: Final = {Kind.INFO: "🔵", Kind.SUCCESS: "🟢", Kind.WARNING: "🟡", K
 _OK: Final = re.compile(rb'\s*\{\s*"ok"\s*:\s*true\b')  # its first key: the rest may be cut
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class TelegramSpeaker(Speaker):
     """Sends to `chat`, and with `topic` to that thread of a forum; `silent` makes no sound."""
 

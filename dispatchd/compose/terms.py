@@ -7,19 +7,20 @@ preview. Whom it goes to is never the tree's to say. Pure.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from html import unescape
 from typing import Any, Final
 
 import orjson
 
+from dispatchd.frozen import frozen
 from dispatchd.message import Terms
 from dispatchd.model import Carried, Command, Mail, Request
 
 _TAG: Final = re.compile(r"<[^>]*>")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A type's document: keys that hold its `words`, of which one must be there, and an address.
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -15,6 +14,7 @@ from dispatchd.config.problems import ConfigProblems, Problem
 from dispatchd.config.rules import check_rules
 from dispatchd.config.template_rules import check_templates
 from dispatchd.config.wording import add_problems
+from dispatchd.frozen import frozen
 
 SYSTEM_CONFIG: Final = Path("/etc/dispatchd/config.yaml")
 FILE_MAX_BYTES: Final = 8 * 1024 * 1024
@@ -50,7 +50,7 @@ def find_config(explicit: str | None, environ: Mapping[str, str] = os.environ) -
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outline:
     """What commands beside the daemon need of a config: no secret is read for it."""
 

@@ -3,11 +3,11 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
 from dispatchd.errors import DispatchdError
+from dispatchd.frozen import frozen
 
 Path = tuple[str | int, ...]  # where in the document: ("endpoints", "my-slug", "secret", 0)
 
@@ -17,7 +17,7 @@ ALIKE: Final = 0.8  # of `difflib`: one or two letters of a section's name
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_*-][A-Za-z0-9_*.-]*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One problem: where (`line`, `column` count from 1), at which key, what, what to do."""
 

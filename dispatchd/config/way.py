@@ -1,18 +1,18 @@
 """Where an alert comes by: its destination, and what that leads to when it is dispatchd itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import unquote
 
+from dispatchd.frozen import frozen
 from dispatchd.model import Listen
 from dispatchd.url import Origin, read_url
 
 HOOKS: Final = "/hooks/"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Way:
     """The destinations that a message comes by, and the slugs it is received at on its way."""
 

@@ -7,10 +7,10 @@ would never go: the worst is the bound, and one of the largest events.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from dispatchd.deliver.content import Content
+from dispatchd.frozen import frozen
 from dispatchd.model import Delivery, Event
 
 ANSWERS_MAX_BYTES: Final = 32 * 1024 * 1024
@@ -18,7 +18,7 @@ ANSWERS_MAX_BYTES: Final = 32 * 1024 * 1024
 ANSWER_MAX_BYTES: Final = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leased:
     """A delivery that is handed to a consumer, until `until_ms` (Unix ms)."""
 

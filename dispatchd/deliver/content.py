@@ -1,7 +1,7 @@
 """What is sent in place of an event's body: as its rule, its transform and its template say."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -11,6 +11,7 @@ from dispatchd.deliver.spec import LaneLink, LaneSpec, LinkTemplate, LinkTransfo
 from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Result, Value
 from dispatchd.evaluate.first_match import first_match
 from dispatchd.evaluate.frames import TEMPLATE
+from dispatchd.frozen import frozen
 from dispatchd.match import JsonataFilter, bindings_json, subject_json, template_names
 from dispatchd.model import Delivery, ErrorClass, Event, Sent, Whose
 from dispatchd.reading.subject import subject_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 READ_HERE_MAX_BYTES: Final = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Content:
     """What an attempt sends, and what is to be said of how that came about.
 
@@ -44,7 +45,7 @@ class Content:
         return None if self.sent is None or self.said is not None else self.sent.body
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unsent:
     """Nothing can be sent: `content` says how far it came, `reason` why it came no further."""
 
@@ -54,7 +55,7 @@ class Unsent:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unsayable:
     """Why a destination cannot be told what a template said."""
 

@@ -1,17 +1,18 @@
 """A destination, compiled: what its lane needs to know of the config."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from dispatchd.compose import Courier
+from dispatchd.frozen import frozen
 from dispatchd.gates import BreakerPolicy
 from dispatchd.match import Rule
 from dispatchd.redact import Redactor
 from dispatchd.retry import RetryPolicy
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkTransform:
     """A link's JSONata expression and what its failure means; `owner` is whose turns it uses.
 
@@ -24,7 +25,7 @@ class LinkTransform:
     bound: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkTemplate:
     """A template's variant for one type: `default` or the type's own.
 
@@ -37,7 +38,7 @@ class LinkTemplate:
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Treatment:
     """What becomes of an event's body on its way: the transform first, the template over that."""
 
@@ -45,7 +46,7 @@ class Treatment:
     template: LinkTemplate | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaneLink:
     """How events of one endpoint are treated: as the rule says that chose, else as the link does.
 
@@ -61,7 +62,7 @@ class LaneLink:
         return self.own if rule is None else self.by_rule.get(rule, self.own)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaneSpec:
     """A destination, compiled: what its lane needs to know.
 
@@ -82,7 +83,7 @@ class LaneSpec:
     links: Mapping[str, LaneLink]
     redactor: Redactor
     signs: bool = False
-    breaker: BreakerPolicy = BreakerPolicy()  # noqa: RUF009 - frozen
+    breaker: BreakerPolicy = BreakerPolicy()
     gap_s: float | None = None
     ordered: bool = False
     hold_on_failed: bool = False

@@ -1,7 +1,7 @@
 """What every lane is given to work with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from dispatchd.clock import Clock
@@ -10,6 +10,7 @@ from dispatchd.deliver.courtesy import Courtesy
 from dispatchd.deliver.room import Room
 from dispatchd.evaluate.evaluator import Evaluator
 from dispatchd.facts import Tell
+from dispatchd.frozen import frozen
 from dispatchd.model import Carried, Outcome
 from dispatchd.store.base import Schedule
 from dispatchd.store.health import StoreHealth
@@ -27,7 +28,7 @@ class Sends(Protocol):
         """Send what was composed; return what came of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaneTools:
     """What every lane shares. `roll` gives uniform random numbers in [0, 1)."""
 

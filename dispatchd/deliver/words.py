@@ -1,9 +1,9 @@
 """The courier of destinations that people read: words for an event, said by a speaker."""
 
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from dispatchd.compose.speaker import Speaker
+from dispatchd.frozen import frozen
 from dispatchd.message import Message, Said
 from dispatchd.model import Carried, Delivery, Event, Judged, Outcome
 from dispatchd.reading.content import JSON, read_content
@@ -20,7 +20,7 @@ class Words(Protocol):
         """Say what happened; `document` is what `body` says, None where that is not known."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageCourier:
     """Has `speaker` say what `words` says of an event."""
 

@@ -1,20 +1,20 @@
 """How long certificates are good for."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
 
 from dispatchd.doctor.finding import Finding, act, note, ok
+from dispatchd.frozen import frozen
 
 DAY_S: Final = 86_400
 RENEW_DAYS: Final = 14  # what renews by itself has done so by then (ACME: at 30 of 90)
 SOON_DAYS: Final = 21
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Certificate:
     """When a certificate ends (Unix s), and whose it is."""
 

@@ -1,11 +1,12 @@
 """What a check found: that all is well, something worth knowing, or what to do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from dispatchd.frozen import frozen
 from dispatchd.shapes.told import DoctorFields
 
 Figure = int | float | str | None
@@ -20,7 +21,7 @@ class Verdict(StrEnum):
     ACT = "act"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """A line of the doctor's. `name` is what of the config it is about, `todo` what to do.
 

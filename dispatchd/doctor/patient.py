@@ -1,14 +1,14 @@
 """What is looked at: one installation, by its config, with its daemon up or down."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from dispatchd.config import Config
+from dispatchd.frozen import frozen
 from dispatchd.store.checkup import Checkup
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Patient:
     """`source` is the config's file, `database` the real path of the database's.
 

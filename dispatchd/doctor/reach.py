@@ -3,10 +3,10 @@
 import asyncio
 import os
 import ssl
-from dataclasses import dataclass
 from typing import Final
 
 from dispatchd.doctor.certificates import Certificate, from_der
+from dispatchd.frozen import frozen
 from dispatchd.model import MailServer, Via
 from dispatchd.send.classify import classify
 from dispatchd.send.connect import Connector
@@ -19,7 +19,7 @@ HANGS_UP: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reached:
     """What came of it: `words` of the connection, or `error`, and the certificate shown."""
 

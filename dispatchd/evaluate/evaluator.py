@@ -11,7 +11,6 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, NamedTuple
 
@@ -25,6 +24,7 @@ from dispatchd.evaluate.frames import (
     REPLY,
     REQUEST,
 )
+from dispatchd.frozen import frozen
 
 PROCESSES_MAX: Final = 4
 # Wall time, for an evaluation that is given at most CPU_MAX_MS of a processor.
@@ -33,14 +33,14 @@ START_DEADLINE_S: Final = 10.0
 DEATH_DEADLINE_S: Final = 1.0  # from a closed pipe to an exit status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Value:
     """What the expression yielded, as JSON."""
 
     json: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NoResult:
     """The expression's own fault: an error, nothing, too much; `reason` is fit for people.
 
@@ -50,7 +50,7 @@ class NoResult:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """Ours: no process, no turn, or one that was ended from outside. Worth another try."""
 

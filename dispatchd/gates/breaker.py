@@ -7,17 +7,17 @@ service that just came back is not knocked over by what waited for it. A failure
 the ramp anew.
 """
 
-from dataclasses import dataclass
 from math import inf
 from typing import Final
 
+from dispatchd.frozen import frozen
 from dispatchd.model import Delivered, HoldKind, Judged, Whose
 
 RAMP_PER_S: Final = 10.0
 RAMP_S: Final = 8.0  # by then a start every half millisecond
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BreakerPolicy:
     """When to open and how often to probe. `open_after` None: for a 410 alone."""
 

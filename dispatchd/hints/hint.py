@@ -1,7 +1,8 @@
 """What a hint is: how one sender is set up, as a row of data."""
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from dispatchd.frozen import frozen
 
 OWN: Final = "a text of your own making (`openssl rand -hex 32`)"
 
@@ -13,7 +14,7 @@ class Key(NamedTuple):
     where: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hint:
     """How to set up one sender. Sources: the sender's own documentation.
 

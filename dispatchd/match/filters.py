@@ -4,11 +4,11 @@ A filter sees `{event_type, headers, body, source_ip}`.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
+from dispatchd.frozen import frozen
 from dispatchd.match.event_types import glob_match, globs_meet
 from dispatchd.paths import at_path, split_path
 from dispatchd.strangers import utf8
@@ -16,7 +16,7 @@ from dispatchd.strangers import utf8
 ROOTS: Final = ("event_type", "headers", "body", "source_ip")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subject:
     """What a filter judges. `headers` is a case-insensitive mapping.
 
@@ -31,7 +31,7 @@ class Subject:
     body_json: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """One line of a plain filter: what stands at a path, and the values it may have.
 
@@ -61,7 +61,7 @@ class Condition:
         return any(_same(wanted, actual) for wanted in self.wanted)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlainFilter:
     """Paths with values, all of which must hold."""
 
@@ -72,7 +72,7 @@ class PlainFilter:
         return all(condition.holds(subject) for condition in self.conditions)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JsonataFilter:
     """An expression that yields true or false; evaluated elsewhere, within bounds."""
 

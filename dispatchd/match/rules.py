@@ -1,14 +1,14 @@
 """A link's rules: the first one that matches an event decides what becomes of it. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
+from dispatchd.frozen import frozen
 from dispatchd.match.event_types import Matcher, compile_event_types
 from dispatchd.match.filters import Filter
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """Which events it matches; `skip` keeps them from going over the link at all.
 

@@ -6,9 +6,9 @@ something new differs by itself; nobody has to remember to compare it.
 
 from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from dispatchd.frozen import frozen
 from dispatchd.model import Listen
 from dispatchd.plan.plan import Plan, Written
 
@@ -26,7 +26,7 @@ ANOTHER_TELEMETRY: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """One entry of the config that was `added`, `removed` or `changed`, and in which keys.
 
@@ -44,7 +44,7 @@ class Change:
         return f"{self.how} {name}" + (f": {', '.join(self.keys)}" if self.keys else "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parts:
     """Which parts of one kind are new, gone, or not what they were, by name."""
 
@@ -53,7 +53,7 @@ class Parts:
     changed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """What leads from one plan to another."""
 

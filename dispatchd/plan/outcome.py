@@ -1,12 +1,11 @@
 """What came of reading a config again: what changed, or why nothing did."""
 
-from dataclasses import dataclass
-
+from dispatchd.frozen import frozen
 from dispatchd.plan.difference import Change
 from dispatchd.shapes.reload import ReloadFields
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """What came of a reload: `changes` that are in force now, or `problems` and nothing changed."""
 

@@ -5,12 +5,13 @@ compared part by part, so that a part that did not change need not be built agai
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Network, IPv6Network
 
 from dispatchd.admin.spec import AdminSpec
 from dispatchd.alert.spec import AlertSpec
 from dispatchd.deliver.spec import LaneSpec
+from dispatchd.frozen import frozen
 from dispatchd.model import Listen
 from dispatchd.receive.spec import RouteSpec
 from dispatchd.telemetry.spec import TelemetrySpec
@@ -22,7 +23,7 @@ Entry = tuple[str, str]
 Written = Mapping[Entry, Mapping[str, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """A config compiled. `warnings` are sentences for whoever wrote it.
 

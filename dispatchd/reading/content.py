@@ -1,8 +1,8 @@
 """What a body says: as JSON, as a form, or not at all, by what its endpoint takes."""
 
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from dispatchd.frozen import frozen
 from dispatchd.paths import at_path
 from dispatchd.reading.json_text import NotJson, exact_json, parse_json
 from dispatchd.verify import fields_document, fields_json, is_form, parse_form
@@ -15,7 +15,7 @@ FLOATS_EXACT_BELOW: Final = 2.0**53
 Bodies = Literal["json", "form", "any"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Content:
     """A body's reading, and the Content-Type it is forwarded with.
 

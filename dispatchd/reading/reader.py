@@ -6,12 +6,12 @@ In each, owners take turns: strangers' clients in one, endpoints in the other.
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from dispatchd.children import end_child, start_child
+from dispatchd.frozen import frozen
 from dispatchd.reading.content import JSON, Bodies, Content, read_content
 from dispatchd.reading.json_text import NotJson, parse_json
 from dispatchd.reading.prune import Paths
@@ -35,7 +35,7 @@ class CannotRead(Exception):  # noqa: N818 - a fact, not a mistake
     """No process to read a large body in, or no turn in time: a fault of ours."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """What an endpoint wants to know of a body.
 

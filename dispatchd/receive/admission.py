@@ -1,11 +1,11 @@
 """Who may ask at all, and how often: decided before a body is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from math import ceil
 from typing import Final
 
+from dispatchd.frozen import frozen
 from dispatchd.limits import Limiter
 from dispatchd.receive.answers import Refusal
 from dispatchd.receive.client_ip import client_key, in_networks
@@ -15,7 +15,7 @@ from dispatchd.receive.client_ip import client_key, in_networks
 PAUSE_S: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admission:
     """An endpoint's door. The limiters hold state, and outlive a config that keeps their rate."""
 

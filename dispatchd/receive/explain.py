@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 from uuid import UUID
 
 from multidict import CIMultiDict
 
+from dispatchd.frozen import frozen
 from dispatchd.match import (
     EVENT_TYPE_HEADERS,
     Filter,
@@ -25,7 +26,7 @@ from dispatchd.verify import Answer, Inbound, storable_headers
 ACTUAL_MAX_CHARS: Final = 100  # of a value that a filter turned away
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inquiry:
     """A webhook to explain. `auth` is what a stored event's sender was verified by, with its id.
 
@@ -95,7 +96,7 @@ def _event(route: Route, asked: Inquiry, event_type: str | None) -> Event:
 Over = Callable[[str, str | None], Awaitable[dict[str, Any]]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explained:
     """An endpoint to explain by: its route, and what that was made of.
 

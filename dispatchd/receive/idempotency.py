@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from dispatchd.frozen import frozen
 from dispatchd.reading.content import Content
 from dispatchd.store.base import Idempotency
 from dispatchd.verify import Verifier, is_secret_header
@@ -12,7 +12,7 @@ from dispatchd.verify import Verifier, is_secret_header
 KEY_MAX_CHARS: Final = 200  # longer ones, and secret ones, are kept as their SHA-256
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IdempotencyRule:
     """Where an endpoint's key stands, how long it counts, and what a duplicate is answered.
 

@@ -4,8 +4,9 @@ Large bodies leave room for small ones, those that are held back for those that 
 client for others.
 """
 
-from dataclasses import dataclass
 from typing import Final, Self
+
+from dispatchd.frozen import frozen
 
 MIB: Final = 1024 * 1024
 
@@ -14,7 +15,7 @@ class NoRoom(Exception):  # noqa: N818 - a verdict on the request
     """Too many bodies are in memory already."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bounds:
     """How many bytes of bodies may be in memory, being read or waiting for the disk."""
 
@@ -125,7 +126,7 @@ def _change(clients: dict[str, int], client: str, size_bytes: int) -> None:
             del clients[client]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rates:
     """How slowly a body may come: in all, and at any time."""
 

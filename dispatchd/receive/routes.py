@@ -1,8 +1,9 @@
 """Routes: each endpoint compiled to what its requests are checked against."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dispatchd.frozen import frozen
 from dispatchd.limits import KEYS_MAX, Limiter, Rate
 from dispatchd.match import (
     Filter,
@@ -29,7 +30,7 @@ from dispatchd.verify import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkRoute:
     """A link: which destination, whether it wants an event of a given type, and its rules."""
 
@@ -39,7 +40,7 @@ class LinkRoute:
     rules: Sequence[Rule] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """One active endpoint.
 
@@ -59,7 +60,7 @@ class Route:
     proofs: Mapping[str, frozenset[str]] = field(default_factory=dict)
     methods: frozenset[str] = frozenset({"POST"})
     answer: OwnAnswer | None = None
-    refused: RefusedRule = RefusedRule()  # noqa: RUF009 - frozen
+    refused: RefusedRule = RefusedRule()
 
     def accepted(self, event_id: str) -> HttpAnswer:
         """Return the answer to an event that is on disk: 202, or the endpoint's own."""
@@ -79,7 +80,7 @@ class Route:
         return headers_named(headers, frozenset().union(*names)) if names else ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Routes:
     """Everything ingest needs of a config; swapped as a whole when the config changes."""
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from dispatchd.frozen import frozen
 from dispatchd.listen import listening
 from dispatchd.log import Log
 from dispatchd.receive.answers import HttpAnswer, Refusal, refused
@@ -26,7 +26,7 @@ AGAIN_S: Final = 0.02
 FIRST_S: Final = 1.0  # at the end, a connection that just came may take so long for its first byte
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timeouts:
     """How long a client may take, in s: with a request's head, and between requests."""
 

@@ -1,9 +1,9 @@
 """An endpoint as plain data: what its route is compiled from."""
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
+from dispatchd.frozen import frozen
 from dispatchd.limits import Rate
 from dispatchd.match import Filter, Rule
 from dispatchd.reading.content import Bodies
@@ -13,7 +13,7 @@ from dispatchd.verify import Auth
 KEEP_REFUSED: Final = 20  # requests of each reason, unless an endpoint says otherwise
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RefusedRule:
     """How many refused requests of each reason are kept, and whether with their bodies."""
 
@@ -21,7 +21,7 @@ class RefusedRule:
     body: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkSpec:
     """A link, as plain data: both lists of event types must let an event through.
 
@@ -37,7 +37,7 @@ class LinkSpec:
     rules: tuple[Rule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnAnswer:
     """What an endpoint answers in place of the 202 and its document; `id_header` has the id."""
 
@@ -47,7 +47,7 @@ class OwnAnswer:
     id_header: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RouteSpec:
     """An endpoint, as plain data: what its route is compiled from."""
 

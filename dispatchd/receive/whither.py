@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, Literal
 
 from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Result, Value
 from dispatchd.evaluate.first_match import first_match
+from dispatchd.frozen import frozen
 from dispatchd.match import JsonataFilter, PlainFilter, Subject, subject_json, verdict_of
 from dispatchd.receive.routes import LinkRoute, Route
 
@@ -16,7 +17,7 @@ FILTERS_WAIT_S: Final = 2.0  # for all filters of an event; a sender waits for t
 ENDPOINT_FILTER: Final = "the endpoint's filter"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkVerdict:
     """What one link said: `turned_away_by` names what refused the event, None when it goes on.
 
@@ -28,7 +29,7 @@ class LinkVerdict:
     rule: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """Where an event goes; `filtered_by` says what kept it from going anywhere.
 

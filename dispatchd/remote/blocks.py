@@ -5,14 +5,15 @@ CR, LF or both, and a stream that is cut ends before the event that was not whol
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from dispatchd.frozen import frozen
 
 EVENT_MAX_BYTES: Final = 64 * 1024 * 1024
 _BREAK: Final = re.compile(rb"\r\n|\n|\r")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """One event: `name` is `message` where it has none; `last_id` is the id that counts from it.
 

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from dispatchd.errors import DispatchdError
+from dispatchd.frozen import frozen
 from dispatchd.strangers import printable
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Refused(DispatchdError):  # noqa: N818 - likewise
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonAt:
     """The admin listener of a daemon: at `url`, whose host means nothing with a `unix_path`."""
 

@@ -5,9 +5,9 @@ import json
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from dispatchd.frozen import frozen
 from dispatchd.remote.blocks import BlockReader
 from dispatchd.remote.daemon import CONNECT_S, DaemonAt, Refused, Unreachable
 from dispatchd.spelling import iso
@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 Pause = Callable[[float], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """What came: its `kind` (event, attempt, missed), and its fields."""
 

@@ -6,14 +6,14 @@ tells it twice.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from dispatchd.alert_kinds import AlertKind
+from dispatchd.frozen import frozen
 from dispatchd.model import ErrorClass, Event
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlertNote:
     """What has been told of one kind about one subject by one destination. Times are Unix ms.
 
@@ -35,7 +35,7 @@ class AlertNote:
     event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaneTotals:
     """What ever happened to one destination: totals that only grow.
 
@@ -53,7 +53,7 @@ class LaneTotals:
     last_success_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waiting:
     """What waits for one destination: how many, counted up to a bound, and since when (Unix ms)."""
 
@@ -61,7 +61,7 @@ class Waiting:
     oldest_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LastFailure:
     """How the last attempt of a delivery that failed for good ended."""
 

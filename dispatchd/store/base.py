@@ -5,10 +5,11 @@ are durable. Every method may raise StoreUnavailable (nothing was changed, try l
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from dispatchd.frozen import frozen
 from dispatchd.model import (
     Attempt,
     Delivery,
@@ -55,7 +56,7 @@ def hold_words(hold: Hold) -> str:
     return f"{words}: {hold.reason}" if hold.reason else words
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claimed:
     """What `claim` handed out, and when (Unix ms) to look again if nothing is left to do.
 
@@ -71,7 +72,7 @@ class Claimed:
     replayed: Collection[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Idempotency:
     """What makes an event the same as an earlier one of its endpoint, until `expires_ms`."""
 
@@ -79,14 +80,14 @@ class Idempotency:
     expires_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Duplicate:
     """Nothing was kept: the same event came before, and has this id."""
 
     event_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EventSummary:
     """One line of `events`: the event without its body, and its deliveries by status.
 
@@ -104,7 +105,7 @@ class EventSummary:
     statuses: dict[str, DeliveryStatus]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EventStory:
     """One event with all that happened to it, by destination.
 
@@ -120,7 +121,7 @@ class EventStory:
     leased: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EventQuery:
     """Which events to list, newest first. None means any; `before_id` continues a listing.
 
@@ -141,7 +142,7 @@ class EventQuery:
     from_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeliveryQuery:
     """Which deliveries to list, those of the newest events first. None means any."""
 
@@ -151,7 +152,7 @@ class DeliveryQuery:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EventPage:
     """What a bounded look found; `next_id` is the `before_id` of the next, None at the end.
 
@@ -162,7 +163,7 @@ class EventPage:
     next_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeliveryPage:
     """The same of deliveries."""
 
@@ -170,7 +171,7 @@ class DeliveryPage:
     next_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaneSummary:
     """One line of `destinations`. Times are Unix ms, None where there was none yet.
 

@@ -1,9 +1,9 @@
 """What a look at a store found that is not opened for it, and not changed by it."""
 
-from dataclasses import dataclass
+from dispatchd.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checkup:
     """Of a database: its `schema` and the one we know, and the wall clock (Unix ms) it keeps.
 

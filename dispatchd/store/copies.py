@@ -1,11 +1,12 @@
 """Copies of a store: made while it is in use, read back, and put in its place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from dispatchd.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Contents:
     """What a copy holds, as it was read back.
 
@@ -31,7 +32,7 @@ class Contents:
         return self.rows["deliveries"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restored:
     """What was put in place, and what became of what was there.
 

@@ -2,8 +2,9 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from dispatchd.frozen import frozen
 
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
@@ -21,7 +22,7 @@ def within_ms(latency_ms: float) -> int:
     return LATENCY_BOUNDS_MS[min(place, len(LATENCY_BOUNDS_MS) - 1)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndpointCount:
     """How many requests of `endpoint` (None for a slug that is nobody's) ended as `result`.
 
@@ -34,7 +35,7 @@ class EndpointCount:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DestinationCount:
     """How many attempts at `destination` made a delivery a `result` and took up to `within_ms`.
 
@@ -48,7 +49,7 @@ class DestinationCount:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counts:
     """The counts of a stretch of time, by minutes or hours (`span_s`), the oldest first.
 

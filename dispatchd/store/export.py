@@ -1,16 +1,16 @@
 """Events whole, in the order in which they were kept: for whoever takes them elsewhere."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from dispatchd.frozen import frozen
 from dispatchd.model import Event
 
 if TYPE_CHECKING:
     from dispatchd.store.base import EventQuery
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exported:
     """Some events, the oldest first; `after` leads to the next ones, None at the end."""
 

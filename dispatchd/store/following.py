@@ -1,8 +1,9 @@
 """What the live view asks: the events that were kept after a place, in the order of commits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from dispatchd.frozen import frozen
 
 if TYPE_CHECKING:
     from dispatchd.model import Attempt, Delivery, Event
@@ -24,7 +25,7 @@ class Place(NamedTuple):
 BEGINNING: Final = Place(0, NO_EVENT)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """How much a look brings: of events with a body up to `whole_bytes` the event itself too.
 
@@ -36,7 +37,7 @@ class Reading:
     whole_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """One event as it was found; `event` where it was asked for and is no larger than asked."""
 
@@ -45,7 +46,7 @@ class Kept:
     event: "Event | None"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptPage:
     """What a bounded look found, in the order of commits, and the place up to which it looked.
 
@@ -57,7 +58,7 @@ class KeptPage:
     more: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """How far an event's deliveries are: each as it stands, and the attempts at them."""
 

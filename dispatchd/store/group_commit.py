@@ -10,11 +10,11 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from dispatchd.errors import StoreUnavailable, WriteRejected
+from dispatchd.frozen import frozen
 from dispatchd.store.commit_times import CommitTimes
 
 W = TypeVar("W")
@@ -22,7 +22,7 @@ _Batch = list[tuple[W, "asyncio.Future[None]"]]
 _Waiting = tuple[W, int, "asyncio.Future[None]"]  # with its bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """Bounds of the queue of writers: past the waiting ones a write is refused, not kept."""
 

@@ -1,10 +1,11 @@
 """Jobs: durable bulk tasks. What a batch did and how far it came are kept in one transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Protocol, TypedDict
 
+from dispatchd.frozen import frozen
 from dispatchd.model import DeliveryStatus, Event
 
 
@@ -40,7 +41,7 @@ class RuleTerms(TypedDict):
     skip: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplayQuery:
     """Which deliveries to start afresh: those for which all that is given holds.
 
@@ -72,7 +73,7 @@ class ReplayQuery:
         return self.filter is not None or self.to is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """A replay as it is kept. Times are Unix ms; `rate` is deliveries a second, None for no bound.
 
@@ -103,7 +104,7 @@ class Job:
         return self.state in OPEN_STATES
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Candidate:
     """A delivery that a job may replay, as it stood when it was looked at, or is to make."""
 
@@ -113,7 +114,7 @@ class Candidate:
     replays: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """What a job looked at in one go: its candidates, and where to go on.
 

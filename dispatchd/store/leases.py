@@ -5,13 +5,13 @@ delivery, and of all that may end it (the consumer's word, its time, twice the s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from dispatchd.frozen import frozen
 from dispatchd.model import Attempt, Delivery, Event, Sent, Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Taking:
     """A claimed delivery that is to be leased under `id`, and what is handed over of it.
 
@@ -26,7 +26,7 @@ class Taking:
     sent: Sent | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lease:
     """A lease as it is kept, with its delivery as it was when it was leased, and its event.
 
@@ -41,7 +41,7 @@ class Lease:
     transform: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Extended:
     """A lease that runs until `until_ms` (Unix ms)."""
 
@@ -49,7 +49,7 @@ class Extended:
     until_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RanOut:
     """Leases that ran out and whose attempts are not written yet, the first of them first.
 

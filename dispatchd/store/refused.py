@@ -1,11 +1,13 @@
 """Refused requests, kept so that a sender's "you say 401" can be looked into afterwards."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from dispatchd.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class RefusedRequest:
     """A request that was refused, as it is kept. `id` is 0 until it is.
 
@@ -28,7 +30,7 @@ class RefusedRequest:
     id: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RefusedQuery:
     """Which refused requests to list, newest first. None means any; `before` continues a listing.
 
@@ -45,7 +47,7 @@ class RefusedQuery:
     bodies_max_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answered:
     """What is counted of answers that kept no event: `minute` is Unix time in whole minutes."""
 

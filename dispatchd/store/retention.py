@@ -6,8 +6,9 @@ all of them have ended, and whether they have is asked in the transaction that d
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+from dispatchd.frozen import frozen
 
 Place = tuple[int, int]  # of an event, in the order of receipt: Unix ms, and the order of commits
 BEFORE_ALL: Final[Place] = (-1, -1)
@@ -17,7 +18,7 @@ BATCH_PAGES: Final = 256
 REST_TIMES: Final = 4  # beside a daemon a batch is followed by so many times its own length of rest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cuts:
     """What may go: received before `before_ms`, and before `failed_before_ms` if it failed.
 
@@ -29,7 +30,7 @@ class Cuts:
     max_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pruned:
     """What a batch deleted, and how many it kept because a delivery had failed.
 
@@ -43,7 +44,7 @@ class Pruned:
     took_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Usage:
     """How much of the database is in use, and how much of it is free for what comes next."""
 
@@ -52,7 +53,7 @@ class Usage:
     pages: int  # both together
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Space:
     """A file system: what it has left for us, and its size."""
 

@@ -1,12 +1,12 @@
 """Sums since a time: what came, what ended, and what is owed now."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from dispatchd.frozen import frozen
 from dispatchd.model import DeliveryStatus, EventStatus
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DestinationStats:
     """Deliveries of one destination: all open ones, and how many ended since the asked time.
 
@@ -24,7 +24,7 @@ class DestinationStats:
         return self.held if self.counts.get(DeliveryStatus.HELD) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stats:
     """What `stats` shows; `events` counts those received since the asked time."""
 

@@ -1,14 +1,15 @@
 """An upgrade of a database's schema, as it is told to whoever opens it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from dispatchd.frozen import frozen
 
 Doing = Literal["copy", "check", "change", "done"]
 TELL_EVERY_S: Final = 5.0  # while it goes on; each part that begins is told at once
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpgradeStep:
     """How far an upgrade of the database at `path` has come, between two schema versions.
 

@@ -6,12 +6,13 @@ are OpenTelemetry's where it has some (https://opentelemetry.io/docs/specs/semco
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from dispatchd.alert_kinds import ALERTS
 from dispatchd.facts import AttemptEnded, WebhookAnswered, result_of
+from dispatchd.frozen import frozen
 from dispatchd.model import Dead, Delivered, RetryAt
 from dispatchd.strangers import utf8
 from dispatchd.trace_context import TraceContext, attempted, received, sender_context
@@ -33,7 +34,7 @@ _RESULTS: Final[Mapping[type, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """A destination as spans tell of it: its type in the config's word, its URL as it is shown."""
 
@@ -41,7 +42,7 @@ class Target:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpanFields:
     """A span that has ended, in plain values; times are Unix ns, `error` is its class."""
 

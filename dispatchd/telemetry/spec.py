@@ -1,12 +1,13 @@
 """What the config says of traces, as plain data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dispatchd.frozen import frozen
 from dispatchd.redact import Redactor
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TelemetrySpec:
     """Where traces are posted to (None: where the environment says) and with which headers.
 

@@ -5,13 +5,13 @@ Limitations; Pushover, API; Matrix, event size.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from dispatchd.frozen import frozen
 from dispatchd.message import Message
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """In characters, and fields in number; None where nothing is documented."""
 

@@ -7,11 +7,11 @@ Telegram, Bot API, HTML style; Google Chat, Format messages; Adaptive Cards, Mar
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape as _html
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from dispatchd.frozen import frozen
 from dispatchd.message import ZERO_WIDTH, without_hidden
 from dispatchd.strangers import utf8
 
@@ -92,7 +92,7 @@ def is_link(text: str) -> bool:
     return parts.scheme in _LINKED and bool(parts.netloc or parts.scheme == "mailto")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Syntax:
     """A platform's markup: how text is made inert in it, and how it spells a link.
 

@@ -1,9 +1,9 @@
 """What a config says of keeping the database in shape: plain data."""
 
-from dataclasses import dataclass
+from dispatchd.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StorageSpec:
     """How long history is kept, and how much disk stays free.
 

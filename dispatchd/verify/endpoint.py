@@ -1,9 +1,10 @@
 """One endpoint's way of telling the genuine from the rest: compiled once, asked often."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
+from dispatchd.frozen import frozen
 from dispatchd.verify.api_key import verify_api_key
 from dispatchd.verify.atlassian import AtlassianCheck
 from dispatchd.verify.greetings import Greeting, HandshakeSpec, handshake_of
@@ -54,7 +55,7 @@ DEFAULT_TOLERANCE_S: Final = 300.0
 DELIVERY_ID_MAX_CHARS: Final = 255  # longer is a payload, not an id
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Auth:
     """How an endpoint's senders prove themselves, as the config says it.
 

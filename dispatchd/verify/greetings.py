@@ -6,9 +6,9 @@ providers' own documentation.
 
 import base64
 import hmac
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from dispatchd.frozen import frozen
 from dispatchd.verify.handshake import (
     TEXT,
     Handshake,
@@ -25,7 +25,7 @@ Source = Literal["query", "body", "header"]
 SHOWN_MAX_CHARS: Final = 512
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Greeting:
     """What is echoed: the field `name` of `source`, where every one of `when` holds.
 
@@ -44,7 +44,7 @@ class Greeting:
     unproven: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShowOnce:
     """A POST without proof that brings, at a dot path, the token it will sign with."""
 

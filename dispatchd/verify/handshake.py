@@ -10,9 +10,10 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, NamedTuple
 
+from dispatchd.frozen import frozen
 from dispatchd.verify.inbound import Answer, Inbound, query_field
 from dispatchd.verify.places import at
 
@@ -21,7 +22,7 @@ JSON: Final = "application/json"
 _ECHO: Final = re.compile(r"[A-Za-z0-9_.\-=+/]{1,512}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shared:
     """What an endpoint shares with its provider, as far as a handshake needs it."""
 

@@ -1,8 +1,10 @@
 """What a scheme is shown and what it may answer: values only."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qs
+
+from dispatchd.frozen import frozen
 
 QUERY_FIELDS_MAX: Final = 50
 HEADER_MAX_CHARS: Final = 8192  # what aiohttp lets a header line be; holds behind any server
@@ -38,7 +40,7 @@ class Inbound(NamedTuple):
     document: Any = UNREAD
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApiKey:
     """An API key as the config knows it: its name and the SHA-256 of the whole key."""
 
@@ -46,14 +48,14 @@ class ApiKey:
     sha256: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Genuine:
     """Proven; `by` says how, in words fit for a log line: `github[0]` is its first secret."""
 
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rejected:
     """Not proven; `code` is the API's error code, `message` is safe to show to a sender."""
 
@@ -61,7 +63,7 @@ class Rejected:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What a handshake is answered with; always sent with `X-Content-Type-Options: nosniff`.
 

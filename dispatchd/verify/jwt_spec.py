@@ -3,10 +3,11 @@
 import dataclasses
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from dispatchd.frozen import frozen
 from dispatchd.verify import jwt_keys
 from dispatchd.verify.jwt_keys import JwtKey
 
@@ -17,7 +18,7 @@ URL_MAX_CHARS: Final = 2048
 Claim = str | int | bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BodyHash:
     """The claim that holds the SHA-256 of the body, and how that is spelled."""
 
@@ -25,7 +26,7 @@ class BodyHash:
     encoding: str = "hex"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JwtSpec:
     """What is asked of a token; what is empty is not asked for.
 

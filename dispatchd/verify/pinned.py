@@ -4,14 +4,14 @@ A check says which one it wants and of what kind; its owner fetches and caches, 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
+from dispatchd.frozen import frozen
 from dispatchd.verify import decode
 from dispatchd.verify.inbound import Check, Inbound
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PinnedKind:
     """What is fetched, and how long it serves.
 

@@ -1,8 +1,8 @@
 """What a provider is: a row of data; code only where `coded` names a module."""
 
-from dataclasses import dataclass
 from typing import Final
 
+from dispatchd.frozen import frozen
 from dispatchd.verify import handshake as shake
 from dispatchd.verify.jwt_spec import JwtSpec
 from dispatchd.verify.places import Place
@@ -11,7 +11,7 @@ from dispatchd.verify.scheme import ANY_USER, Listed, Scheme
 HUB_256: Final = "X-Hub-Signature-256"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Provider:
     """One provider.
 

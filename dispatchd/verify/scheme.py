@@ -6,9 +6,9 @@ The named providers' are rows of `providers`, one's own is what `signature:` in 
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from dispatchd.frozen import frozen
 from dispatchd.verify import decode, keys
 from dispatchd.verify.inbound import Rejected
 from dispatchd.verify.template import compile_template, uses
@@ -23,7 +23,7 @@ MAX_LISTED: Final = 16  # signatures in one header; a rotation needs two
 HASH_HERE_MAX_BYTES: Final = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """How one header lists several signatures: `t=1,v1=aa,v1=bb` or `v1,aa v1a,bb`."""
 
@@ -33,7 +33,7 @@ class Listed:
     timestamp: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SignatureSpec:
     """A scheme as the config writes it; one of `header`, `path`, `query` and `basic` is its place.
 
@@ -67,7 +67,7 @@ class SignatureSpec:
         return self.algorithm in keys.PUBLIC_ALGORITHMS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scheme:
     """One way to sign.
 

@@ -5,11 +5,11 @@ same over retries, its timestamp the attempt's (https://www.standardwebhooks.com
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from multidict import CIMultiDict
 
+from dispatchd.frozen import frozen
 from dispatchd.verify import keys
 from dispatchd.verify.inbound import Inbound
 from dispatchd.verify.provider import standard
@@ -20,7 +20,7 @@ _STANDARD_V1A, _STANDARD_V1 = standard("webhook", "standard-webhooks")
 STANDARD_ID: Final = "webhook-id"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OutgoingSpec:
     """A scheme of one's own, as the config writes it. `id_header` carries the event's id."""
 

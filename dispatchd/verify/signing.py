@@ -2,13 +2,13 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 from multidict import CIMultiDict
 
+from dispatchd.frozen import frozen
 from dispatchd.verify import decode, keys
 from dispatchd.verify.endpoint import Auth, jwt_spec, schemes_of
 from dispatchd.verify.inbound import Inbound
@@ -24,7 +24,7 @@ class CannotSign(Exception):  # noqa: N818 - a fact, not a mistake
     """Nobody but the sender itself can make this signature; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """What is to be signed. `fields`, where given, are the body, and may be added to."""
 
@@ -33,7 +33,7 @@ class Draft:
     fields: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SignedRequest:
     """What is to be posted; `query` belongs behind the URL.
 
@@ -66,7 +66,7 @@ def sign_request(auth: Auth, draft: Draft, *, now_s: float, token: str) -> Signe
     raise CannotSign(f"only {auth.provider} itself has the key that signs")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Signing:
     scheme: Scheme
     secret: bytes

@@ -1,10 +1,10 @@
 """Which bytes are signed: `{timestamp}.{body}` and its like, compiled once."""
 
-from dataclasses import dataclass
 from string import Formatter
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from dispatchd.frozen import frozen
 from dispatchd.verify.inbound import Inbound, one_header
 from dispatchd.verify.places import at
 
@@ -14,7 +14,7 @@ NAMES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """One piece of a template: `kind` is literal, a bare name, `header` or `field`.
 

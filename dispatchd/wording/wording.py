@@ -1,10 +1,11 @@
 """Which module words an event: by its endpoint's provider, else by headers, else by its shape."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from dispatchd.alert_kinds import ALERTS
+from dispatchd.frozen import frozen
 from dispatchd.message import Message
 from dispatchd.model import Event
 from dispatchd.wording import alertmanager, generic, github, gitlab, grafana, own, sentry, stripe
@@ -38,7 +39,7 @@ BY_SHAPE: Final[tuple[tuple[Callable[[Any], bool], Words], ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wording:
     """Words events. `providers` are the endpoints', by slug."""
 

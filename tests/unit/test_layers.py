@@ -7,6 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "dispatchd"
 LAYERS = {
+    "frozen": -1,
     "__init__": 0,
     "alert_kinds": 0,
     "message": 0,

@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields
 from dispatchd.durations import duration_ms
+from dispatchd.frozen import frozen
 
 LIMIT_MAX: Final = 1000
 LOOK_MS: Final = 200  # how long one look into the history may take
@@ -20,7 +21,7 @@ _DURATION: Final = r"^[0-9]{1,12}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
 Read = Callable[[str, int], Any]  # of the text, at that time (Unix ms); raises ValueError
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Param:
     """A value in the path, the query or a header: how it is read, and its JSON Schema."""
 
@@ -30,7 +31,7 @@ class Param:
     read: Read
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Raw:
     """An answer that is no JSON: bytes of any kind."""
 
@@ -38,7 +39,7 @@ class Raw:
     filename: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """What a handler is asked: `given` are the values of path, query and headers, by name.
 
@@ -59,7 +60,7 @@ class Asked:
 Handle = Callable[[AdminParts, Asked], Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operation:
     """A row of the API's table. `answer` is the type of what the handler returns."""
 

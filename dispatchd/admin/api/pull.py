@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict, cast
 
 import orjson
@@ -12,6 +11,7 @@ from dispatchd.admin.api.writing import Spelled
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem, not_found
 from dispatchd.durations import duration_ms
+from dispatchd.frozen import frozen
 from dispatchd.model import Delivered, DeliveryStatus, RetryAt
 from dispatchd.shapes.spelling import bytes_field, iso
 
@@ -28,7 +28,7 @@ JSON: Final = "application/json"
 Flaws = list[FlawFields]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Span:
     """A duration in a body: what it is where it is not given, and its bounds, in ms."""
 

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
+from dispatchd.frozen import frozen
 from dispatchd.log import Log
 
 SLICE_BYTES: Final = 64 * 1024  # what is beyond the connection's own buffer is in memory twice
@@ -17,7 +17,7 @@ STALLED_S: Final = 30.0  # who takes longer for a step is cut off
 def _nothing() -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spelled:
     """An answer as it goes out; `written` is called when it is, or never will be."""
 

@@ -1,11 +1,11 @@
 """What a replay is asked for by the filters of the list of events, and back. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from dispatchd.admin.api.operation import choice, moment, query_values, text
+from dispatchd.frozen import frozen
 from dispatchd.model import DeliveryStatus, EventStatus
 from dispatchd.shapes.spelling import iso
 
@@ -37,7 +37,7 @@ _PARAMS: Final = (
 _OTHERS: Final = frozenset({"before", "limit", "status", "counted"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """Which deliveries are chosen: times are Unix ms, None where nothing was said."""
 

@@ -4,10 +4,11 @@ No style is written into them: a strict policy would refuse it. Colours are clas
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
 from math import ceil, log10
 from typing import Final
+
+from dispatchd.frozen import frozen
 
 SPARK_STEPS_MAX: Final = 60
 SPARK_HEIGHT: Final = 28
@@ -17,7 +18,7 @@ GRID: Final = (0, 50, 100)
 _NICE: Final = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chart:
     """A drawing, and the number that its top means."""
 

@@ -12,12 +12,13 @@ from dispatchd.admin.dashboard.past import Pasts
 from dispatchd.admin.dashboard.pulse import Pulse
 from dispatchd.admin.parts import AdminParts, Running
 from dispatchd.admin.standing import Standing
+from dispatchd.frozen import frozen
 from dispatchd.model import LaneState
 from dispatchd.shapes.lane import LaneFields, lane_fields
 from dispatchd.store.base import LaneSummary
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Known:
     """The config that runs, read once: as it may be shown, and what its endpoints expect."""
 

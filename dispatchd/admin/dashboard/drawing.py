@@ -1,6 +1,5 @@
 """The charts of a past, with what is told of each step under the pointer."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import sqrt
 from typing import Final
@@ -8,12 +7,13 @@ from typing import Final
 from dispatchd.admin.dashboard.charts import bars, lines, spark
 from dispatchd.admin.dashboard.filters import number, took
 from dispatchd.admin.dashboard.past import Line, Past
+from dispatchd.frozen import frozen
 from dispatchd.store.counts import HOUR_S
 
 LABELS: Final = 4  # below a chart
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drawn:
     """A chart and what stands around it."""
 

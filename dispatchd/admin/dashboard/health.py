@@ -1,9 +1,9 @@
 """How a destination is, in a word and a tone; and when its backlog will be gone. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from dispatchd.frozen import frozen
 from dispatchd.shapes.lane import LaneFields
 from dispatchd.spelling import span
 
@@ -39,7 +39,7 @@ DELIVERY_WORDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Health:
     """A word, its tone, why (in words, may be empty), and since when."""
 

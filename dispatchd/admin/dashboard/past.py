@@ -13,6 +13,7 @@ from typing import Final
 
 from dispatchd.admin.parts import AdminParts
 from dispatchd.errors import StoreUnavailable
+from dispatchd.frozen import frozen
 from dispatchd.store.counts import (
     HOUR_S,
     MINUTE_S,
@@ -31,7 +32,7 @@ ROWS_MAX: Final = 5_000  # read at once
 SETTLES_S: Final = {MINUTE_S: 60.0, HOUR_S: 600.0}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Span:
     """A stretch of time up to now: so many `steps` of `step_s`, of counts per `count_s`.
 
@@ -82,7 +83,7 @@ class Line:
         return quantile_ms(list(self.times.items()), share)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Past:
     """A span's counts: of each endpoint (None: of slugs that are nobody's) and destination."""
 

@@ -1,12 +1,12 @@
 """What is told: each thing once, spelled once, and who wants it."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
 from dispatchd.admin.stream.blocks import block
 from dispatchd.admin.stream.watch import Ended
+from dispatchd.frozen import frozen
 from dispatchd.model import EventStatus, event_bytes
 from dispatchd.shapes.live import delivery_word, live_attempt_fields, live_event_fields
 from dispatchd.store.base import EventQuery
@@ -15,7 +15,7 @@ from dispatchd.store.following import Kept
 ITEM_BYTES: Final = 1024  # about what one takes beside a sender's bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """What a follower is told: events that `query` is after, and attempts at those.
 

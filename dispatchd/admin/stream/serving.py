@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from aiohttp import web
@@ -13,6 +12,7 @@ from dispatchd.admin.stream.feed import Feed
 from dispatchd.admin.stream.follower import Follower
 from dispatchd.admin.stream.items import Wanted
 from dispatchd.errors import StoreUnavailable
+from dispatchd.frozen import frozen
 from dispatchd.log import Log
 from dispatchd.receive.server import hung_up
 from dispatchd.store.following import Place
@@ -23,7 +23,7 @@ StillIn = Callable[[web.Request], bool]
 Why = Literal["gone", "slow", "not_let_in", "stopping"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stream:
     """An answer for the router to serve: what is wanted, from which place on."""
 

@@ -2,16 +2,16 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 from dispatchd.facts import AttemptEnded, Fact, WebhookAnswered
+from dispatchd.frozen import frozen
 from dispatchd.model import Attempt, Verdict
 
 ASIDE_MAX: Final = 4096  # attempts until they are taken, 100 ms later unless the store is slow
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """An attempt that ended, without the event's body."""
 

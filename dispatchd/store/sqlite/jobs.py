@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import orjson
 
+from dispatchd.frozen import frozen
 from dispatchd.match import glob_match
 from dispatchd.model import DeliveryStatus, Event
 from dispatchd.store.jobs import Candidate, Job, JobState, Page, ReplayQuery
@@ -116,7 +117,7 @@ class JobKeeping(Database):
         return ended > 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Seen:
     """One thing looked at: an event, or a failed delivery of one.
 

@@ -3,10 +3,11 @@
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from dispatchd.frozen import frozen
 from dispatchd.model import Delivery
 from dispatchd.store.base import DeliveryPage, DeliveryQuery, EventPage, EventQuery
 from dispatchd.store.sqlite.archive import find_deliveries, find_events
@@ -23,7 +24,7 @@ SLACK_MS: Final = 86_400_000
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Bounds:
     """Where a look begins, and how far it goes."""
 
