@@ -38,7 +38,8 @@ class Sink:
         self._direct = _direct_writer(stream)
         self._dropped_line = dropped_line
         self._backlog_max_bytes = backlog_max_bytes
-        self._lock = threading.Condition()
+        self._mutex = threading.Lock()
+        self._lock = threading.Condition(self._mutex)  # whose own `with` is Python, and slower
         self._lines: list[bytes] = []  # of this turn
         self._flush_is_due = False
         self._backlog: deque[bytes] = deque()
@@ -49,7 +50,7 @@ class Sink:
 
     def write(self, line: bytes) -> None:
         """Write one line, without its newline. Never blocks, never raises."""
-        with self._lock:
+        with self._mutex:
             self._lines.append(line)
             if self._flush_is_due:
                 return
@@ -71,7 +72,7 @@ class Sink:
                     return
 
     def _flush_turn(self) -> None:
-        with self._lock:
+        with self._mutex:
             self._flush()
 
     def _flush(self) -> None:

@@ -17,10 +17,11 @@ from dispatchd.match import (
 )
 from dispatchd.model import Event, EventStatus
 from dispatchd.receive.answers import Refusal
+from dispatchd.receive.decision import LinkVerdict
 from dispatchd.receive.judge import Judge, Judgement
 from dispatchd.receive.routes import Route
 from dispatchd.receive.spec import LinkSpec, RouteSpec
-from dispatchd.receive.whither import ENDPOINT_FILTER, LinkVerdict, link_filter, turned_away_by
+from dispatchd.receive.whither import ENDPOINT_FILTER, link_filter, turned_away_by
 from dispatchd.verify import Answer, Inbound, storable_headers
 
 ACTUAL_MAX_CHARS: Final = 100  # of a value that a filter turned away

@@ -15,8 +15,9 @@ from dispatchd.reading.content import Content
 from dispatchd.reading.json_text import NotJson
 from dispatchd.reading.reader import CannotRead, Reader, is_soon_read, read_here
 from dispatchd.receive.answers import Refusal, unavailable
+from dispatchd.receive.decision import Decision
 from dispatchd.receive.routes import Route
-from dispatchd.receive.whither import Decision, choose
+from dispatchd.receive.whither import choose
 from dispatchd.store.base import Idempotency
 from dispatchd.verify import HASH_HERE_MAX_BYTES, Answer, Genuine, Inbound, Pinned, Rejected
 
@@ -155,7 +156,9 @@ class Judge:
             kind = kind[:EVENT_TYPE_MAX_CHARS]
         rule = route.idempotency
         subject = Subject(kind, headers, document, source_ip, content.json)
-        decision = await choose(route, subject, self._evaluator)
+        decision = route.always
+        if decision is None:
+            decision = await choose(route, subject, self._evaluator)
         return Judgement(
             subject,
             own,

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -21,11 +21,11 @@ from dispatchd.receive.answers import (
 )
 from dispatchd.receive.body import TooLarge, read_body
 from dispatchd.receive.client_ip import ClientIp, client_key
+from dispatchd.receive.decision import Decision
 from dispatchd.receive.judge import Judge
 from dispatchd.receive.refusals import Refusals
 from dispatchd.receive.room import NoRoom, Room, Share
 from dispatchd.receive.routes import Route, Routes
-from dispatchd.receive.whither import Decision
 from dispatchd.store.base import Duplicate, Idempotency, Intake
 from dispatchd.store.health import StoreHealth
 from dispatchd.trace_context import trace_headers
@@ -90,14 +90,17 @@ class Receiver:
         self._room = Room()
         self._shown: set[str] = set()  # endpoints of which a handshake was shown
 
-    async def handle(self, request: web.BaseRequest) -> HttpAnswer:
+    def handle(self, request: web.BaseRequest) -> Awaitable[HttpAnswer]:
         """Answer one request."""
         path = request.path
         if path.startswith(HOOKS):
             slug = path[len(HOOKS) :]
             if "/" in slug and "%2f" in request.raw_path.partition("?")[0].lower():
                 slug = slug.replace("/", "%2F")  # a slug's own slashes are written as such
-            return await self._hook(request, slug)
+            return self._hook(request, slug)
+        return self._no_hook(request, path)
+
+    async def _no_hook(self, request: web.BaseRequest, path: str) -> HttpAnswer:
         if path == "/healthz":
             return self._healthz(request)
         return refused(Refusal(404, "not_found", "there is nothing here"))

@@ -19,6 +19,7 @@ from dispatchd.reading.reader import Asked
 from dispatchd.receive.admission import Admission
 from dispatchd.receive.answers import HttpAnswer, accepted
 from dispatchd.receive.client_ip import ClientIp
+from dispatchd.receive.decision import Decision, LinkVerdict
 from dispatchd.receive.idempotency import IdempotencyRule
 from dispatchd.receive.spec import LinkSpec, OwnAnswer, RefusedRule, RouteSpec
 from dispatchd.verify import (
@@ -45,7 +46,8 @@ class Route:
     """One active endpoint.
 
     `proofs` are, by destination, the headers (in lower case) that prove the sender and that this
-    destination asks for by name; only destinations that do are in it.
+    destination asks for by name; only destinations that do are in it. `always` is what is decided
+    of every event, where nothing asks about one.
     """
 
     slug: str
@@ -61,6 +63,7 @@ class Route:
     methods: frozenset[str] = frozenset({"POST"})
     answer: OwnAnswer | None = None
     refused: RefusedRule = RefusedRule()
+    always: Decision | None = None
 
     def accepted(self, event_id: str) -> HttpAnswer:
         """Return the answer to an event that is on disk: 202, or the endpoint's own."""
@@ -155,7 +158,19 @@ def compile_route(
         methods=spec.methods,
         answer=spec.answer,
         refused=spec.refused,
+        always=_always(spec),
     )
+
+
+def _always(spec: RouteSpec) -> Decision | None:
+    """Return the decision of an endpoint that takes, and sends on, whatever is proven."""
+    for link in spec.links:
+        if link.event_types or link.destination_event_types or link.filter or link.rules:
+            return None
+    if spec.filter is not None:
+        return None
+    going = tuple(link.destination for link in spec.links)
+    return Decision(going, None, tuple(LinkVerdict(name, None) for name in going), ())
 
 
 def _proofs(links: Iterable[LinkSpec], verifier: Verifier) -> dict[str, frozenset[str]]:

@@ -1,48 +1,18 @@
 """Where an event goes: the endpoint's filter, then each link's event types, filter and rules."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import field, replace
-from typing import Final, Literal
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
+from typing import Final
 
 from dispatchd.evaluate.evaluator import Evaluator, Fault, NoResult, Result, Value
 from dispatchd.evaluate.first_match import first_match
-from dispatchd.frozen import frozen
 from dispatchd.match import JsonataFilter, PlainFilter, Subject, subject_json, verdict_of
+from dispatchd.receive.decision import Decision, LinkVerdict, TurnedAwayBy
 from dispatchd.receive.routes import LinkRoute, Route
-
-TurnedAwayBy = Literal["event_types", "filter", "rule"]
 
 FILTERS_WAIT_S: Final = 2.0  # for all filters of an event; a sender waits for this
 ENDPOINT_FILTER: Final = "the endpoint's filter"
-
-
-@frozen
-class LinkVerdict:
-    """What one link said: `turned_away_by` names what refused the event, None when it goes on.
-
-    `rule` is the first that matches; one that skips turns the event away.
-    """
-
-    destination: str
-    turned_away_by: TurnedAwayBy | None
-    rule: str | None = None
-
-
-@frozen
-class Decision:
-    """Where an event goes; `filtered_by` says what kept it from going anywhere.
-
-    `notes` are filters that failed, or that we failed to ask, and that therefore let the event
-    through: too much sent can be mended, and what is not sent is lost. `rules` are those that
-    chose what is sent, by destination.
-    """
-
-    destinations: Sequence[str]
-    filtered_by: str | None
-    links: Sequence[LinkVerdict]
-    notes: Sequence[str]
-    rules: Mapping[str, str] = field(default_factory=dict)
 
 
 async def choose(route: Route, subject: Subject, evaluator: Evaluator) -> Decision:

@@ -93,10 +93,6 @@ class GroupCommit(Generic[W]):
                 loop.call_soon(self._next)  # what else comes in this turn of the loop joins in
         return done
 
-    async def write(self, write: W, size_bytes: int) -> None:
-        """Return once `write` is durable. Raises what `commit` did, or StoreUnavailable."""
-        await self.submit(write, size_bytes)
-
     async def close(self) -> None:
         """Refuse further writes and return when those under way are answered."""
         self._closed = True

@@ -31,17 +31,28 @@ def hmac_key(secret: bytes, algorithm: str) -> Key:
     """Return the key for an HMAC with `secret` as it is."""
     if not secret:
         raise ValueError("a secret is empty")
+    sign = _signer(secret, algorithm)
     # The message is hashed once: a stranger chooses how many signatures there are.
-    return lambda message, signatures: _is_among(
-        hmac.digest(secret, message, algorithm), signatures
-    )
+    return lambda message, signatures: _is_among(sign(message), signatures)
 
 
 def hmac_maker(secret: bytes, algorithm: str) -> Maker:
     """Return what signs with `secret` as it is."""
     if not secret:
         raise ValueError("a secret is empty")
-    return lambda message: hmac.digest(secret, message, algorithm)
+    return _signer(secret, algorithm)
+
+
+def _signer(secret: bytes, algorithm: str) -> Maker:
+    """Return what signs; the secret is hashed here, and OpenSSL finds its algorithm, once."""
+    begun = hmac.new(secret, digestmod=algorithm)
+
+    def sign(message: bytes) -> bytes:
+        made = begun.copy()
+        made.update(message)
+        return made.digest()
+
+    return sign
 
 
 def token_key(secret: bytes) -> Key:

@@ -149,7 +149,7 @@ def test_the_layers_are_the_documented_ones() -> None:
     table = architecture.split("## Layers")[1].split("\n## ")[0]
     told = {
         name
-        for row in re.findall(r"^\| \d \| ([^|]+) \|", table, re.MULTILINE)
+        for row in re.findall(r"^\| -?\d \| ([^|]+) \|", table, re.MULTILINE)
         for name in re.findall(r"`(\w+)`", row)
     }
     present = {path.stem for path in (ROOT / "dispatchd").iterdir() if path.name != "py.typed"}

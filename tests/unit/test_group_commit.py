@@ -36,16 +36,16 @@ async def waiting(group: GroupCommit[str], disk: Disk, *writes: str) -> list[asy
     """Hold the disk with one write and queue the others behind it."""
     disk.free.clear()
     disk.begun.clear()
-    tasks = [asyncio.create_task(group.write("first", 1))]
+    tasks = [group.submit("first", 1)]
     await disk.begun.wait()
-    tasks += [asyncio.create_task(group.write(write, 1)) for write in writes]
+    tasks += [group.submit(write, 1) for write in writes]
     await asyncio.sleep(0)
     return tasks
 
 
 async def test_a_lone_write_waits_for_nothing() -> None:
     disk = Disk()
-    await GroupCommit(disk.begin).write("a", 1)
+    await GroupCommit(disk.begin).submit("a", 1)
     assert disk.batches == [["a"]]
 
 
@@ -74,14 +74,14 @@ async def test_bounds_of_the_queue() -> None:
     group = GroupCommit(disk.begin, Limits(waiting=2, waiting_bytes=100))
     tasks = await waiting(group, disk, "a", "b")
     with pytest.raises(StoreUnavailable) as caught:
-        await group.write("c", 1)
+        await group.submit("c", 1)
     assert caught.value.reason == "overloaded"
     must = group.submit("result", 1, is_result=True)
     await asyncio.sleep(0)
     disk.free.set()
     await asyncio.gather(*tasks, must)
     with pytest.raises(StoreUnavailable):
-        await group.write("huge", 101)
+        await group.submit("huge", 101)
     assert disk.batches[-1] == ["a", "b", "result"]
 
 
@@ -90,7 +90,7 @@ async def test_results_that_wait_keep_no_new_event_out() -> None:
     disk = Disk()
     group = GroupCommit(disk.begin, Limits(waiting=2, waiting_bytes=100))
     results = [group.submit(f"result {n}", 50, is_result=True) for n in range(5)]
-    events = [asyncio.create_task(group.write(name, 50)) for name in "ab"]
+    events = [group.submit(name, 50) for name in "ab"]
     await asyncio.sleep(0)
     disk.free.set()
     await asyncio.gather(*results, *events)
@@ -104,7 +104,7 @@ async def test_events_go_before_results_of_which_a_batch_has_few() -> None:
     disk.free.clear()
     results = [group.submit(f"result {n}", 1, is_result=True) for n in range(6)]
     await disk.begun.wait()
-    events = [asyncio.create_task(group.write(name, 1)) for name in "abc"]
+    events = [group.submit(name, 1) for name in "abc"]
     await asyncio.sleep(0)
     disk.free.set()
     await asyncio.gather(*results, *events)
@@ -132,7 +132,7 @@ async def test_a_batch_is_bounded_but_a_large_write_still_goes() -> None:
     disk = Disk()
     group = GroupCommit(disk.begin, Limits(batch=2, batch_bytes=10))
     tasks = await waiting(group, disk, "a", "b", "c")
-    large = asyncio.create_task(group.write("large", 50))
+    large = group.submit("large", 50)
     await asyncio.sleep(0)
     disk.free.set()
     await asyncio.gather(*tasks, large)
@@ -144,7 +144,7 @@ async def test_events_that_fill_each_batch_by_their_bytes_keep_no_result_waiting
     disk = Disk()
     group = GroupCommit(disk.begin, Limits(batch_bytes=10))
     tasks = await waiting(group, disk)
-    tasks += [asyncio.create_task(group.write(name, size)) for name, size in (("a", 10), ("b", 30))]
+    tasks += [group.submit(name, size) for name, size in (("a", 10), ("b", 30))]
     await asyncio.sleep(0)
     results = [group.submit(f"result {n}", 4, is_result=True) for n in range(5)]
     disk.free.set()
@@ -166,7 +166,7 @@ async def test_an_unavailable_store_tells_everyone_and_recovers() -> None:
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(r, StoreUnavailable) for r in results)
     disk.broken = False
-    await group.write("later", 1)
+    await group.submit("later", 1)
     assert disk.batches == [["later"]]
 
 
@@ -189,7 +189,7 @@ async def test_close_answers_those_under_way() -> None:
     closing = asyncio.create_task(group.close())
     await asyncio.sleep(0)
     with pytest.raises(StoreUnavailable) as caught:
-        await group.write("late", 1)
+        await group.submit("late", 1)
     assert caught.value.reason == "closed"
     disk.free.set()
     await asyncio.gather(closing, *tasks)

@@ -13,8 +13,9 @@ from dispatchd.config import parse
 from dispatchd.evaluate.evaluator import Fault, NoResult, Result, Value
 from dispatchd.match import Subject
 from dispatchd.plan.compiling import route_spec
+from dispatchd.receive.decision import Decision
 from dispatchd.receive.routes import compile_route
-from dispatchd.receive.whither import FILTERS_WAIT_S, Decision, choose
+from dispatchd.receive.whither import FILTERS_WAIT_S, choose
 
 CONFIG = """
 endpoints:

@@ -1,7 +1,7 @@
 """Rows to nouns and back, and the named statements of queries.sql."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -43,6 +43,9 @@ def to_key(uuid: str) -> bytes:
     return bytes.fromhex(uuid.replace("-", ""))
 
 
+_endpoint_key = lru_cache(maxsize=256)(to_key)  # each comes with many events
+
+
 def from_key(key: bytes) -> str:
     """Turn 16 bytes to a canonical UUID string."""
     h = key.hex()
@@ -54,11 +57,11 @@ def event_to_row(event: Event, key: bytes) -> tuple[Any, ...]:
     return (
         key,
         event.endpoint,
-        to_key(event.endpoint_id),
+        _endpoint_key(event.endpoint_id),
         event.received_ms,
         event.event_type,
         event.source_ip,
-        event.status,
+        str(event.status),  # SQLite's module asks around what another type is
         event.filtered_by,
         event.content_type,
         headers_to_json(event.headers),
@@ -122,7 +125,7 @@ def attempt_to_row(attempt: Attempt, key: bytes) -> tuple[Any, ...]:
         attempt.started_ms,
         attempt.latency_ms,
         attempt.status_code,
-        attempt.error,
+        None if attempt.error is None else str(attempt.error),
         None if attempt.message is None else utf8(attempt.message),
         headers_to_json(attempt.response_headers),
         attempt.response_head,

@@ -137,7 +137,7 @@ class Schedule(Writes):
             attempt=attempt_to_row(attempt, key),
             settle={
                 "replays": delivery.replays,
-                "status": status,
+                "status": str(status),
                 "due_ms": due_ms + self._ahead_ms,
                 "attempts": attempt.number,
                 "uncounted": uncounted,

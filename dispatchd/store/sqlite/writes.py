@@ -79,7 +79,7 @@ class Writes(Database):
     async def _written(self, write: Write, size_bytes: int) -> None:
         """Return once an event is durable; a caller that goes away leaves no claim behind."""
         try:
-            await self._group.write(write, size_bytes)
+            await self._group.submit(write, size_bytes)
         except asyncio.CancelledError:  # it may be kept all the same, with nobody to deliver it
             write.abandoned = True
             if write.ended:

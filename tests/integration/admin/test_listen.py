@@ -144,6 +144,7 @@ async def test_the_next_begins_with_the_next_or_where_it_is_told(
     async with listening(tmp_path, *where, "--resume", token=TOKEN) as one:
         (line,) = await one.lines(1)
         assert third in line
+        await one.stop()  # not killed as it writes down where it was
     assert len(local.received) == 5
     assert len(list((tmp_path / "state" / "dispatchd" / "listen").iterdir())) == 1
 
