@@ -213,8 +213,9 @@ class Lane:
     # When to look, and to start
 
     def _should_look(self) -> bool:
-        if not self._may_start():
-            return False
+        return self._may_start() and self._wants_look()
+
+    def _wants_look(self) -> bool:
         now_s = self._clock.monotonic_s()
         if self._gates.fresh:
             return self._backlog.should_look(now_s, self._spec.max_in_flight)
@@ -286,11 +287,13 @@ class Lane:
             except BaseException:  # the drain was cut: it will be made again
                 self._backlog.give_up(delivery, event)
                 raise
-            self._recorder.record(delivery, event, attempt, verdict)
+            # Where the lane itself waits for results, they wait for nobody.
+            patient = not (self._spec.ordered or self._backlog.drains)
+            self._recorder.record(delivery, event, attempt, verdict, patient=patient)
             self._ended(delivery, judged)
             # A new config may allow fewer at once than there are.
             enough = len(self._workers) > self._spec.max_in_flight
-            item = self._next() if self._may_go_on() and not enough else None
+            item = self._next() if self._ready and not enough and self._may_go_on() else None
 
     def _may_go_on(self) -> bool:
         """Whether what is sent now could be written soon, and nobody has paused the lane."""
@@ -353,5 +356,5 @@ class Lane:
     def _after(self) -> None:
         """Go on after something came free; wake `run` where it has something to do."""
         self._start()
-        if self._may_start() and (self._full or self._ready or self._should_look()):
+        if (self._full or self._ready or self._wants_look()) and self._may_start():
             self._wake.set()  # while full, `run` does not count when the next look is due

@@ -43,11 +43,19 @@ class Recorder:
         self.waiting = 0
         self.unwritten = 0
 
-    def record(self, delivery: Delivery, event: Event, attempt: Attempt, verdict: Verdict) -> None:
-        """Keep a result; returns at once."""
+    def record(
+        self,
+        delivery: Delivery,
+        event: Event,
+        attempt: Attempt,
+        verdict: Verdict,
+        *,
+        patient: bool = False,
+    ) -> None:
+        """Keep a result; returns at once. A `patient` one may wait a moment for an event."""
         self.waiting += 1
         due_s = monotonic_of(self._clock, verdict.due_ms) if isinstance(verdict, RetryAt) else 0.0
-        written = self._store.record(delivery, attempt, verdict)
+        written = self._store.record(delivery, attempt, verdict, patient=patient)
         written.add_done_callback(
             partial(self._written, delivery, event, attempt, verdict, due_s=due_s)
         )

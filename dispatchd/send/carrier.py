@@ -5,6 +5,7 @@ Only HTTP is here from the start; the others are imported when there is somethin
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from importlib import import_module
 from typing import Any
 
@@ -19,10 +20,11 @@ class Carrier:
         self._http = http
         self._commands: Any = None  # what runs them, once there is one
 
-    async def send(self, carried: Carried) -> Outcome:
+    def send(self, carried: Carried) -> Coroutine[Any, Any, Outcome]:
         """Send it, within its `timeout_s`; return what came of it. Never raises."""
-        if isinstance(carried, Request):
-            return await self._http.send(carried)
+        return self._http.send(carried) if isinstance(carried, Request) else self._sent(carried)
+
+    async def _sent(self, carried: Carried) -> Outcome:
         started_s = time.perf_counter()
         try:
             outcome: Outcome = await (await self._for(carried)).send(carried)

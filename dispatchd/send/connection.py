@@ -42,6 +42,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer",
+        "_deadline_s",
         "_done",
         "_early",
         "_loop",
@@ -49,6 +50,8 @@ class Connection(asyncio.Protocol):
         "_on_lost",
         "_paused",
         "_poll",
+        "_timer",
+        "_timer_s",
         "_transport",
         "_unsent",
         "idle_s",
@@ -69,6 +72,10 @@ class Connection(asyncio.Protocol):
         self._done: asyncio.Future[None] | None = None
         self._unsent: memoryview | None = None
         self._paused = False
+        self._deadline_s = 0.0  # of the exchange under way, in the loop's time
+        # One timer for many exchanges: where it ends too soon for the one under way, it goes on.
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_s = 0.0
         self._early = False  # bytes came before the transport: in a tunnel, with the handshake
         self.idle_s: float | None = None  # how long the server says it keeps it open
 
@@ -85,7 +92,9 @@ class Connection(asyncio.Protocol):
             raise HungUp
         done = self._done = self._loop.create_future()
         self._answer = answer
-        expiry = self._loop.call_at(deadline_s, self._end, TimeoutError())
+        self._deadline_s = deadline_s
+        if self._timer is None or self._timer_s > deadline_s:
+            self._start_timer()
         try:
             if len(body) <= JOINED_MAX_BYTES:
                 transport.write(head + body)
@@ -95,11 +104,25 @@ class Connection(asyncio.Protocol):
                 self._send_more()
             await done
         finally:
-            expiry.cancel()
             # By now the next exchange may have begun: only what is still ours was cancelled.
             if self._done is done:
                 self._answer = self._done = None
                 self.abort()
+
+    def _start_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_s = self._deadline_s
+        self._timer = self._loop.call_at(self._timer_s, self._timer_ended)
+
+    def _timer_ended(self) -> None:
+        self._timer = None
+        if self._done is None:
+            return
+        if self._deadline_s > self._timer_s:
+            self._start_timer()
+        else:
+            self._end(TimeoutError())
 
     def _send_more(self) -> None:
         unsent, transport = self._unsent, self._transport
@@ -199,6 +222,9 @@ class Connection(asyncio.Protocol):
         transport, self._transport = self._transport, None
         self._ended(exc, transport)
         self._unsent = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._on_lost is not None:
             self._on_lost(self)
 

@@ -233,12 +233,14 @@ class Schedule(Protocol):
         was sent is before it, whatever the clocks said. A replay keeps the place.
         """
 
-    def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> "Future[None]":
+    def record(
+        self, delivery: Delivery, attempt: Attempt, verdict: Verdict, *, patient: bool = False
+    ) -> "Future[None]":
         """Keep an attempt and what it means for its delivery, in one transaction; let it go.
 
         `delivery` is as it was when it was handed out; a replay that came meanwhile wins. The
-        attempt's rule becomes the delivery's. Until
-        the result is durable the claim holds: on StoreUnavailable, try again.
+        attempt's rule becomes the delivery's. Until the result is durable the claim holds: on
+        StoreUnavailable, try again. A `patient` one may wait a moment to share an event's fsync.
         """
 
     def release(self, delivery: Delivery) -> None:

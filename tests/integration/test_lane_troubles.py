@@ -47,11 +47,11 @@ async def test_a_backlog_is_worked_off_with_few_results_unwritten(
     record = SqliteStore.record
     unwritten: list[Any] = []
 
-    def later(self: SqliteStore, *args: Any) -> asyncio.Future[None]:
+    def later(self: SqliteStore, *args: Any, **named: Any) -> asyncio.Future[None]:
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def write() -> None:
-            record(self, *args).add_done_callback(lambda _: kept.set_result(None))
+            record(self, *args, **named).add_done_callback(lambda _: kept.set_result(None))
 
         unwritten.append(write)
         return kept
@@ -103,9 +103,9 @@ async def test_whatever_the_store_raises_a_result_is_kept_or_its_delivery_releas
     record = SqliteStore.record
     faults: list[Exception] = [MemoryError(), ValueError("no active connection")]
 
-    def faulty(self: SqliteStore, *args: Any) -> "asyncio.Future[None]":
+    def faulty(self: SqliteStore, *args: Any, **named: Any) -> "asyncio.Future[None]":
         if not faults:
-            return record(self, *args)
+            return record(self, *args, **named)
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         failed.set_exception(faults.pop())
         return failed
@@ -134,8 +134,8 @@ async def test_nothing_is_sent_while_results_cannot_be_written_whatever_the_prob
             await store.version()
         raise StoreUnavailable("full", "the database is on a full disk")
 
-    def recording(self: SqliteStore, *args: Any) -> "asyncio.Future[None]":
-        return asyncio.ensure_future(in_vain(self)) if full else record(self, *args)
+    def recording(self: SqliteStore, *args: Any, **named: Any) -> "asyncio.Future[None]":
+        return asyncio.ensure_future(in_vain(self)) if full else record(self, *args, **named)
 
     monkeypatch.setattr(SqliteStore, "record", recording)
     answer = asyncio.Event()
@@ -214,9 +214,9 @@ async def test_a_clock_set_back_while_a_result_waits_to_be_written_postpones_not
     record = SqliteStore.record
     well = False
 
-    def recording(self: SqliteStore, *args: Any) -> "asyncio.Future[None]":
+    def recording(self: SqliteStore, *args: Any, **named: Any) -> "asyncio.Future[None]":
         if well:
-            return record(self, *args)
+            return record(self, *args, **named)
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         failed.set_exception(StoreUnavailable("full", "the database is on a full disk"))
         return failed

@@ -84,10 +84,10 @@ async def test_a_result_that_cannot_be_kept_at_all_is_released_after_a_while(
     record = SqliteStore.record
     refusals = 2
 
-    def refusing(self: SqliteStore, *args) -> asyncio.Future[None]:
+    def refusing(self: SqliteStore, *args, **named) -> asyncio.Future[None]:
         nonlocal refusals
         if refusals == 0:
-            return record(self, *args)
+            return record(self, *args, **named)
         refusals -= 1
         refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         refused.set_exception(WriteRejected("no"))

@@ -55,6 +55,7 @@ async def test_a_body_that_is_no_text_comes_as_base64(start_daemon: StartDaemon)
 async def test_a_claim_that_waits_wakes_at_once(queue: Queue) -> None:
     """A minute is the longest that it could wait; the test's patience is less."""
     waiting = asyncio.create_task(queue.claim(wait="1m"))
+    await polls(queue, 1)
     second = asyncio.create_task(queue.claim(most=1, wait="1m"))
     await polls(queue, 2)
     async with asyncio.timeout(HANG_S):

@@ -360,10 +360,10 @@ async def test_an_ordered_lane_sends_the_next_one_when_the_last_result_is_on_dis
     store: Any = daemon.app._lanes._lanes["crm"]._recorder._store
     submit, unwritten = store.record, asyncio.get_running_loop().create_future()
 
-    def held_up(*args: Any) -> asyncio.Future[None]:
+    def held_up(*args: Any, **named: Any) -> asyncio.Future[None]:
         async def later() -> None:
             await unwritten
-            await submit(*args)
+            await submit(*args, **named)
 
         return asyncio.ensure_future(later())
 

@@ -11,12 +11,13 @@ import random
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nouns import an_event
@@ -31,6 +32,7 @@ from dispatchd.deliver.tools import LaneTools
 from dispatchd.facts import Fact, InternalError
 from dispatchd.model import DeliveryStatus, HoldKind, Outcome, Reply, Request, event_bytes
 from dispatchd.plan.compiling import compile_plan
+from dispatchd.store import group_commit
 from dispatchd.store.health import StoreHealth
 from dispatchd.store.jobs import ReplayQuery
 from dispatchd.store.sqlite import SqliteStore
@@ -54,6 +56,14 @@ STEPS = st.lists(
     min_size=10,
     max_size=60,
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _impatient() -> Iterator[None]:
+    """Have results wait for the next turn at most: the clock here does not wait with them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(group_commit, "PATIENCE_S", 0.0)
+        yield
 
 
 class Reluctant(Courtesy):

@@ -52,7 +52,10 @@ async def test_a_damaged_one(url: str, tmp_path: Path, limit_s: float | None) ->
 async def test_time_may_run_out(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     await fill(url, 200, bytes(50_000))
     monkeypatch.setattr(checking, "AGAIN_S", 0.0)
-    found = check_up(url, 0.0)
+    for _ in range(100):  # on a busy machine the check may be through before the clock has begun
+        found = check_up(url, 0.0)
+        if not found.whole:
+            break
     assert (found.fault, found.whole) == (None, False)
 
 

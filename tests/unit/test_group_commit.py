@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from patience import HANG_S
 
 from dispatchd.errors import StoreUnavailable, WriteRejected
+from dispatchd.store import group_commit
 from dispatchd.store.group_commit import GroupCommit, Limits
 
 
@@ -30,6 +32,12 @@ class Disk:
         if "bad" in batch:
             raise WriteRejected("bad")
         self.batches.append(list(batch))
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what may wait for an event wait for one."""
+    monkeypatch.setattr(group_commit, "PATIENCE_S", HANG_S)
 
 
 async def waiting(group: GroupCommit[str], disk: Disk, *writes: str) -> list[asyncio.Task[None]]:
@@ -194,3 +202,71 @@ async def test_close_answers_those_under_way() -> None:
     disk.free.set()
     await asyncio.gather(closing, *tasks)
     assert disk.batches == [["first"], ["a"]]
+
+
+async def test_a_few_results_wait_for_an_event_to_go_with() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.begin)
+    results = [group.submit(f"result {n}", 1, is_result=True, patient=True) for n in range(3)]
+    await group.submit("event", 1)
+    assert disk.batches == [["event", "result 0", "result 1", "result 2"]]
+    assert all(result.done() for result in results)
+
+
+async def test_results_wait_a_moment_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "PATIENCE_S", 0.001)
+    disk = Disk()
+    group = GroupCommit(disk.begin)
+    for n in range(2):  # the timer of the first serves the second, or makes another
+        await group.submit(f"result {n}", 1, is_result=True, patient=True)
+    assert disk.batches == [["result 0"], ["result 1"]]
+
+
+async def test_many_results_wait_for_nobody() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.begin, Limits(results=3))
+    async with asyncio.timeout(HANG_S / 2):
+        await asyncio.gather(
+            *(group.submit(f"result {n}", 1, is_result=True, patient=True) for n in range(3))
+        )
+
+
+async def test_one_that_cannot_wait_takes_those_that_can_along() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.begin)
+    patient = group.submit("patient", 1, is_result=True, patient=True)
+    await group.submit("other", 1, is_result=True)
+    assert disk.batches == [["patient", "other"]]
+    assert patient.done()
+
+
+async def test_what_comes_during_a_batch_may_wait_for_the_next_event_too() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.begin)
+    (first,) = await waiting(group, disk)
+    result = group.submit("result", 1, is_result=True, patient=True)
+    disk.free.set()
+    await first
+    await group.submit("event", 1)
+    assert disk.batches == [["first"], ["event", "result"]]
+    assert result.done()
+
+
+async def test_closing_waits_for_results_that_wait() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.begin)
+    result = group.submit("result", 1, is_result=True, patient=True)
+    async with asyncio.timeout(HANG_S / 2):
+        await group.close()
+    assert disk.batches == [["result"]]
+    assert result.done()
+
+
+async def test_a_bad_result_that_waited_fails_alone() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.begin)
+    bad = group.submit("bad", 1, is_result=True, patient=True)
+    await group.submit("event", 1)
+    with pytest.raises(WriteRejected):
+        await bad
+    assert disk.batches == [["event"]]

@@ -117,7 +117,7 @@ class Schedule(Writes):
         return found
 
     def record(
-        self, delivery: Delivery, attempt: Attempt, verdict: Verdict
+        self, delivery: Delivery, attempt: Attempt, verdict: Verdict, *, patient: bool = False
     ) -> asyncio.Future[None]:
         """Keep an attempt and what it means for its delivery, in one transaction; let it go."""
         write, size_bytes = self._result(delivery, attempt, verdict)
@@ -127,7 +127,7 @@ class Schedule(Writes):
             size_bytes += len(attempt.sent)
         elif delivery.attempts and attempt.error not in NOTHING_SENT:
             write.not_sent = (to_key(delivery.event_id), delivery.destination)
-        return self._group.submit(write, size_bytes, is_result=True)
+        return self._group.submit(write, size_bytes, is_result=True, patient=patient)
 
     def _result(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> tuple[Write, int]:
         """Return the rows of a result but for what was sent, and about how many bytes they are."""

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from dispatchd.store.base import NO_RULES
 from dispatchd.store.claims import Claims
@@ -178,23 +178,53 @@ def _steps(
     *,
     remembered: bool = False,
 ) -> Sequence[Step]:
-    keys = () if remembered else [w.remember for w in batch if w.remember is not None]
-    owed = [row for w in batch for row in w.deliveries]
-    in_order = [row for row in owed if row[1] in ordered] if ordered else []
-    if in_order:
-        owed = [row for row in owed if row[1] not in ordered]
-    return (
-        (sql["add_event"], [w.event for w in batch if w.event is not None]),
-        (sql["remember"], keys),
-        (sql["add_delivery"], owed),
-        (sql["add_ordered_delivery"], in_order),
-        (sql["add_attempt"], [w.attempt for w in batch if w.attempt is not None]),
-        (sql["settle"], [w.settle for w in batch if w.settle is not None]),
-        (sql["keep_sent"], [w.sent for w in batch if w.sent is not None]),
-        (sql["drop_sent"], [w.not_sent for w in batch if w.not_sent is not None]),
-        (sql["lane_succeeded"], [w.succeeded for w in batch if w.succeeded is not None]),
-        (sql["lane_failed"], [w.failed for w in batch if w.failed is not None]),
-        (sql["count_dead"], [w.dead for w in batch if w.dead is not None]),
-        (sql["keep_alert_note"], [w.alert for w in batch if w.alert is not None]),
-        *count_steps(sql, batch),
-    )
+    """Return the statements of a batch, each with its rows; most have none.
+
+    One pass: nearly every batch is of a write or two.
+    """
+    rows: dict[str, list[Any]] = {name: [] for name in _IN_TURN}
+    for write in batch:
+        if write.event is not None:
+            rows["add_event"].append(write.event)
+            for owed in write.deliveries:
+                rows["add_ordered_delivery" if owed[1] in ordered else "add_delivery"].append(owed)
+            if write.remember is not None and not remembered:
+                rows["remember"].append(write.remember)
+            if write.alert is not None:
+                rows["keep_alert_note"].append(write.alert)
+        if write.attempt is not None:  # and what it makes of its delivery: `settle`
+            _result_rows(rows, write)
+    counted = count_steps(sql, batch)
+    return [*((sql[name], some) for name, some in rows.items() if some), *counted]
+
+
+def _result_rows(rows: dict[str, list[Any]], write: Write) -> None:
+    rows["add_attempt"].append(write.attempt)
+    rows["settle"].append(write.settle)
+    if write.sent is not None:
+        rows["keep_sent"].append(write.sent)
+    if write.not_sent is not None:
+        rows["drop_sent"].append(write.not_sent)
+    if write.succeeded is not None:
+        rows["lane_succeeded"].append(write.succeeded)
+    if write.failed is not None:
+        rows["lane_failed"].append(write.failed)
+    if write.dead is not None:
+        rows["count_dead"].append(write.dead)
+
+
+# The order in which a batch's statements run: each finds what the earlier ones have written.
+_IN_TURN: Final = (
+    "add_event",
+    "remember",
+    "add_delivery",
+    "add_ordered_delivery",
+    "add_attempt",
+    "settle",
+    "keep_sent",
+    "drop_sent",
+    "lane_succeeded",
+    "lane_failed",
+    "count_dead",
+    "keep_alert_note",
+)
