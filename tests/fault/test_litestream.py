@@ -125,7 +125,7 @@ async def test_every_acknowledged_event_comes_back(
 ) -> None:
     """Through checkpoints under load, a kill, a restart, and the loss of the disk."""
     await litestream.start()
-    acked = await post(daemon, http, 2400)  # more than once through wal_autocheckpoint's 1000 pages
+    acked = await post(daemon, http, 4800)  # more than once through wal_autocheckpoint's 4000 pages
     await daemon.kill()
     await daemon.start()
     acked |= await post(daemon, http, 400)
