@@ -86,6 +86,8 @@ def _be_the_child(config_path: str | None, there: int) -> NoReturn:
 
 def read_config(config_path: str | None) -> Plan | tuple[str, int]:
     """Return the plan, or what is wrong and the exit code for it. For a child alone."""
+    # Looking for plugins reads what every package says of itself; and one would see every secret.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"
     from dispatchd.config import find_config, load  # noqa: PLC0415 - for the child alone
     from dispatchd.plan.compiling import compile_plan  # noqa: PLC0415 - likewise
 
