@@ -328,11 +328,12 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, self._reloading.ask)
         if hung_up.is_set():  # while we started: the config was read before
             self._reloading.ask()
-        # What exists now lives as long as the daemon: keep it out of every collection.
-        gc.collect()
+        # What exists now lives as long as the daemon: keep it out of every collection. None first:
+        # that would hold up the first events, for half a megabyte.
         gc.freeze()
         # Requests leave few cycles behind: look for them less often than after 700 objects.
         gc.set_threshold(10_000, 20, 20)
+        gc.enable()  # off since the command began
         await self._ended.wait()
         await self.stop()
         if self._duties.dead is not None:

@@ -14,7 +14,7 @@ from dispatchd.gates import BreakerPolicy
 from dispatchd.limits import Rate, read_rate
 
 
-class LaneConfig(Part):
+class LaneConfig(Part, defer_build=True):  # a type is built when a config names it
     """A destination of any type. What it can be told differs, what is asked of it does not."""
 
     if TYPE_CHECKING:

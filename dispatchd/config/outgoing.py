@@ -87,7 +87,7 @@ class SigningConfig(Part):
         return OutgoingSpec(signature, self.id_header or "")
 
 
-class OutgoingConfig(Part):
+class OutgoingConfig(Part, defer_build=True):  # built as the part of a webhook that it is
     """The part of a destination that says which headers its requests carry."""
 
     url: SecretStr = Field(description="The http(s) URL that is posted to.")

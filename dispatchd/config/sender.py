@@ -177,7 +177,7 @@ def _off(value: Any) -> Any:
     return None if value is False else value
 
 
-class SenderConfig(Part):
+class SenderConfig(Part, defer_build=True):  # built as the part of an endpoint that it is
     """The part of an endpoint that says who sends and how to read them."""
 
     provider: str = Field(

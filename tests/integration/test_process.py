@@ -19,6 +19,7 @@ from patience import HANG_S
 from promised import promised
 from released import unpack
 from rig import RecordingLog, signature
+from rig_process import ProcessDaemon
 
 from dispatchd.app import App
 from dispatchd.config import parse
@@ -112,7 +113,7 @@ async def test_it_tells_systemd_and_ends_with_0(
     process = await serving(config, env, "--log-format", "json")
     async with asyncio.timeout(HANG_S):
         while (state := await loop.sock_recv(manager, 100)) == b"WATCHDOG=1":
-            pass  # a slow machine is alive, too, before it is ready
+            pass  # a slow start: it is watched from when the store is open
         assert state == b"READY=1"
         for _ in range(3):
             assert await loop.sock_recv(manager, 100) == b"WATCHDOG=1"
@@ -164,6 +165,61 @@ def test_a_config_with_problems_is_exit_2_and_no_traceback(tmp_path: Path) -> No
     assert ran.returncode == 2
     assert len(ran.stderr.splitlines()) == 3
     assert "Traceback" not in ran.stderr
+
+
+ON_ONE_PROCESSOR = """
+import os, sys
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="macOS keeps nobody to one")
+async def test_on_one_processor_the_config_is_read_first(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(config_text(tmp_path))
+    wrapper = (sys.executable, "-c", ON_ONE_PROCESSOR)
+    daemon = ProcessDaemon(config, tmp_path / "d.db", wrapper)
+    await daemon.start()
+    assert await daemon.terminate() == 0
+    config.write_text("server: {listen: nowhere}\n")
+    await daemon.launch()
+    await daemon._gone()
+    assert daemon.process.returncode == 2
+
+
+def test_cycles_are_looked_for_once_it_has_started(tmp_path: Path) -> None:
+    """In a process of its own: what is frozen stays so."""
+    code = f"""
+        import asyncio, gc, os, signal
+        from dispatchd.app import App
+        from dispatchd.config import parse
+        from dispatchd.log import make_log
+        from dispatchd.plan.compiling import compile_plan
+        from dispatchd.systemd import Notifier
+
+        class Waited(Notifier):
+            def ready(self):
+                asyncio.get_running_loop().call_soon(look)
+
+        def look():
+            print(gc.isenabled(), gc.get_freeze_count() > 10_000)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        gc.disable()
+        plan = compile_plan(parse({config_text(tmp_path)!r}))
+        log = make_log("json")
+        asyncio.run(App(plan, log, notifier=Waited()).run())
+        log.close()
+    """
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=HANG_S,
+    )
+    assert ran.stdout == "True True\n", ran.stderr
 
 
 def test_a_reader_of_the_config_that_dies_is_told_and_none_is_left_behind() -> None:

@@ -2,7 +2,7 @@
 
 import re
 from functools import cache, lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -21,7 +21,7 @@ from dispatchd.strangers import utf8
 @cache
 def statements() -> dict[str, str]:
     """Return the statements of queries.sql by their `-- name:`."""
-    text = files("dispatchd.store.sqlite").joinpath("queries.sql").read_text(encoding="utf-8")
+    text = _script("queries.sql")
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
     return {
         name: re.split(r";\s*(?:\n|$)", body, maxsplit=1)[0]
@@ -31,11 +31,12 @@ def statements() -> dict[str, str]:
 
 def schema(version: int) -> str:
     """Return the script that brings the schema from `version - 1` to `version`."""
-    return (
-        files("dispatchd.store.sqlite")
-        .joinpath(f"schema_{version}.sql")
-        .read_text(encoding="utf-8")
-    )
+    return _script(f"schema_{version}.sql")
+
+
+def _script(name: str) -> str:
+    # Not by importlib.resources, which imports what reads zip files first.
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def to_key(uuid: str) -> bytes:
