@@ -11,7 +11,6 @@ import pickle
 import signal
 import sys
 import traceback
-from types import ModuleType
 from typing import NoReturn, Self
 
 from dispatchd.errors import DispatchdError
@@ -85,21 +84,9 @@ def _be_the_child(config_path: str | None, there: int) -> NoReturn:
         os._exit(code)
 
 
-def _without_plugins() -> None:
-    """Have pydantic look for no plugins: one would see every secret.
-
-    The variable is its own switch. What looks is replaced as well, for that alone imports what
-    reads the metadata of packages, which takes a tenth of the child's time.
-    """
-    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"
-    nobody = ModuleType("pydantic.plugin._loader")
-    vars(nobody)["get_plugins"] = tuple
-    sys.modules[nobody.__name__] = nobody
-
-
 def read_config(config_path: str | None) -> Plan | tuple[str, int]:
     """Return the plan, or what is wrong and the exit code for it. For a child alone."""
-    _without_plugins()
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"  # one would see every secret
     from dispatchd.config import find_config, load  # noqa: PLC0415 - for the child alone
     from dispatchd.plan.compiling import compile_plan  # noqa: PLC0415 - likewise
 
