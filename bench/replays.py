@@ -72,7 +72,7 @@ class Replays:
         narrowed = [] if destination is None else ["--destination", destination]
         process = await asyncio.create_subprocess_exec(
             THIS.python,
-            *("-m", "dispatchd", "replay", "--config", str(self._config), "--json"),
+            *("-m", "dispatchd", "replay", "--yes", "--config", str(self._config), "--json"),
             *narrowed,
             *events,
             stdout=asyncio.subprocess.PIPE,
