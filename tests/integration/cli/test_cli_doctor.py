@@ -57,6 +57,10 @@ def test_all_is_well_with_the_daemon_up(sound, process):
     running = started(sound, process)
     found = findings(sound, code=0)
     assert found["daemon"][0]["figures"] == {"pid": running.pid}
+    wal = sound.database.with_name(f"{sound.database.name}-wal")
+    size_bytes = sound.database.stat().st_size + wal.stat().st_size
+    assert wal.stat().st_size > 0
+    assert found["database"][0]["figures"]["size_bytes"] == size_bytes
     for name in ("listen", "admin"):
         assert found[name][0]["verdict"] == "ok"
         assert "answers: /healthz is ok" in found[name][0]["said"]
