@@ -11,6 +11,7 @@ from rig_api import TOKEN, Api
 
 KEY = "dsp_the-key-of-the-queue"
 OTHER_KEY = "dsp_the-key-of-another"
+CLAIM = "/api/v1/pull/jobs/claim"
 
 
 def digest(key: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from rig import Daemon, FakeClock, RecordingLog, Sink, StartDaemon
+from rig_pull import Queue, start_queue
 from rig_raw import Start, raw_servers
 from rig_sinks import MakeSink, making_sinks
 
@@ -98,3 +99,8 @@ async def start() -> AsyncIterator[Start]:
 async def sender() -> AsyncIterator[HttpSender]:
     async with HttpSender() as sender:
         yield sender
+
+
+@pytest.fixture
+async def queue(start_daemon: StartDaemon) -> Queue:
+    return await start_queue(start_daemon)

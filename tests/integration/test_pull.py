@@ -2,25 +2,15 @@
 
 import asyncio
 import base64
-import os
-import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from locks import write_lock
 from patience import HANG_S
-from rig import BODY, FakeClock, Sink, StartDaemon, always, holding
+from rig import BODY, FakeClock, StartDaemon
 from rig_api import Api
-from rig_pull import KEY, Queue, digest, polls, queue_config, start_queue
-
-CLAIM = "/api/v1/pull/jobs/claim"
-
-
-@pytest.fixture
-async def queue(start_daemon: StartDaemon) -> Queue:
-    return await start_queue(start_daemon)
+from rig_pull import Queue, polls, queue_config, start_queue
 
 
 async def test_a_delivery_is_claimed_whole_and_acked(queue: Queue) -> None:
@@ -194,125 +184,6 @@ async def test_a_restart_keeps_the_leases(start_daemon: StartDaemon) -> None:
     assert [await queue.status(one) for one in (first, second)] == ["success", "retrying"]
 
 
-async def test_an_ordered_queue_hands_out_one_at_a_time(start_daemon: StartDaemon) -> None:
-    clock = FakeClock()
-    options = ", ordered: true, retry: {max_attempts: 2, backoff: [5s], jitter: 0}"
-    queue = await start_queue(start_daemon, queue_config(options), clock)
-    ids = [await queue.daemon.accepted(BODY) for _ in range(3)]
-    (item,) = await queue.claim()
-    assert item["event_id"] == ids[0]
-    waiting = asyncio.create_task(queue.claim(wait="1m"))
-    await polls(queue, 1)
-    await queue.done("nack", item["lease_id"])
-    await queue.daemon.pass_until(clock, waiting.done)
-    (item,) = waiting.result()
-    assert (item["event_id"], item["attempt"]) == (ids[0], 2)  # it holds the others
-    waiting = asyncio.create_task(queue.claim(wait="1m"))
-    await polls(queue, 1)
-    await queue.done("nack", item["lease_id"])  # for good: the next one may go, at once
-    (item,) = await waiting
-    assert item["event_id"] == ids[1]
-    await queue.done("ack", item["lease_id"])
-    assert [one["event_id"] for one in await queue.claim()] == [ids[2]]
-
-
-async def test_an_ordered_queue_may_stop_at_what_failed(start_daemon: StartDaemon) -> None:
-    options = ", ordered: true, on_failed: hold, retry: {max_attempts: 1}"
-    queue = await start_queue(start_daemon, queue_config(options))
-    first, second = [await queue.daemon.accepted(BODY) for _ in range(2)]
-    (item,) = await queue.claim()
-    await queue.done("nack", item["lease_id"])
-    assert await queue.claim() == []
-    lane = await queue.admin.get("/destinations/jobs")
-    assert lane["held"][0]["reason"] == f"delivery of {first} failed for good"
-    await queue.admin.post("/destinations/jobs/resume")
-    assert [one["event_id"] for one in await queue.claim(wait="1m")] == [second]
-
-
-async def test_a_paused_queue_hands_out_nothing(start_daemon: StartDaemon) -> None:
-    clock = FakeClock()
-    queue = await start_queue(start_daemon, clock=clock)
-    await queue.daemon.accepted(BODY)
-    (item,) = await queue.claim()
-    event_id = await queue.daemon.accepted(BODY)
-    await queue.admin.post("/destinations/jobs/pause", {"reason": "so"})
-    await queue.daemon.log.wait_for("lane_held")
-    waiting = asyncio.create_task(queue.claim(wait="20s"))
-    await polls(queue, 1)
-    await queue.daemon.pass_until(clock, waiting.done)
-    assert waiting.result() == []
-    await queue.done("ack", item["lease_id"])  # what is handed out may end
-    waiting = asyncio.create_task(queue.claim(wait="20s"))
-    await polls(queue, 1)
-    await queue.admin.post("/destinations/jobs/resume")
-    assert [one["event_id"] for one in await waiting] == [event_id]
-    assert [number for number, _, _ in await queue.attempts(event_id)] == []
-
-
-async def test_a_transform_is_handed_over(start_daemon: StartDaemon) -> None:
-    link = "{to: jobs, transform: '{\"did\": action}'}"
-    queue = await start_queue(start_daemon, queue_config(link=link))
-    event_id = await queue.daemon.accepted(BODY)
-    (item,) = await queue.claim()
-    assert (item["body"], item["transform"]) == ('{"did":"opened"}', "applied")
-    assert item["content_type"] == "application/json"
-    await queue.done("nack", item["lease_id"])
-    story = await queue.admin.get(f"/events/{event_id}")
-    (attempt,) = story["deliveries"][0]["attempts"]
-    assert (attempt["transform"], attempt["error"]) == ("applied", "rejected")
-
-
-async def test_what_a_transform_refuses_is_not_handed_over(start_daemon: StartDaemon) -> None:
-    link = "{to: jobs, transform: '$error(\"no\")', on_transform_error: fail}"
-    queue = await start_queue(start_daemon, queue_config(link=link))
-    refused = await queue.daemon.accepted(BODY)
-    assert await queue.claim() == []
-    assert await queue.status(refused) == "failed"
-    ((number, error, _),) = await queue.attempts(refused)
-    assert (number, error) == (1, "transform_error")
-
-
-async def test_what_was_handed_over_is_handed_over_again_as_it_was(
-    start_daemon: StartDaemon,
-) -> None:
-    link = "{to: jobs, transform: '{\"at\": $millis()}'}"
-    queue = await start_queue(start_daemon, queue_config(link=link))
-    event_id = await queue.daemon.accepted(BODY)
-    (item,) = await queue.claim()
-    await queue.done("ack", item["lease_id"])
-    await queue.admin.post("/jobs", {"event_ids": [event_id], "as_sent": True}, 201)
-    (again,) = await queue.claim(wait="1m")
-    assert (again["body"], again["attempt"]) == (item["body"], 2)
-    assert again["transform"] == "as it was sent before"
-
-
-async def test_a_replay_of_what_is_leased_waits_for_the_lease(start_daemon: StartDaemon) -> None:
-    clock = FakeClock()
-    queue = await start_queue(start_daemon, clock=clock)
-    event_id = await queue.daemon.accepted(BODY)
-    (item,) = await queue.claim(lease="1m")
-    job = await queue.admin.post("/jobs", {"event_ids": [event_id]}, 201)
-    await queue.daemon.log.wait_for("job_ended", job=job["job"])
-    assert await queue.claim() == []  # nobody else is handed it
-    waiting = asyncio.create_task(queue.claim(wait="30s"))
-    await polls(queue, 1)
-    await queue.done("ack", item["lease_id"])
-    (again,) = await waiting  # at once
-    assert (again["event_id"], again["attempt"]) == (event_id, 2)
-    await queue.done("ack", again["lease_id"])
-    assert [one[:2] for one in await queue.attempts(event_id)] == [(1, None), (2, None)]
-
-
-async def test_an_answer_is_bounded_in_bytes(queue: Queue) -> None:
-    body = b'{"a":"' + b"x" * 400_000 + b'"}'
-    ids = [await queue.daemon.accepted(body) for _ in range(3)]
-    large = await queue.daemon.accepted(b'{"a":"' + b"x" * 2_000_000 + b'"}')
-    found: list[list[Any]] = []
-    while len([one for claim in found for one in claim]) < 4:
-        found.append([item["event_id"] for item in await queue.claim(100)])
-    assert found == [ids[:2], ids[2:], [large]]
-
-
 async def test_what_is_wrong_with_a_request_is_told(queue: Queue) -> None:
     wrong: list[tuple[str, dict[str, Any], str]] = [
         ("claim", {"max": 0}, "max"),
@@ -454,98 +325,3 @@ async def test_a_key_opens_its_queue_and_nothing_else(queue: Queue) -> None:
     status, _, _ = await api.ask("POST", "/login", data={"token": queue.key})
     assert status == 401
     assert str(queue.key) not in str(queue.daemon.log.lines)
-
-
-def docs_consumer() -> str:
-    text = (Path(__file__).parents[2] / "docs" / "pull.md").read_text(encoding="utf-8")
-    (script,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len([line for line in script.splitlines() if line.strip()]) <= 10
-    return str(script)
-
-
-async def test_the_consumer_of_the_docs(queue: Queue) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        docs_consumer(),
-        stdout=asyncio.subprocess.PIPE,
-        env={
-            **os.environ,
-            "QUEUE_URL": f"{queue.daemon.admin_url}/api/v1/pull/jobs",
-            "QUEUE_KEY": KEY,
-        },
-    )
-    try:
-        assert process.stdout is not None
-        for count in (1, 2):
-            event_id = await queue.daemon.accepted(b'{"n": 1}')
-            assert (await process.stdout.readline()).decode() == f'{event_id} {{"n": 1}}\n'
-            await queue.daemon.log.wait_for("attempt", count, result="success")
-    finally:
-        process.kill()
-        await process.wait()
-
-
-async def test_a_destination_becomes_a_queue_and_the_other_way_round(
-    start_daemon: StartDaemon, sink: Sink, tmp_path: Path
-) -> None:
-    """What it owes goes the new way; what a consumer has stays with it."""
-    queue = await start_queue(start_daemon)
-    path = tmp_path / "config.yaml"
-    as_queue = path.read_text()
-    as_webhook = as_queue.replace("jobs: {type: pull}", f"jobs: {{url: '{sink.url}'}}").replace(
-        f"  - {{name: worker, hash: '{digest(KEY)}', pull: jobs}}\n", ""
-    )
-    ids = [await queue.daemon.accepted(BODY) for _ in range(2)]
-    (item,) = await queue.claim(1, lease="1h")
-    waiting = asyncio.create_task(queue.claim(wait="1m"))
-    assert [one["event_id"] for one in await waiting] == [ids[1]]
-    await queue.done("nack", (await waiting)[0]["lease_id"])
-    path.write_text(as_webhook)
-    assert (await queue.daemon.app.reload()).problems == ()
-    await sink.wait_for(1)
-    assert sink.event_ids() == [ids[1]]  # the other is with its consumer
-    assert (await Queue(queue.daemon, key=None).admin.ask("POST", CLAIM, json={}))[0] == 404
-    release = asyncio.Event()
-    sink.answer = holding(release, status=500)
-    third = await queue.daemon.accepted(BODY)
-    await sink.wait_for(2)  # under way, while it becomes a queue again
-    path.write_text(as_queue)
-    assert (await queue.daemon.app.reload()).problems == ()
-    assert await queue.claim() == []
-    await queue.done("ack", item["lease_id"])
-    release.set()
-    await queue.daemon.log.wait_for("attempt", event_id=third, error="http_error")
-    (item,) = await queue.claim(wait="1m")
-    assert (item["event_id"], item["attempt"]) == (third, 2)
-
-
-async def test_what_held_a_destination_holds_no_queue(
-    start_daemon: StartDaemon, sink: Sink, tmp_path: Path
-) -> None:
-    """It answered 410; nobody can say so of a queue."""
-    yaml = queue_config().replace("jobs: {type: pull}", f"jobs: {{url: '{sink.url}'}}")
-    key = f"  - {{name: worker, hash: '{digest(KEY)}', pull: jobs}}\n"
-    queue = await start_queue(start_daemon, yaml.replace(key, ""))
-    sink.answer = always(410)
-    event_id = await queue.daemon.accepted(BODY)
-    await queue.daemon.log.wait_for("lane_held", destination="jobs", kind="gone")
-    path = tmp_path / "config.yaml"
-    text = path.read_text().replace(f"jobs: {{url: '{sink.url}'}}", "jobs: {type: pull}")
-    path.write_text(text.replace("api_keys:\n", f"api_keys:\n{key}"))
-    assert (await queue.daemon.app.reload()).problems == ()
-    (item,) = await queue.claim(wait="1m")
-    assert (item["event_id"], item["attempt"]) == (event_id, 2)
-    while (await queue.admin.get("/destinations/jobs"))["held"]:
-        await queue.daemon.accepted(BODY)
-    assert (await queue.admin.get("/destinations/jobs"))["state"] == "open"
-
-
-async def test_wrong_keys_are_counted(start_daemon: StartDaemon) -> None:
-    clock = FakeClock()
-    queue = await start_queue(start_daemon, clock=clock)
-    for _ in range(10):
-        assert (await Queue(queue.daemon, key="dsp_wrong").ask("claim"))[0] == 401
-    assert (await queue.ask("claim"))[0] == 429
-    clock.advance(61)
-    assert await queue.claim() == []
