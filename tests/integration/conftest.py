@@ -9,6 +9,7 @@ import pytest
 from rig import Daemon, FakeClock, RecordingLog, Sink, StartDaemon
 from rig_pull import Queue, start_queue
 from rig_raw import Start, raw_servers
+from rig_reloaded import Rewrite
 from rig_sinks import MakeSink, making_sinks
 
 from dispatchd.app import App
@@ -104,3 +105,16 @@ async def sender() -> AsyncIterator[HttpSender]:
 @pytest.fixture
 async def queue(start_daemon: StartDaemon) -> Queue:
     return await start_queue(start_daemon)
+
+
+@pytest.fixture
+def rewrite(tmp_path: Path) -> Rewrite:
+    """Edit the daemon's config."""
+
+    def edit(old: str, new: str) -> None:
+        path = tmp_path / "config.yaml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    return edit
