@@ -17,7 +17,7 @@ from nouns import NOW_MS, an_event
 from dispatchd.errors import AlreadyRunning, StoreUnavailable, StoreUnusable
 from dispatchd.model import DeliveryStatus, EventStatus
 from dispatchd.store.base import EventQuery
-from dispatchd.store.retention import Cuts, prune_all
+from dispatchd.store.retention import Cuts, Space, prune_all
 from dispatchd.store.sqlite import SqliteStore, files
 from dispatchd.store.sqlite.copies import SqliteCopies
 from dispatchd.store.sqlite.rows import event_to_row, schema, to_key
@@ -125,6 +125,25 @@ async def test_nothing_is_acknowledged_into_a_file_that_is_gone(
     await store.ping()
     await store.add_event(an_event(), ["crm"])
     assert len(await store.find_events(EventQuery())) == 2
+
+
+@pytest.mark.parametrize(("disk_bytes", "pages"), [(100 * 2**20, 1000), (2 * 2**30, 4000)])
+async def test_no_checkpoint_takes_all_that_a_small_disk_keeps_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk_bytes: int, pages: int
+) -> None:
+    """By default a twentieth of it stays free: 16 MiB of large events at once are more than that.
+
+    A disk of 100 MiB went from enough to nothing within a checkpoint, and no result could be
+    written any more.
+    """
+    monkeypatch.setattr(files, "space", lambda _: Space(disk_bytes // 2, disk_bytes))
+    store = SqliteStore(str(tmp_path / "s.db"))
+    await store.open()
+    asked = await store._open_writer().run(
+        lambda writer: writer.execute("PRAGMA wal_autocheckpoint").fetchall()
+    )
+    await store.close()
+    assert asked == [(pages,)]
 
 
 async def test_the_file_itself_shrinks(store: SqliteStore, tmp_path: Path) -> None:

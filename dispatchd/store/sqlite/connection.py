@@ -1,6 +1,7 @@
 """A connection to one SQLite file: its thread, how it is opened, and how it fails."""
 
 import asyncio
+import os
 import sqlite3
 import traceback
 from collections.abc import Callable, Sequence
@@ -11,10 +12,15 @@ from threading import Thread
 from typing import Any, Final, TypeVar
 
 from dispatchd.errors import StoreUnavailable, WriteRejected
+from dispatchd.store.sqlite import files
 
 # A commit that ends so many pages after the last checkpoint makes one. An event takes about ten:
 # by SQLite's own 1,000 every hundredth waited for one, and pages were written anew too often.
 CHECKPOINT_PAGES: Final = 4000
+# A checkpoint may take as much of the disk as it copies, all at once. A twentieth is kept free
+# for that: 16 MiB are too much of it on a small file system, which stays with SQLite's number.
+SMALL_DISK_CHECKPOINT_PAGES: Final = 1000
+SMALL_DISK_BYTES: Final = 1024 * 1024 * 1024
 
 Step = tuple[str, Sequence[Any]]
 T = TypeVar("T")
@@ -151,14 +157,14 @@ async def connect(path: str, busy_timeout_ms: int) -> Connection:
     """Open the database at `path`, creating an empty one where there is none."""
     connection = Connection(path)
     try:
-        await connection.run(lambda opened: _set_up(opened, busy_timeout_ms))
+        await connection.run(lambda opened: _set_up(opened, path, busy_timeout_ms))
     except BaseException:
         await connection.close()
         raise
     return connection
 
 
-def _set_up(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
+def _set_up(connection: sqlite3.Connection, path: str, busy_timeout_ms: int) -> None:
     connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
     if scalar(connection, "PRAGMA page_count") == 0:
         # Works only where the file is new, and takes the write lock everywhere.
@@ -167,7 +173,15 @@ def _set_up(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -8192")  # KiB
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_checkpoint_pages(path)}")
+
+
+def _checkpoint_pages(path: str) -> int:
+    try:
+        disk = files.space(os.path.dirname(os.path.realpath(path)))  # noqa: PTH120 - as in `files`
+    except OSError:  # nobody can say
+        return SMALL_DISK_CHECKPOINT_PAGES
+    return SMALL_DISK_CHECKPOINT_PAGES if disk.total_bytes < SMALL_DISK_BYTES else CHECKPOINT_PAGES
 
 
 def scalar(connection: sqlite3.Connection, sql: str) -> Any:
