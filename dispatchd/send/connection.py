@@ -110,10 +110,14 @@ class Connection(asyncio.Protocol):
                 self.abort()
 
     def _start_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         self._timer_s = self._deadline_s
         self._timer = self._loop.call_at(self._timer_s, self._timer_ended)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _timer_ended(self) -> None:
         self._timer = None
@@ -188,6 +192,7 @@ class Connection(asyncio.Protocol):
         transport, self._transport = self._transport, None
         if transport is None:
             raise HungUp
+        self._stop_timer()  # it hears no more of the transport, nor that it is gone
         return transport
 
     # What the transport says
@@ -222,9 +227,7 @@ class Connection(asyncio.Protocol):
         transport, self._transport = self._transport, None
         self._ended(exc, transport)
         self._unsent = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         if self._on_lost is not None:
             self._on_lost(self)
 

@@ -10,6 +10,8 @@ from rig_raw import OK, Connections, Start, answering, ok, one_request, post
 
 from dispatchd.model import Reply
 from dispatchd.send import HttpSender
+from dispatchd.send.answer import Answer
+from dispatchd.send.connect import FOREVER_S
 from dispatchd.send.connection import Connection
 
 
@@ -178,6 +180,22 @@ def test_a_send_cancelled_as_it_connects_closes_its_socket_once(
         listener.close()
 
     uvloop.run(cancel_as_it_connects())
+
+
+async def test_a_tunnel_that_was_opened_leaves_no_timer_behind() -> None:
+    """It has two hours, and nobody tells it when the connection that it became is gone."""
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    transport, connection = await loop.create_connection(
+        lambda: Connection(loop, lambda _: None), sock=ours
+    )
+    theirs.send(b"HTTP/1.1 200 OK\r\n\r\n")
+    deadline_s = loop.time() + FOREVER_S
+    await connection.exchange(b"CONNECT", b"", Answer(tunnel=True), deadline_s)
+    assert connection.detach() is transport
+    assert connection._timer is None
+    transport.abort()
+    theirs.close()
 
 
 async def test_bytes_that_came_with_the_handshake_close_the_connection() -> None:
