@@ -190,7 +190,7 @@ class GroupCommit(Generic[W]):
         results = min(max(limits.results, in_time, len(batch)), limits.batch)
         # Whatever the events take: where they come as fast as the disk is, they take it all.
         self._take(batch, self._results, len(batch) + results)
-        self._results_are_due = self._results_are_due and bool(self._results)
+        self._results_are_due = bool(self._results)  # what had no room has waited already
         return batch
 
     def _take(self, batch: "_Batch[W]", waiting: "deque[_Waiting[W]]", most: int) -> int:

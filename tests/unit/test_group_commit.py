@@ -231,6 +231,16 @@ async def test_many_results_wait_for_nobody() -> None:
         )
 
 
+async def test_those_a_batch_had_no_room_for_wait_no_longer() -> None:
+    """They have waited already: with large ones it was that long again after each batch."""
+    disk = Disk()
+    group = GroupCommit(disk.begin, Limits(batch_bytes=10))
+    results = [group.submit(f"result {n}", 8, is_result=True, patient=True) for n in range(3)]
+    async with asyncio.timeout(HANG_S / 2):
+        await asyncio.gather(group.submit("event", 1), *results)
+    assert disk.batches == [["event", "result 0"], ["result 1"], ["result 2"]]
+
+
 async def test_one_that_cannot_wait_takes_those_that_can_along() -> None:
     disk = Disk()
     group = GroupCommit(disk.begin)
