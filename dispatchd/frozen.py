@@ -40,8 +40,8 @@ def _made(cls: type[Any], *, repr: bool) -> type[Any]:  # noqa: A002 - as in dat
         made.__eq__ = _is_equal
     if "__hash__" not in own:
         made.__hash__ = _hash
-    if repr and "__repr__" not in own:
-        made.__repr__ = _shown
+    if "__repr__" not in own:  # what is inherited would show these fields, too
+        made.__repr__ = _shown if repr else object.__repr__
     return cast("type[Any]", made)
 
 

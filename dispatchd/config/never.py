@@ -15,6 +15,8 @@ def never_advice(config: "Config") -> Iterator[str]:
     for slug, endpoint in config.endpoints.items():
         for link in endpoint.destinations:
             at = f"endpoints.{slug}.destinations: the link to {link.to}"
+            if link.to not in config.destinations:  # a problem, and told as one
+                continue
             wanted = config.destinations[link.to].event_types
             if (why := _why_never(endpoint, link, wanted)) is not None:
                 yield f"{at} can never match: {why}"

@@ -38,7 +38,8 @@ class Sink:
         self._direct = _direct_writer(stream)
         self._dropped_line = dropped_line
         self._backlog_max_bytes = backlog_max_bytes
-        self._mutex = threading.Lock()
+        # Reentrant: a collection may begin while it is held, and what it ends may log.
+        self._mutex = threading.RLock()
         self._lock = threading.Condition(self._mutex)  # whose own `with` is Python, and slower
         self._lines: list[bytes] = []  # of this turn
         self._flush_is_due = False

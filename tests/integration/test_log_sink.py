@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import io
 import os
 import pty
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from patience import HANG_S
 
 from dispatchd.log.sink import Sink
 
@@ -209,3 +211,28 @@ def test_threads_may_log_beside_the_loop() -> None:
     reading.join()
     os.close(out)
     assert sorted(found) == lines
+
+
+def test_a_line_that_a_collection_logs_while_another_is_written_blocks_nobody() -> None:
+    """Collections begin anywhere, and asyncio logs a failed future that nobody asked from one."""
+
+    class Forgotten:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            sink.write(b"of a collection")
+
+    class Collecting(io.BytesIO):
+        def write(self, text: bytes) -> int:  # type: ignore[override]
+            gc.collect()
+            return super().write(text)
+
+    stream = Collecting()
+    sink = Sink(stream, said)
+    Forgotten()
+    writing = threading.Thread(target=lambda: sink.write(b"a line"), daemon=True)
+    writing.start()
+    writing.join(HANG_S)
+    assert not writing.is_alive()
+    assert sorted(stream.getvalue().splitlines()) == [b"a line", b"of a collection"]

@@ -91,6 +91,11 @@ def test_warnings_have_their_lines() -> None:
     assert problems(text) == ["2:endpoints.a", "5:destinations.d"]
 
 
+def test_a_link_to_an_unknown_destination_is_a_problem_and_no_crash() -> None:
+    text = "endpoints:\n  a:\n    secret: ${S}\n    destinations: [nobody]\n"
+    assert problems(text) == ["4:endpoints.a.destinations[0]"]
+
+
 def test_no_value_is_quoted() -> None:
     with pytest.raises(ConfigProblems) as caught:
         load(io.BytesIO(b"admin: {token: very-secret-token-1}\n"), {}, strict=True)

@@ -35,6 +35,13 @@ class Hidden:
     secret: str
 
 
+@frozen(repr=False)
+class Veiled(Point):
+    """What is not shown, though what it is made from is."""
+
+    token: str = ""
+
+
 @frozen
 class Nothing:
     """No field."""
@@ -81,6 +88,7 @@ def test_it_is_shown_but_for_what_is_hidden() -> None:
     assert repr(Point(1, secret="s3cret")) == "Point(x=1, y=0, names=[], links={})"
     assert repr(Named(1, name="a")) == "Named(x=1, y=0, names=[], links={}, name='a')"
     assert "s3cret" not in repr(Hidden("s3cret"))
+    assert "s3cret" not in repr(Veiled(1, token="s3cret"))
     assert repr(Odd(1)) == "odd"
 
 
