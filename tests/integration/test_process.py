@@ -167,6 +167,17 @@ def test_a_config_with_problems_is_exit_2_and_no_traceback(tmp_path: Path) -> No
     assert "Traceback" not in ran.stderr
 
 
+def alone(code: str) -> "subprocess.CompletedProcess[str]":
+    """Run code in a process of its own, which has to end well."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=HANG_S,
+    )
+
+
 ON_ONE_PROCESSOR = """
 import os, sys
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -212,13 +223,7 @@ def test_cycles_are_looked_for_once_it_has_started(tmp_path: Path) -> None:
         asyncio.run(App(plan, log, notifier=Waited()).run())
         log.close()
     """
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=HANG_S,
-    )
+    ran = alone(code)
     assert ran.stdout == "True True\n", ran.stderr
 
 
@@ -250,13 +255,7 @@ def test_a_reader_of_the_config_that_dies_is_told_and_none_is_left_behind() -> N
         except ChildProcessError:
             print("no child is left")
     """
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=HANG_S,
-    )
+    ran = alone(code)
     assert ran.stdout.splitlines() == [
         "reading the config ended with exit code -9",
         "no child is left",
