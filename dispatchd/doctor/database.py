@@ -1,7 +1,6 @@
 """The database: whether it is sound, and of which schema."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from dispatchd.doctor.finding import Figure, Finding, act, note, ok
 from dispatchd.doctor.patient import Patient
@@ -21,10 +20,9 @@ def look(patient: Patient) -> Iterator[Finding]:
     if found is None:
         yield note("database", f"there is none yet at {path}; the first start makes it")
         return
-    size_bytes = _bytes(path)
     took = f"{found.took_s:.1f} s"
-    about = f"{path}, {size(size_bytes)}"
-    figures: dict[str, Figure] = {"size_bytes": size_bytes, "took_s": round(found.took_s, 3)}
+    about = f"{path}, {size(found.size_bytes)}"
+    figures: dict[str, Figure] = {"size_bytes": found.size_bytes, "took_s": round(found.took_s, 3)}
     if found.fault is not None:
         yield act(
             "database",
@@ -52,12 +50,6 @@ def look(patient: Patient) -> Iterator[Finding]:
             figures=figures,
         )
     yield _schema(found.schema, found.known_schema)
-
-
-def _bytes(path: Path) -> int:
-    """Return how large a database is with its `-wal`, which is of it, and on the same disk."""
-    files = (path, path.with_name(f"{path.name}-wal"))
-    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def _schema(schema: int, known: int) -> Finding:

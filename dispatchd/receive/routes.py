@@ -164,10 +164,10 @@ def compile_route(
 
 def _always(spec: RouteSpec) -> Decision | None:
     """Return the decision of an endpoint that takes, and sends on, whatever is proven."""
-    for link in spec.links:
-        if link.event_types or link.destination_event_types or link.filter or link.rules:
-            return None
-    if spec.filter is not None:
+    if spec.filter is not None or any(
+        link.event_types or link.destination_event_types or link.filter or link.rules
+        for link in spec.links
+    ):
         return None
     going = tuple(link.destination for link in spec.links)
     return Decision(going, None, tuple(LinkVerdict(name, None) for name in going), ())

@@ -8,7 +8,7 @@ class Checkup:
     """Of a database: its `schema` and the one we know, and the wall clock (Unix ms) it keeps.
 
     `fault` is the first fault that was found, `whole` says that all was looked at, `full` that
-    indexes were compared with their tables too; it took `took_s`.
+    indexes were compared with their tables too; it took `took_s`. `size_bytes` is all of it.
     """
 
     schema: int
@@ -18,3 +18,4 @@ class Checkup:
     whole: bool
     full: bool
     took_s: float
+    size_bytes: int

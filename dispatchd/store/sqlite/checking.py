@@ -9,6 +9,7 @@ from typing import Final
 from dispatchd.errors import StoreUnusable
 from dispatchd.store.checkup import Checkup
 from dispatchd.store.sqlite.connection import read_only_uri, scalar
+from dispatchd.store.sqlite.files import used_bytes
 from dispatchd.store.sqlite.upgrade import SCHEMA_VERSION
 
 AGAIN_S: Final = 0.01
@@ -30,7 +31,8 @@ def check_up(path: str, limit_s: float | None) -> Checkup:
     except sqlite3.Error as error:
         raise StoreUnusable(f"cannot read {path}: {error}") from error
     took_s = time.monotonic() - started_s
-    return Checkup(schema, SCHEMA_VERSION, kept_ms, fault, whole, limit_s is None, took_s)
+    full, size_bytes = limit_s is None, used_bytes(path)
+    return Checkup(schema, SCHEMA_VERSION, kept_ms, fault, whole, full, took_s, size_bytes)
 
 
 def _kept_ms(connection: sqlite3.Connection) -> int | None:

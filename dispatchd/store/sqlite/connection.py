@@ -1,7 +1,6 @@
 """A connection to one SQLite file: its thread, how it is opened, and how it fails."""
 
 import asyncio
-import os
 import sqlite3
 import traceback
 from collections.abc import Callable, Sequence
@@ -178,7 +177,7 @@ def _set_up(connection: sqlite3.Connection, path: str, busy_timeout_ms: int) -> 
 
 def _checkpoint_pages(path: str) -> int:
     try:
-        disk = files.space(os.path.dirname(os.path.realpath(path)))  # noqa: PTH120 - as in `files`
+        disk = files.space(path)
     except OSError:  # nobody can say
         return SMALL_DISK_CHECKPOINT_PAGES
     return SMALL_DISK_CHECKPOINT_PAGES if disk.total_bytes < SMALL_DISK_BYTES else CHECKPOINT_PAGES

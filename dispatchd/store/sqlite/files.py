@@ -67,11 +67,16 @@ def size_bytes(path: str) -> int:
         return 0
 
 
+def used_bytes(path: str) -> int:
+    """Return how large a database is with its `-wal`, which is of it, and on the same disk."""
+    real = os.path.realpath(path)
+    return size_bytes(real) + size_bytes(f"{real}-wal")
+
+
 def disk(path: str) -> tuple[int, int]:
     """Return the bytes of a database and its `-wal`, and those free to us in its file system."""
-    real = os.path.realpath(path)
-    used = size_bytes(real) + size_bytes(f"{real}-wal")
-    return used, space(os.path.dirname(real)).free_bytes  # noqa: PTH120 - as it is spelled here
+    directory = os.path.dirname(os.path.realpath(path))  # noqa: PTH120 - as it is spelled here
+    return used_bytes(path), space(directory).free_bytes
 
 
 def space(path: str) -> Space:
