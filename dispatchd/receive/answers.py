@@ -70,8 +70,8 @@ class HttpAnswer:
         """End the connection with this answer."""
         self._close = True
 
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Write the answer to `request`. Raises ConnectionError where nobody is there."""
+    def spelled(self, request: web.BaseRequest) -> bytes:
+        """Return what is written to `request`, and know by that whether the connection goes on."""
         self.keep_alive = request.keep_alive and not self._close
         connection = ""
         if not self.keep_alive:
@@ -83,7 +83,11 @@ class HttpAnswer:
         if self._extra is not None:
             extra = "".join([f"{name}: {value}\r\n" for name, value in self._extra.items()])
             head = head[:-2] + f"{extra}\r\n".encode("latin-1")
-        await request.writer.write(head if request.method == "HEAD" else head + body)
+        return head if request.method == "HEAD" else head + body
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write the answer to `request`. Raises ConnectionError where nobody is there."""
+        await request.writer.write(self.spelled(request))
 
     def unasked(self) -> bytes:
         """Return it whole, for where there is no request that could be answered; it ends there."""

@@ -13,15 +13,9 @@ from rig import RecordingLog
 from rig_socket import answer, request
 
 from dispatchd.receive.answers import HttpAnswer
+from dispatchd.receive.connection import HEAD_MAX_BYTES, LINES_AT_ONCE, SLICE_BYTES
 from dispatchd.receive.connections import Connections
-from dispatchd.receive.server import (
-    HEAD_MAX_BYTES,
-    LINES_AT_ONCE,
-    SLICE_BYTES,
-    Handler,
-    Timeouts,
-    http_server,
-)
+from dispatchd.receive.server import Handler, Timeouts, http_server
 
 Serve = Callable[[Timeouts], Awaitable[int]]
 

@@ -17,7 +17,7 @@ from dispatchd.admin.body import read_body
 from dispatchd.admin.parts import AdminParts
 from dispatchd.admin.problems import FlawFields, Problem
 from dispatchd.admin.stream.serving import StillIn, Stream
-from dispatchd.receive.server import hung_up
+from dispatchd.receive.connection import hung_up
 
 OPERATIONS: Final = (
     *insight.OPERATIONS,

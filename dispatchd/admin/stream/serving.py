@@ -14,7 +14,7 @@ from dispatchd.admin.stream.items import Wanted
 from dispatchd.errors import StoreUnavailable
 from dispatchd.frozen import frozen
 from dispatchd.log import Log
-from dispatchd.receive.server import hung_up
+from dispatchd.receive.connection import hung_up
 from dispatchd.store.following import Place
 
 STALLED_S: Final = 30.0  # who takes nothing for so long is cut off, and may go on from its place
