@@ -8,7 +8,6 @@ from dispatchd.frozen import frozen
 
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
-SPANS_S: Final = (MINUTE_S, HOUR_S)
 KEPT_S: Final = {MINUTE_S: 26 * HOUR_S, HOUR_S: 400 * 24 * HOUR_S}
 
 # The classes of the latency histogram, in ms: each is about the square root of two times the last.

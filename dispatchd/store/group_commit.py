@@ -23,8 +23,9 @@ from dispatchd.store.commit_times import CommitTimes
 PATIENCE_S: Final = 0.03
 
 W = TypeVar("W")
-_Batch = list[tuple[W, "asyncio.Future[None]"]]
 _Waiting = tuple[W, int, "asyncio.Future[None]"]  # with its bytes
+_Batch = list[_Waiting[W]]
+Ended = Callable[[BaseException | None], None]  # is told of a batch, None where it is durable
 
 
 @frozen
@@ -42,14 +43,14 @@ class Limits:
 class GroupCommit(Generic[W]):
     """Gathers writes and hands them to `commit` in batches, one batch at a time.
 
-    `commit` begins to make a batch durable as a whole and returns the future of that. It fails,
-    with nothing changed, with StoreUnavailable when the store is at fault, and with
-    WriteRejected when a write in the batch is.
+    `commit` begins to make a batch durable as a whole, and calls what it is given when that has
+    ended. It fails, with nothing changed, with StoreUnavailable when the store is at fault, and
+    with WriteRejected when a write in the batch is.
     """
 
     def __init__(
         self,
-        commit: "Callable[[Sequence[W]], asyncio.Future[Any]]",
+        commit: Callable[[Sequence[W], Ended], None],
         limits: Limits | None = None,
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -64,12 +65,11 @@ class GroupCommit(Generic[W]):
         self._results: deque[_Waiting[W]] = deque()
         self._halves: deque[_Batch[W]] = deque()  # of a batch with a bad write: they go first
         self._results_are_due = False  # one of those that wait is not to wait for an event
-        self._patient_since_s: float | None = None  # monotonic; while only patient results wait
-        self._timer_runs = False
+        self._patience: asyncio.TimerHandle | None = None  # while results wait for an event
         self.times = CommitTimes()
+        self._busy = False  # a batch is under way, or about to be
         self._closed = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._at_rest = asyncio.Event()  # once it is closed
 
     def submit(
         self, write: W, size_bytes: int, *, is_result: bool = False, patient: bool = False
@@ -84,26 +84,26 @@ class GroupCommit(Generic[W]):
         done: asyncio.Future[None] = loop.create_future()
         if self._closed:
             done.set_exception(StoreUnavailable("closed", "the store is closing"))
-        elif not is_result and (
-            len(self._events) >= self._limits.waiting
-            or self._events_bytes + size_bytes > self._limits.waiting_bytes
-        ):
-            done.set_exception(
-                StoreUnavailable("overloaded", "too many writes are waiting for the disk")
-            )
+            return done
+        if is_result:
+            self._results.append((write, size_bytes, done))
+            if not patient:
+                self._results_are_due = True
+            elif not self._busy and self._may_wait():
+                self._wait()
+                return done
         else:
-            if is_result:
-                self._results.append((write, size_bytes, done))
-                self._results_are_due = self._results_are_due or not patient
-            else:
-                self._events.append((write, size_bytes, done))
-                self._events_bytes += size_bytes
-            if self._idle.is_set():
-                if self._may_wait():
-                    self._wait()
-                else:
-                    self._idle.clear()
-                    loop.call_soon(self._next)  # what else comes in this turn of the loop joins in
+            limits, waiting_bytes = self._limits, self._events_bytes + size_bytes
+            if len(self._events) >= limits.waiting or waiting_bytes > limits.waiting_bytes:
+                done.set_exception(
+                    StoreUnavailable("overloaded", "too many writes are waiting for the disk")
+                )
+                return done
+            self._events.append((write, size_bytes, done))
+            self._events_bytes = waiting_bytes
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._next)  # what else comes in this turn of the loop joins in
         return done
 
     async def close(self) -> None:
@@ -111,102 +111,98 @@ class GroupCommit(Generic[W]):
         self._closed = True
         self._results_are_due = True
         self._go_on()
-        await self._idle.wait()
+        await self._at_rest.wait()
 
     def _may_wait(self) -> bool:
         """Whether there is nothing but a few results that may wait for an event."""
-        few = len(self._results) < self._limits.results
-        return few and not (self._results_are_due or self._events or self._halves)
+        return not (self._results_are_due or self._events or self._halves) and (
+            len(self._results) < self._limits.results
+        )
 
     def _wait(self) -> None:
-        """Have the results that may wait do so. One timer serves many: few live to see its end."""
-        if self._results and self._patient_since_s is None:
-            self._patient_since_s = self._monotonic()
-            if not self._timer_runs:
-                self._start_timer(PATIENCE_S)
+        """Have the results that may wait do so, for a while from the first."""
+        if self._patience is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(PATIENCE_S, self._has_waited)
 
-    def _start_timer(self, seconds: float) -> None:
-        self._timer_runs = True
-        asyncio.get_running_loop().call_later(seconds, self._timer_ended)
-
-    def _timer_ended(self) -> None:
-        self._timer_runs = False
-        if self._patient_since_s is None:
-            return
-        left_s = self._patient_since_s + PATIENCE_S - self._monotonic()
-        if left_s > 0:
-            self._start_timer(left_s)
-            return
+    def _has_waited(self) -> None:
+        self._patience = None
         self._results_are_due = True
         self._go_on()
 
     def _go_on(self) -> None:
         """Begin with what has waited, unless a batch is under way: it goes with the next."""
-        if self._idle.is_set():
-            self._idle.clear()
+        if not self._busy:
+            self._busy = True
             self._next()
 
     def _next(self) -> None:
         """Commit the next batch, until nothing waits, or nothing that may not."""
         if self._may_wait():
-            self._idle.set()
-            self._wait()
-            return
-        self._patient_since_s = None
-        batch = self._halves.popleft() if self._halves else self._next_batch()
+            batch: _Batch[W] = []
+        else:
+            batch = self._halves.popleft() if self._halves else self._next_batch()
         if not batch:
-            self._idle.set()
+            self._rest()
             return
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         self._begun_s = self._monotonic()
         try:
-            committing = self._commit([write for write, _ in batch])
+            self._commit([one[0] for one in batch], partial(self._ended, batch))
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
             _fail(batch, error)
             asyncio.get_running_loop().call_soon(self._next)
-        else:
-            committing.add_done_callback(partial(self._ended, batch))
 
-    def _ended(self, batch: "_Batch[W]", committing: "asyncio.Future[Any]") -> None:
+    def _rest(self) -> None:
+        self._busy = False
+        if self._results:
+            self._wait()
+        elif self._closed:
+            self._at_rest.set()
+
+    def _ended(self, batch: "_Batch[W]", error: BaseException | None) -> None:
         """Tell who waits; where one write was bad, halve the batch until that one stands alone."""
-        self._took_s = self._monotonic() - self._begun_s
-        self.times.took(self._took_s, len(batch))
-        error = committing.exception()  # nobody else has it to cancel it
-        if isinstance(error, WriteRejected) and len(batch) > 1:
-            middle = len(batch) // 2
-            self._halves.extendleft((batch[middle:], batch[:middle]))
-        elif error is not None:
-            _fail(batch, error)
-        else:
-            for _, done in batch:
+        took_s = self._took_s = self._monotonic() - self._begun_s
+        self.times.took(took_s, len(batch))
+        if error is None:
+            for _, _, done in batch:
                 if not done.done():  # its caller may have gone
                     done.set_result(None)
+        elif isinstance(error, WriteRejected) and len(batch) > 1:
+            middle = len(batch) // 2
+            self._halves.extendleft((batch[middle:], batch[:middle]))
+        else:
+            _fail(batch, error)
         self._next()
 
     def _next_batch(self) -> "_Batch[W]":
         limits = self._limits
         batch: _Batch[W] = []
-        self._events_bytes -= self._take(batch, self._events, limits.batch)
-        in_time = int(self._took_s * limits.results_per_s)
-        results = min(max(limits.results, in_time, len(batch)), limits.batch)
-        # Whatever the events take: where they come as fast as the disk is, they take it all.
-        self._take(batch, self._results, len(batch) + results)
+        if self._events:
+            self._events_bytes -= self._take(batch, self._events, limits.batch)
+        if self._results:
+            in_time = int(self._took_s * limits.results_per_s)
+            results = min(max(limits.results, in_time, len(batch)), limits.batch)
+            # Whatever the events take: where they come as fast as the disk is, they take it all.
+            self._take(batch, self._results, len(batch) + results)
         self._results_are_due = bool(self._results)  # what had no room has waited already
         return batch
 
     def _take(self, batch: "_Batch[W]", waiting: "deque[_Waiting[W]]", most: int) -> int:
         """Fill up a batch to `most` writes, at least with one; return the bytes of those."""
-        taken_bytes = 0
+        taken_bytes, batch_bytes = 0, self._limits.batch_bytes
         while waiting and len(batch) < most:
-            write, size_bytes, done = waiting[0]
-            if taken_bytes and taken_bytes + size_bytes > self._limits.batch_bytes:
+            size_bytes = waiting[0][1]
+            if taken_bytes and taken_bytes + size_bytes > batch_bytes:
                 break
-            waiting.popleft()
             taken_bytes += size_bytes
-            batch.append((write, done))
+            batch.append(waiting.popleft())
         return taken_bytes
 
 
-def _fail(batch: Sequence[tuple[object, asyncio.Future[None]]], error: BaseException) -> None:
-    for _, done in batch:
+def _fail(batch: "_Batch[Any]", error: BaseException) -> None:
+    for _, _, done in batch:
         if not done.done():
             done.set_exception(error)

@@ -8,7 +8,7 @@ from patience import HANG_S
 
 from dispatchd.errors import StoreUnavailable, WriteRejected
 from dispatchd.store import group_commit
-from dispatchd.store.group_commit import GroupCommit, Limits
+from dispatchd.store.group_commit import Ended, GroupCommit, Limits
 
 
 class Disk:
@@ -21,8 +21,9 @@ class Disk:
         self.begun = asyncio.Event()
         self.broken = False
 
-    def begin(self, batch: Sequence[str]) -> asyncio.Task[None]:
-        return asyncio.create_task(self.commit(batch))
+    def begin(self, batch: Sequence[str], ended: Ended) -> None:
+        committing = asyncio.create_task(self.commit(batch))
+        committing.add_done_callback(lambda done: ended(done.exception()))
 
     async def commit(self, batch: Sequence[str]) -> None:
         self.begun.set()

@@ -5,6 +5,7 @@ import sqlite3
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -23,6 +24,9 @@ SMALL_DISK_BYTES: Final = 1024 * 1024 * 1024
 
 Step = tuple[str, Sequence[Any]]
 T = TypeVar("T")
+Ended = Callable[[Any, BaseException | None], None]  # is told what came of work, on the loop
+_Work = Callable[[sqlite3.Connection], Any]
+_Asked = tuple[_Work | None, Ended, asyncio.AbstractEventLoop]
 
 
 class Connection:
@@ -45,12 +49,15 @@ class Connection:
 
         No cursor may come back. SQLite's errors come as the store's.
         """
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.begin(work, partial(_answer, answer))
+        return answer
+
+    def begin(self, work: _Work, ended: Ended) -> None:
+        """Have `work` run likewise, and `ended` called with what came of it."""
         if self._closed:
             raise StoreUnavailable("closed", "the store is closed")
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
-        self._asked.put((work, answer, loop))
-        return answer
+        self._asked.put((work, ended, asyncio.get_running_loop()))
 
     @property
     def waiting(self) -> int:
@@ -64,14 +71,14 @@ class Connection:
         self._closed = True
         loop = asyncio.get_running_loop()
         closed: asyncio.Future[None] = loop.create_future()
-        self._asked.put((None, closed, loop))
+        self._asked.put((None, partial(_answer, closed), loop))
         await closed
 
     def _serve(self) -> None:
         connection: sqlite3.Connection | None = None
         closed = False
         while not closed:
-            work, answer, loop = self._asked.get()
+            work, ended, loop = self._asked.get()
             result: Any = None
             error: BaseException | None = None
             try:
@@ -88,12 +95,8 @@ class Connection:
                 error = raised
                 _clear_frames(error)
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(_answer, answer, result, error)
-            del work, answer, loop, result, error  # while waiting, hold nothing
-
-
-_Work = Callable[[sqlite3.Connection], Any]
-_Asked = tuple[_Work | None, "asyncio.Future[Any]", asyncio.AbstractEventLoop]
+                loop.call_soon_threadsafe(ended, result, error)
+            del work, ended, loop, result, error  # while waiting, hold nothing
 
 
 def _answer(answer: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:

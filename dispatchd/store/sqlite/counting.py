@@ -3,13 +3,12 @@
 import sqlite3
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from dispatchd.store.counts import (
     HOUR_S,
     KEPT_S,
     MINUTE_S,
-    SPANS_S,
     Counts,
     DestinationCount,
     EndpointCount,
@@ -18,40 +17,48 @@ from dispatchd.store.counts import (
 from dispatchd.store.sqlite.connection import Step
 from dispatchd.store.sqlite.database import Database
 
-if TYPE_CHECKING:
-    from dispatchd.store.sqlite.writes import Write
-
 BATCH_ROWS: Final = 500
 NEVER: Final = (1 << 62, 1 << 62)  # the `bounds` of a time that does not come
 _Row = tuple[Any, ...]
 
 
-def count_steps(sql: Mapping[str, str], batch: "Iterable[Write]") -> tuple[Step, Step]:
-    """Return the statements that count a batch: a row for each minute, name and result in it."""
-    endpoints: dict[_Row, int] = {}
-    destinations: dict[_Row, int] = {}
-    for write in batch:
-        event, attempt, settle = write.event, write.attempt, write.settle
-        if event is not None:
+def count_steps(
+    sql: Mapping[str, str],
+    events: Iterable[_Row],
+    attempts: Iterable[_Row],
+    settled: Iterable[Mapping[str, Any]],
+) -> list[Step]:
+    """Return the statements that count a batch: rows for each minute, name and result in it.
+
+    `settled` is what each of the attempts makes of its delivery.
+    """
+    steps: list[Step] = []
+    if events:
+        counted: dict[_Row, int] = {}
+        for event in events:
             key: _Row = (event[3] // 60_000, event[1], event[6])
-            endpoints[key] = endpoints.get(key, 0) + 1
-        elif attempt is not None and settle is not None:
+            counted[key] = counted.get(key, 0) + 1
+        steps.append((sql["count_endpoint"], spread(counted)))
+    if attempts:
+        counted = {}
+        for attempt, settle in zip(attempts, settled, strict=True):
             key = (attempt[3] // 60_000, attempt[1], settle["status"], within_ms(attempt[4]))
-            destinations[key] = destinations.get(key, 0) + 1
-    return (
-        (sql["count_endpoint"], spread(endpoints)),
-        (sql["count_destination"], spread(destinations)),
-    )
+            counted[key] = counted.get(key, 0) + 1
+        steps.append((sql["count_destination"], spread(counted)))
+    return steps
 
 
 def spread(counted: Mapping[_Row, int]) -> list[_Row]:
-    """Return rows for both spans of what is counted by minute number and further keys."""
-    rows: dict[_Row, int] = {}
+    """Return rows for both spans of what is counted by minute number and further keys.
+
+    Two minutes of an hour are two rows of it: they are added up where they are kept.
+    """
+    rows: list[_Row] = []
     for (minute, *rest), count in counted.items():
-        for span_s in SPANS_S:
-            key = (span_s, minute * MINUTE_S // span_s * span_s, *rest)
-            rows[key] = rows.get(key, 0) + count
-    return [(*key, count) for key, count in rows.items()]
+        start_s = minute * MINUTE_S
+        rows.append((MINUTE_S, start_s, *rest, count))
+        rows.append((HOUR_S, start_s - start_s % HOUR_S, *rest, count))
+    return rows
 
 
 class Counting(Database):

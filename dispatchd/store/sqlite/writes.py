@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,8 +11,8 @@ from typing import Any, Final
 from dispatchd.store.base import NO_RULES
 from dispatchd.store.claims import Claims
 from dispatchd.store.commit_times import CommitTimes
-from dispatchd.store.group_commit import GroupCommit, Limits
-from dispatchd.store.sqlite.connection import Step, run_steps
+from dispatchd.store.group_commit import Ended, GroupCommit, Limits
+from dispatchd.store.sqlite.connection import Step, run_steps, transact
 from dispatchd.store.sqlite.counting import count_steps
 from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.lease_changes import LeaseChange
@@ -86,41 +87,53 @@ class Writes(Database):
                 self._claims.let_go(write.event_id, write.claims)
             raise
 
-    def _commit(self, batch: Sequence[Write]) -> "asyncio.Future[Any]":
+    def _commit(self, batch: Sequence[Write], ended: Ended) -> None:
         """Make a batch durable: one statement per table, one COMMIT, one fsync.
 
         What it hands out is marked before it can be seen, what it settles is let go after.
         """
+        asks = False
         for write in batch:
             if write.event is not None and write.claims:
                 self._claims.hold(write.event_id, write.claims)
-        asks = any(w.remember is not None or w.lease is not None for w in batch)
+            if write.remember is not None or write.lease is not None:
+                asks = True
         ordered = self._ordered  # as of now: a lane may have become one while they waited
+        work = (
+            partial(self._run_after_asking, batch, ordered)
+            if asks
+            else partial(run_steps, _steps(self._sql, batch, ordered))
+        )
         try:
-            committing = self._transaction(
-                (lambda writer: run_steps(self._steps_after_asking(writer, batch, ordered), writer))
-                if asks
-                else partial(run_steps, _steps(self._sql, batch, ordered))
+            self._open_writer().begin(
+                partial(transact, work=work, check=self._still_there),
+                partial(self._committed, batch, ended),
             )
         except BaseException:
             self._not_committed(batch)
             raise
-        committing.add_done_callback(partial(self._committed, batch))
-        return committing
 
-    def _committed(self, batch: Sequence[Write], committing: "asyncio.Future[Any]") -> None:
-        if committing.cancelled() or committing.exception() is not None:
+    def _committed(
+        self, batch: Sequence[Write], ended: Ended, _: object, error: BaseException | None
+    ) -> None:
+        if error is None:
+            for write in batch:
+                write.ended = True
+                if write.event is None or write.abandoned or write.duplicate_of is not None:
+                    self._claims.let_go(write.event_id, write.claims)
+        else:
             self._not_committed(batch)
-            return
-        for write in batch:
-            write.ended = True
-            if write.event is None or write.abandoned or write.duplicate_of is not None:
-                self._claims.let_go(write.event_id, write.claims)
+        ended(error)
 
     def _not_committed(self, batch: Sequence[Write]) -> None:
         for write in batch:
             if write.event is not None:  # there is no such event
                 self._claims.let_go(write.event_id, write.claims)
+
+    def _run_after_asking(
+        self, batch: Sequence[Write], ordered: Collection[str], connection: sqlite3.Connection
+    ) -> None:
+        run_steps(self._steps_after_asking(connection, batch, ordered), connection)
 
     def _steps_after_asking(
         self, connection: sqlite3.Connection, batch: Sequence[Write], ordered: Collection[str]
@@ -178,49 +191,72 @@ def _steps(
     *,
     remembered: bool = False,
 ) -> Sequence[Step]:
-    """Return the statements of a batch, each with its rows; most have none.
+    """Return the statements of a batch, each with its rows, in the order in which they run.
 
-    One pass: nearly every batch is of a write or two.
+    Each finds what the earlier ones have written. One pass: nearly every batch is of a write or
+    two, and most statements have no rows.
     """
-    rows: dict[str, list[Any]] = {name: [] for name in _IN_TURN}
+    events: list[Any] = []
+    owed: list[Any] = []
+    attempts: list[Any] = []
+    settled: list[Any] = []
+    rare: dict[str, list[Any]] = defaultdict(list)
     for write in batch:
         if write.event is not None:
-            rows["add_event"].append(write.event)
-            for owed in write.deliveries:
-                rows["add_ordered_delivery" if owed[1] in ordered else "add_delivery"].append(owed)
+            events.append(write.event)
+            if ordered:
+                _add_owed(owed, rare, write.deliveries, ordered)
+            else:
+                owed += write.deliveries
             if write.remember is not None and not remembered:
-                rows["remember"].append(write.remember)
+                rare["remember"].append(write.remember)
             if write.alert is not None:
-                rows["keep_alert_note"].append(write.alert)
-        if write.attempt is not None:  # and what it makes of its delivery: `settle`
-            _result_rows(rows, write)
-    counted = count_steps(sql, batch)
-    return [*((sql[name], some) for name, some in rows.items() if some), *counted]
+                rare["keep_alert_note"].append(write.alert)
+        if write.attempt is not None:  # and what it makes of its delivery
+            attempts.append(write.attempt)
+            settled.append(write.settle)
+            _add_rare(rare, write)
+    steps: list[Step] = [
+        (sql["add_event"], events),
+        (sql["add_delivery"], owed),
+        (sql["add_attempt"], attempts),
+        (sql["settle"], settled),
+    ]
+    if rare:
+        steps += [(sql[name], rare[name]) for name in _RARE if name in rare]
+    return steps + count_steps(sql, events, attempts, settled)
 
 
-def _result_rows(rows: dict[str, list[Any]], write: Write) -> None:
-    rows["add_attempt"].append(write.attempt)
-    rows["settle"].append(write.settle)
+def _add_owed(
+    owed: list[Any],
+    rare: Mapping[str, list[Any]],
+    rows: Sequence[tuple[Any, ...]],
+    ordered: Collection[str],
+) -> None:
+    for row in rows:
+        if row[1] in ordered:
+            rare["add_ordered_delivery"].append(row)
+        else:
+            owed.append(row)
+
+
+def _add_rare(rare: Mapping[str, list[Any]], write: Write) -> None:
+    """Add what few results bring."""
     if write.sent is not None:
-        rows["keep_sent"].append(write.sent)
+        rare["keep_sent"].append(write.sent)
     if write.not_sent is not None:
-        rows["drop_sent"].append(write.not_sent)
+        rare["drop_sent"].append(write.not_sent)
     if write.succeeded is not None:
-        rows["lane_succeeded"].append(write.succeeded)
+        rare["lane_succeeded"].append(write.succeeded)
     if write.failed is not None:
-        rows["lane_failed"].append(write.failed)
+        rare["lane_failed"].append(write.failed)
     if write.dead is not None:
-        rows["count_dead"].append(write.dead)
+        rare["count_dead"].append(write.dead)
 
 
-# The order in which a batch's statements run: each finds what the earlier ones have written.
-_IN_TURN: Final = (
-    "add_event",
+_RARE: Final = (
     "remember",
-    "add_delivery",
     "add_ordered_delivery",
-    "add_attempt",
-    "settle",
     "keep_sent",
     "drop_sent",
     "lane_succeeded",
