@@ -148,6 +148,7 @@ def lay_counts(connection: sqlite3.Connection, count: int) -> None:
     connection.executemany(
         "INSERT OR REPLACE INTO destination_counts VALUES (?, ?, ?, ?, ?, ?)", destinations
     )
+    connection.execute("UPDATE counted SET last_seq = (SELECT max(seq) FROM events)")
     connection.execute("COMMIT")
 
 

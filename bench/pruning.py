@@ -91,6 +91,7 @@ async def fill(database: Path, count: int) -> None:
             ((row[0], row[1], '[["Server", "x"]]', b"ok") for row in chunk),
         )
         connection.execute("COMMIT")
+    connection.execute("UPDATE counted SET last_seq = (SELECT max(seq) FROM events)")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
 

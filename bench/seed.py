@@ -52,6 +52,7 @@ def fill(database: Path, deliveries: int, destination: str) -> None:
                 ((row[0], destination, row[3]) for row in chunk),
             )
             connection.execute("COMMIT")
+        connection.execute("UPDATE counted SET last_seq = (SELECT max(seq) FROM events)")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         connection.close()

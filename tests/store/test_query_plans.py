@@ -67,6 +67,7 @@ HOT = {
     "story_variants": (b"x",),
     "forget": (1, 10),
     "endpoint_counts": (60, 1, 2),
+    "is_uncounted": (b"x",),
     "destination_counts": (60, 1, 2),
     "endpoint_count_at": (60, 1, 2, 10),
     "destination_count_at": (60, 1, 2, 10),

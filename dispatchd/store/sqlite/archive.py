@@ -13,7 +13,7 @@ from dispatchd.store.base import (
     EventSummary,
 )
 from dispatchd.store.sqlite.connection import scalar
-from dispatchd.store.sqlite.counting import stretch
+from dispatchd.store.sqlite.counting import sums
 from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.lanes import kept_ahead_ms, why_held
 from dispatchd.store.sqlite.rows import (
@@ -213,8 +213,8 @@ def stats(since_ms: int, until_ms: int | None, reader: sqlite3.Connection) -> St
     sql = statements()
     ahead_ms = kept_ahead_ms(reader)
     events: dict[EventStatus, int] = {}
-    since = stretch(sql, since_ms, until_ms, reader, "endpoint")
-    for _, result, count in reader.execute(sql["stats_events"], since).fetchall():
+    came, ended = sums(sql, since_ms, until_ms, reader)
+    for (_, result), count in came.items():
         if result in _EVENTS:
             status = EventStatus(result)
             events[status] = events.get(status, 0) + count
@@ -229,8 +229,7 @@ def stats(since_ms: int, until_ms: int | None, reader: sqlite3.Connection) -> St
         mine[shown] = mine.get(shown, 0) + count
         shown_ms = due_ms - ahead_ms
         oldest[destination] = min(shown_ms, oldest.get(destination, shown_ms))
-    since = stretch(sql, since_ms, until_ms, reader, "destination")
-    for destination, status, count in reader.execute(sql["stats_ended"], since).fetchall():
+    for (destination, status), count in ended.items():
         counts.setdefault(destination, {})[DeliveryStatus(status)] = count
     size_bytes = scalar(
         reader, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"

@@ -343,6 +343,32 @@ INSERT INTO destination_counts (span_s, start_s, destination, result, within_ms,
 VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET count = count + excluded.count;
 
+-- name: uncounted_events
+SELECT received_ms / 60000, endpoint, status, count(*) FROM events
+WHERE seq > (SELECT last_seq FROM counted WHERE id = 1) GROUP BY 1, 2, 3;
+
+-- What an attempt made of its delivery: what that is, where no later attempt was made.
+-- name: uncounted_attempts
+SELECT a.started_ms / 60000, a.destination, iif(a.error IS NULL, 'success', iif(
+    EXISTS (SELECT 1 FROM attempts later WHERE later.event_id = a.event_id
+        AND later.destination = a.destination AND later.number > a.number)
+    OR (SELECT d.status FROM deliveries d
+        WHERE d.event_id = a.event_id AND d.destination = a.destination) != 'failed',
+    'retrying', 'failed')), a.latency_ms
+FROM events e JOIN attempts a ON a.event_id = e.id
+WHERE e.seq > (SELECT last_seq FROM counted WHERE id = 1);
+
+-- name: is_uncounted
+SELECT id FROM events WHERE id = ? AND seq > (SELECT last_seq FROM counted WHERE id = 1);
+
+-- name: all_counted
+UPDATE counted SET last_seq = (SELECT coalesce(max(seq), 0) FROM events);
+
+-- A number may come again once the last event is deleted.
+-- name: lower_counted
+UPDATE counted SET last_seq = (SELECT coalesce(max(seq), 0) FROM events)
+WHERE last_seq > (SELECT coalesce(max(seq), 0) FROM events);
+
 -- name: endpoint_counts
 SELECT start_s, endpoint, result, count FROM endpoint_counts
 WHERE span_s = ? AND start_s >= ? AND start_s < ? ORDER BY start_s;

@@ -18,6 +18,7 @@ from dispatchd.store.retention import (
 )
 from dispatchd.store.sqlite import files
 from dispatchd.store.sqlite.connection import run_steps, scalar, stored_bytes, transact
+from dispatchd.store.sqlite.counting import add_up
 from dispatchd.store.sqlite.database import Database
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def prune(
         )
     most_bytes = BATCH_BYTES if over_bytes is None else min(BATCH_BYTES, over_bytes)
     keys: list[tuple[bytes]] = []
-    kept_failed = body_bytes = 0
+    kept_failed = body_bytes = last_seq = 0
     last = after if others == BATCH_OTHERS else None  # there may be more of them
     found = connection.execute(sql["prunable"], (*after, cuts.before_ms, rows)).fetchall()
     for received_ms, seq, key, size_bytes, worst in found:
@@ -117,9 +118,12 @@ def prune(
             kept_failed += 1
         elif worst != OWED:
             keys.append((key,))
+            last_seq = max(last_seq, seq)
             body_bytes += size_bytes
             if body_bytes >= most_bytes:
                 break
+    if last_seq > scalar(connection, "SELECT last_seq FROM counted"):
+        add_up(sql, connection)  # counts outlive their events
     run_steps(
         [
             (sql["prune_attempts"], keys),
@@ -127,6 +131,7 @@ def prune(
             (sql["prune_leases"], keys),
             (sql["prune_deliveries"], keys),
             (sql["prune_event"], keys),
+            (sql["lower_counted"], [()]),
         ],
         connection,
     )

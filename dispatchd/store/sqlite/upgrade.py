@@ -21,7 +21,7 @@ from dispatchd.store.sqlite.connection import faults, read_only_uri, scalar, sto
 from dispatchd.store.sqlite.rows import schema
 from dispatchd.store.upgrade import TELL_EVERY_S, Doing, TellUpgrade, UpgradeStep, nobody
 
-SCHEMA_VERSION: Final = 9
+SCHEMA_VERSION: Final = 10
 BACKUPS_KEPT: Final = 2  # of those before upgrades: the last ones made
 SPARE_BYTES: Final = 16 * 1024 * 1024  # beside the copy, for the change itself
 COPY_PAGES: Final = 1024

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,15 @@ from dispatchd.store.base import NO_RULES
 from dispatchd.store.claims import Claims
 from dispatchd.store.commit_times import CommitTimes
 from dispatchd.store.group_commit import Ended, GroupCommit, Limits
-from dispatchd.store.sqlite.connection import Step, run_steps, transact
-from dispatchd.store.sqlite.counting import count_steps
+from dispatchd.store.sqlite import counting
+from dispatchd.store.sqlite.connection import run_steps, transact
+from dispatchd.store.sqlite.counting import count_attempts
 from dispatchd.store.sqlite.database import Database
 from dispatchd.store.sqlite.lease_changes import LeaseChange
+
+# Counts are added up so often, and after so many writes: few enough to look at meanwhile.
+ADD_UP_S: Final = 1.0
+ADD_UP_WRITES: Final = 500
 
 
 @dataclass(slots=True)
@@ -54,6 +60,8 @@ class Writes(Database):
         super().__init__(path, busy_timeout_ms=busy_timeout_ms)
         self._group: GroupCommit[Write] = GroupCommit(self._commit, limits)
         self._claims = Claims()
+        self._added_up_s = 0.0  # monotonic, when last
+        self._uncounted = 0  # writes since
 
     def commit_times(self) -> CommitTimes:
         """Return how long commits took since the start."""
@@ -99,10 +107,11 @@ class Writes(Database):
             if write.remember is not None or write.lease is not None:
                 asks = True
         ordered = self._ordered  # as of now: a lane may have become one while they waited
+        add_up = self._is_time_to_add_up(len(batch))
         work = (
-            partial(self._run_after_asking, batch, ordered)
+            partial(self._write_after_asking, batch, ordered, add_up)
             if asks
-            else partial(run_steps, _steps(self._sql, batch, ordered))
+            else partial(self._write, _rows(batch, ordered), add_up)
         )
         try:
             self._open_writer().begin(
@@ -130,14 +139,22 @@ class Writes(Database):
             if write.event is not None:  # there is no such event
                 self._claims.let_go(write.event_id, write.claims)
 
-    def _run_after_asking(
-        self, batch: Sequence[Write], ordered: Collection[str], connection: sqlite3.Connection
-    ) -> None:
-        run_steps(self._steps_after_asking(connection, batch, ordered), connection)
+    def _is_time_to_add_up(self, writes: int) -> bool:
+        """Whether to add to the counts what is not counted yet."""
+        self._uncounted += writes
+        now_s = time.monotonic()
+        if self._uncounted < ADD_UP_WRITES and now_s - self._added_up_s < ADD_UP_S:
+            return False
+        self._uncounted, self._added_up_s = 0, now_s
+        return True
 
-    def _steps_after_asking(
-        self, connection: sqlite3.Connection, batch: Sequence[Write], ordered: Collection[str]
-    ) -> Sequence[Step]:
+    def _write_after_asking(
+        self,
+        batch: Sequence[Write],
+        ordered: Collection[str],
+        add_up: bool,
+        connection: sqlite3.Connection,
+    ) -> None:
         """Leave out what must not be written: duplicates, and the ends of leases that are gone.
 
         Runs inside the transaction that writes, so nothing can slip between.
@@ -145,7 +162,20 @@ class Writes(Database):
         fresh, remembered = self._fresh(connection, batch)
         sql = self._sql
         kept = [w for w in fresh if w.lease is None or w.lease.apply(sql, connection)]
-        return _steps(sql, kept, ordered, remembered=remembered)
+        self._write(_rows(kept, ordered, remembered=remembered), add_up, connection)
+
+    def _write(
+        self,
+        rows: Mapping[str, Sequence[Any]],
+        add_up: bool,
+        connection: sqlite3.Connection,
+    ) -> None:
+        sql = self._sql
+        run_steps([(sql[name], rows[name]) for name in rows], connection)
+        if rows["add_attempt"]:
+            count_attempts(sql, rows["add_attempt"], rows["settle"], connection)
+        if add_up:
+            counting.add_up(sql, connection)
 
     def _fresh(
         self, connection: sqlite3.Connection, batch: Sequence[Write]
@@ -184,14 +214,10 @@ class Writes(Database):
         return fresh, False
 
 
-def _steps(
-    sql: Mapping[str, str],
-    batch: Sequence[Write],
-    ordered: Collection[str],
-    *,
-    remembered: bool = False,
-) -> Sequence[Step]:
-    """Return the statements of a batch, each with its rows, in the order in which they run.
+def _rows(
+    batch: Sequence[Write], ordered: Collection[str], *, remembered: bool = False
+) -> Mapping[str, Sequence[Any]]:
+    """Return the rows of a batch by the statement that takes them, in the order in which they run.
 
     Each finds what the earlier ones have written. One pass: nearly every batch is of a write or
     two, and most statements have no rows.
@@ -216,15 +242,10 @@ def _steps(
             attempts.append(write.attempt)
             settled.append(write.settle)
             _add_rare(rare, write)
-    steps: list[Step] = [
-        (sql["add_event"], events),
-        (sql["add_delivery"], owed),
-        (sql["add_attempt"], attempts),
-        (sql["settle"], settled),
-    ]
+    rows = {"add_event": events, "add_delivery": owed, "add_attempt": attempts, "settle": settled}
     if rare:
-        steps += [(sql[name], rare[name]) for name in _RARE if name in rare]
-    return steps + count_steps(sql, events, attempts, settled)
+        rows.update([(name, rare[name]) for name in _RARE if name in rare])
+    return rows
 
 
 def _add_owed(

@@ -36,6 +36,7 @@ COMMITS = {
     6: "a0883a3",
     7: "378193b",
     8: "b1082fa",
+    9: "749fc6f",
 }
 SECRET = "your-signing-secret"
 EVENTS = 6
