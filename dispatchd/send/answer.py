@@ -28,6 +28,9 @@ _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]*)?\r\n
 _FIELD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\0-\x08\n-\x1f\x7f]*")
 _CONTROL: Final = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")  # but for tabs and line ends
 _KEEP_ALIVE_TIMEOUT: Final = re.compile(r"timeout\s*=\s*\"?([0-9]{1,9})")
+_NOTED: Final = frozenset(
+    {"content-length", "transfer-encoding", "connection", "retry-after", "keep-alive"}
+)
 _SWITCHING: Final = 101
 _FIRST_FINAL: Final = 200
 _NO_CONTENT: Final = 204
@@ -192,7 +195,10 @@ class Answer:
         lengths: list[str] = []
         codings: list[str] = []
         for name, value in self.headers:
-            match name.lower():
+            lower = name.lower()
+            if lower not in _NOTED:  # most are not
+                continue
+            match lower:
                 case "content-length":
                     lengths += value.split(",")
                 case "transfer-encoding":
@@ -200,9 +206,8 @@ class Answer:
                 case "connection":
                     if "close" in value.lower():
                         self.reusable = False
-                case "retry-after":
-                    if self.retry_after is None:
-                        self.retry_after = value
+                case "retry-after" if self.retry_after is None:
+                    self.retry_after = value
                 case "keep-alive":
                     if (said := _KEEP_ALIVE_TIMEOUT.search(value.lower())) is not None:
                         self.idle_s = float(said[1])

@@ -26,6 +26,7 @@ KEEPALIVE_S: Final = 4.0
 ROUTES_MAX: Final = 4096  # URLs remembered; a config has fewer
 
 _OURS: Final = FRAMING | PROXY  # whoever set them
+_MINDED: Final = _OURS | {"accept", "authorization"}
 
 
 class _Pool:
@@ -83,12 +84,13 @@ class _Route:
         accept, authorization = True, self.authorization
         for name, value in pairs:
             lower = name.lower()
-            if lower in _OURS:
-                continue
-            if lower == "accept":
-                accept = False
-            elif lower == "authorization":
-                authorization = None
+            if lower in _MINDED:  # one question for all the others
+                if lower in _OURS:
+                    continue
+                if lower == "accept":
+                    accept = False
+                else:
+                    authorization = None
             lines.append(f"{name}: {value}\r\n")
         if authorization is not None:
             lines.append(f"Authorization: {authorization}\r\n")
