@@ -135,7 +135,12 @@ class Answer:
         return self._read(self, data)
 
     def _parse_head(self, head: bytes) -> tuple[int, int, list[tuple[str, str]]]:
-        lines = head.split(b"\n")
+        # Whether it has the protocol's line ends alone, and no control character.
+        clean = (
+            head.count(b"\r\n") == head.count(b"\r") == head.count(b"\n")
+            and _CONTROL.search(head) is None
+        )
+        lines = head.split(b"\r\n" if clean else b"\n")
         del lines[-2:]  # the empty line, and what stands behind its end: nothing
         if len(lines) > HEADERS_MAX:
             raise BadAnswer("the answer has too many headers")
@@ -143,15 +148,15 @@ class Answer:
         match = _STATUS_LINE.fullmatch(first[:-1] if first.endswith(b"\r") else first)
         if match is None:
             raise BadAnswer("the answer was not HTTP/1.1")
-        ends = len(lines) + 1
-        if not head.count(b"\r\n") == head.count(b"\r") == ends or _CONTROL.search(head):
-            self.reusable = False  # other line ends than the protocol's, or what is no text
+        if not clean:
+            self.reusable = False
         headers: list[tuple[str, str]] = []
-        for raw in lines[1:]:
-            line = raw[:-1] if raw.endswith(b"\r") else raw
-            if b"\0" in line or b"\r" in line:
-                raise BadAnswer("a header of the answer holds a control character")
-            if line[:1] in (b" ", b"\t") and headers:
+        for line in lines[1:]:
+            if not clean:
+                line = line.removesuffix(b"\r")  # noqa: PLW2901 - without its end, as the clean ones
+                if b"\0" in line or b"\r" in line:
+                    raise BadAnswer("a header of the answer holds a control character")
+            if line.startswith((b" ", b"\t")) and headers:
                 name, value = headers[-1]  # a folded line: obsolete
                 headers[-1] = (name, f"{value} {_text(line)}".strip())
                 self.reusable = False
