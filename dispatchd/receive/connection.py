@@ -303,25 +303,21 @@ class Connection(RequestHandler):
         """Write an answer; the last one on its connection once either side closes."""
         if (self._ended or self._server.closing) and not self._messages:
             resp.force_close()
-        finished = (
-            (resp, not self._write(resp.spelled(request)))
-            if isinstance(resp, HttpAnswer)
+        if (
+            isinstance(resp, HttpAnswer)
             and not self._upgraded
             and len(resp.body) <= WRITE_AT_ONCE_MAX_BYTES
-            else await super().finish_response(request, resp, start_time)
-        )
+        ):
+            transport = self.transport
+            is_lost = transport is None or transport.is_closing()
+            if transport is not None and not is_lost:
+                transport.write(resp.spelled(request))
+        else:
+            resp, is_lost = await super().finish_response(request, resp, start_time)
         self._answered += 1
         if self._head_bytes:
             self._bound_head()  # of the next, which has begun meanwhile
-        return finished
-
-    def _write(self, data: bytes) -> bool:
-        """Write a small answer at once; whether somebody is there to read it."""
-        transport = self.transport
-        if transport is None or transport.is_closing():
-            return False
-        transport.write(data)
-        return True
+        return resp, is_lost
 
     def handle_error(
         self,

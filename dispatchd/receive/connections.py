@@ -47,5 +47,6 @@ class Connections:
                 del self._clients[key]
 
     def _key(self, client: str | None) -> str:
-        exempt = not client or in_networks(client, self._exempt)
-        return NOBODY if exempt else client_key(client or "")
+        if not client or (self._exempt and in_networks(client, self._exempt)):
+            return NOBODY
+        return client_key(client)

@@ -106,7 +106,7 @@ class Share:
         room = self._room
         room.all_bytes -= self._bytes
         room.large_bytes -= self._large_bytes
-        if self._client is not None:
+        if self._client is not None and (self._large_bytes or self._small_bytes):
             _change(room.clients_large, self._client, -self._large_bytes)
             _change(room.clients_small, self._client, -self._small_bytes)
 

@@ -6,7 +6,7 @@
 import hmac
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from dispatchd.verify.decode import base64_bytes, hex_bytes
 
@@ -45,12 +45,14 @@ def hmac_maker(secret: bytes, algorithm: str) -> Maker:
 
 def _signer(secret: bytes, algorithm: str) -> Maker:
     """Return what signs; the secret is hashed here, and OpenSSL finds its algorithm, once."""
-    begun = hmac.new(secret, digestmod=algorithm)
+    whole: Any = hmac.new(secret, digestmod=algorithm)
+    begun = getattr(whole, "_hmac", None) or whole  # OpenSSL's own, without Python's around it
 
     def sign(message: bytes) -> bytes:
         made = begun.copy()
         made.update(message)
-        return made.digest()
+        digest: bytes = made.digest()
+        return digest
 
     return sign
 
@@ -64,6 +66,8 @@ def token_key(secret: bytes) -> Key:
 
 def _is_among(right: bytes, signatures: Sequence[bytes]) -> bool:
     """Whether one is right. All are compared, so that time does not tell which one is."""
+    if len(signatures) == 1:  # nearly always
+        return hmac.compare_digest(right, signatures[0])
     return sum([hmac.compare_digest(right, signature) for signature in signatures]) > 0
 
 
@@ -235,6 +239,8 @@ def matching(keys: Sequence[Key], message: bytes, signatures: Sequence[bytes]) -
 
     All are tried, so that time does not tell which one matched.
     """
+    if len(keys) == 1:  # nearly always
+        return 0 if keys[0](message, signatures) else None
     found: int | None = None
     for index, key in enumerate(keys):
         if key(message, signatures) and found is None:

@@ -1,6 +1,6 @@
 """A scheme, compiled with its keys to one check. Malformed is simply not genuine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from dispatchd.verify import decode, keys
@@ -39,6 +39,8 @@ class SchemeCheck:
         self.paths = tuple(filter(None, (scheme.path, scheme.timestamp_path, *fields)))
         self._timed = scheme.is_timed
         self._size = keys.SIGNATURE_BYTES.get(scheme.algorithm)
+        self._in_header = bool(scheme.header) and not scheme.query
+        self._decode = _decoder(scheme, self._size)
         # Where API keys stand too: one of those is not this scheme's to judge.
         self._shared = scheme.header.lower() == "authorization"
 
@@ -52,7 +54,11 @@ class SchemeCheck:
 
     def _check(self, sender: Inbound) -> Genuine | Rejected | None:
         scheme = self._scheme
-        value, document = self._value(sender)
+        if not self._in_header:
+            value, document = self._elsewhere(sender)
+        else:
+            value = one_header(sender.headers, scheme.header)
+            document = self._document(sender) if self.paths and value is not None else None
         if value is None:
             return None
         texts, timestamp = self._split(value)
@@ -65,8 +71,7 @@ class SchemeCheck:
             raise ValueError("the body is not a JSON object")
         message, age_s = sender.body, 0.0
         if self._timed:
-            if timestamp is None:
-                timestamp = self._timestamp(sender, document)
+            timestamp = self._timestamp(sender, document) if timestamp is None else timestamp
             age_s = sender.now_s - decode.time_s(timestamp, scheme.timestamp_unit)
         if not self._body_only:
             message = fill(self._parts, Signed(sender, self._url, timestamp, document))
@@ -77,15 +82,12 @@ class SchemeCheck:
             return stale(age_s, self._tolerance_s)
         return self._proofs[found]
 
-    def _value(self, sender: Inbound) -> tuple[Any, Any]:
-        """Return what holds the signature, or None, and the document where it is needed."""
+    def _elsewhere(self, sender: Inbound) -> tuple[Any, Any]:
+        """Return what holds the signature where that is no header, and the document it is in."""
         if self._scheme.query:
             return query_field(sender.query, self._scheme.query), None
-        if not self._scheme.header:
-            document = self._document_if_any(sender)
-            return at(document, self._scheme.path), document
-        value = one_header(sender.headers, self._scheme.header)
-        return value, self._document(sender) if self.paths and value is not None else None
+        document = self._document_if_any(sender)
+        return at(document, self._scheme.path), document
 
     def _document(self, sender: Inbound) -> Any:
         """Read the body as the endpoint will.
@@ -139,6 +141,8 @@ class SchemeCheck:
 
     def _decoded(self, texts: Sequence[str]) -> list[bytes]:
         """Return what can be read: what cannot matches nothing. ValueError where nothing can."""
+        if len(texts) == 1:  # nearly always
+            return [self._decode(texts[0])]
         found: list[bytes] = []
         problem: ValueError | None = None
         for text in texts:
@@ -150,17 +154,21 @@ class SchemeCheck:
             raise problem
         return found
 
-    def _decode(self, text: str) -> bytes:
-        match self._scheme.encoding:
-            case "plain":
-                return text.encode("ascii" if self._scheme.user is None else "utf-8")
-            case "hex":
-                value = decode.hex_bytes(text)
-            case _:
-                value = decode.base64_bytes(text)
-        if self._size is not None and len(value) != self._size:
+
+def _decoder(scheme: Scheme, size_bytes: int | None) -> Callable[[str], bytes]:
+    """Return what reads a signature; ValueError where it cannot be one of the scheme's."""
+    if scheme.encoding == "plain":
+        charset = "ascii" if scheme.user is None else "utf-8"
+        return lambda text: text.encode(charset)
+    read = decode.hex_bytes if scheme.encoding == "hex" else decode.base64_bytes
+
+    def read_signature(text: str) -> bytes:
+        value = read(text)
+        if size_bytes is not None and len(value) != size_bytes:
             raise ValueError("the signature has the wrong length")
         return value
+
+    return read_signature
 
 
 def basic_credentials(value: str, user: str) -> list[str]:
