@@ -324,13 +324,17 @@ def _head_end(data: bytes, start: int) -> int:
 
 def _agreed_length(written: list[str]) -> int:
     """Return the length that every `Content-Length` names. Raises BadAnswer."""
-    texts = [text.strip(" \t") for text in written]
-    if not all(t.isascii() and t.isdigit() and len(t) <= _LENGTH_DIGITS for t in texts):
-        raise BadAnswer("the answer's Content-Length is no number")
-    lengths = {int(text) for text in texts}
+    lengths = {*map(_length, written)}
     if len(lengths) > 1:
         raise BadAnswer("the answer has two different lengths")
     return lengths.pop()
+
+
+def _length(written: str) -> int:
+    text = written.strip(" \t")
+    if not (text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS):
+        raise BadAnswer("the answer's Content-Length is no number")
+    return int(text)
 
 
 def _coding(written: str) -> str:

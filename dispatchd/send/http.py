@@ -6,6 +6,7 @@ is bounded here by construction, and an exchange costs a third of what a general
 
 import asyncio
 import time
+from itertools import chain
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,7 +18,7 @@ from dispatchd.send.connect import Connector
 from dispatchd.send.connection import Connection, HungUp
 from dispatchd.send.resolver import Lookup, Resolver, system_lookup
 from dispatchd.url import Origin, read_url
-from dispatchd.verify import is_secret_header
+from dispatchd.verify import without_secrets
 
 HEADERS_MAX_CHARS: Final = 4096  # of response headers that are kept
 # Below the 5 s after which common servers drop an idle connection: a request that meets its
@@ -27,6 +28,7 @@ ROUTES_MAX: Final = 4096  # URLs remembered; a config has fewer
 
 _OURS: Final = FRAMING | PROXY  # whoever set them
 _MINDED: Final = _OURS | {"accept", "authorization"}
+_LINE: Final = "%s: %s\r\n".__mod__
 
 
 class _Pool:
@@ -82,16 +84,18 @@ class _Route:
         pairs = headers if isinstance(headers, (tuple, list)) else headers.items()  # type: ignore[union-attr]
         lines = [request.method + self.start]
         accept, authorization = True, self.authorization
-        for name, value in pairs:
-            lower = name.lower()
-            if lower in _MINDED:  # one question for all the others
+        if _MINDED.isdisjoint([name.lower() for name, _ in pairs]):
+            lines += map(_LINE, pairs)
+        else:
+            for pair in pairs:
+                lower = pair[0].lower()
                 if lower in _OURS:
                     continue
                 if lower == "accept":
                     accept = False
-                else:
+                elif lower == "authorization":
                     authorization = None
-            lines.append(f"{name}: {value}\r\n")
+                lines.append(_LINE(pair))
         if authorization is not None:
             lines.append(f"Authorization: {authorization}\r\n")
         if accept:
@@ -237,15 +241,14 @@ def _reply(answer: Answer, started_s: float) -> Reply:
 
 def _kept_headers(headers: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Return the response headers worth keeping: no secrets, bounded."""
-    kept: list[tuple[str, str]] = []
+    kept = without_secrets(headers)
+    if sum(map(len, chain.from_iterable(kept))) <= HEADERS_MAX_CHARS:
+        return tuple(kept)
     chars = 0
-    for pair in headers:
-        if is_secret_header(pair[0]):
-            continue
-        chars += len(pair[0]) + len(pair[1])
+    for place, (name, value) in enumerate(kept):
+        chars += len(name) + len(value)
         if chars > HEADERS_MAX_CHARS:
-            break
-        kept.append(pair)
+            return tuple(kept[:place])
     return tuple(kept)
 
 

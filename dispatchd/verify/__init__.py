@@ -39,6 +39,7 @@ from dispatchd.verify.secret_headers import (
     is_secret_header,
     storable_headers,
     without_query,
+    without_secrets,
 )
 from dispatchd.verify.signer import (
     OutgoingSpec,
@@ -109,6 +110,7 @@ __all__ = [
     "template_headers",
     "verify",
     "without_query",
+    "without_secrets",
 ]
 
 

@@ -44,6 +44,14 @@ def _is_storable(name: str) -> bool:
     return not _is_secret(name)
 
 
+def without_secrets(headers: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return headers but for those that may carry what authenticates somebody."""
+    names = [name for name, _ in headers]
+    if max(map(len, names), default=0) > NAME_MAX_CHARS:
+        return [pair for pair in headers if not is_secret_header(pair[0])]
+    return [*compress(headers, map(_is_storable, names))]
+
+
 def storable_headers(
     headers: Mapping[str, str], besides: Collection[str] = ()
 ) -> tuple[tuple[str, str], ...]:
@@ -51,11 +59,7 @@ def storable_headers(
 
     `besides` are further ones that authenticate, in lower case: those of the endpoint's scheme.
     """
-    # Without a step of ours for each: some senders, and their proxies, send dozens.
-    if max(map(len, headers), default=0) > NAME_MAX_CHARS:
-        kept = [pair for pair in headers.items() if not is_secret_header(pair[0])]
-    else:
-        kept = [*compress(headers.items(), map(_is_storable, headers))]
+    kept = without_secrets(headers.items())
     if "?" in "".join(headers.values()):  # hardly ever
         kept = [(name, without_query(name, value)) for name, value in kept]
     if besides:
