@@ -303,17 +303,18 @@ class Connection(RequestHandler):
         """Write an answer; the last one on its connection once either side closes."""
         if (self._ended or self._server.closing) and not self._messages:
             resp.force_close()
-        if (
-            isinstance(resp, HttpAnswer)
-            and not self._upgraded
-            and len(resp.body) <= WRITE_AT_ONCE_MAX_BYTES
-        ):
-            transport = self.transport
-            is_lost = transport is None or transport.is_closing()
-            if transport is not None and not is_lost:
-                transport.write(resp.spelled(request))
-        else:
-            resp, is_lost = await super().finish_response(request, resp, start_time)
+        ours = resp if isinstance(resp, HttpAnswer) else None
+        try:
+            if ours is None or self._upgraded or len(ours.body) > WRITE_AT_ONCE_MAX_BYTES:
+                resp, is_lost = await super().finish_response(request, resp, start_time)
+            else:
+                transport = self.transport
+                is_lost = transport is None or transport.is_closing()
+                if transport is not None and not is_lost:
+                    transport.write(ours.spelled(request))
+        finally:
+            if ours is not None and ours.then is not None:
+                ours.then()
         self._answered += 1
         if self._head_bytes:
             self._bound_head()  # of the next, which has begun meanwhile

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -117,7 +118,7 @@ class Receiver:
         return json_answer(200, {"status": "ok"})
 
     async def _hook(self, request: web.BaseRequest, slug: str) -> HttpAnswer:
-        """Take one webhook, answer it, and tell of it."""
+        """Take one webhook and answer it; what is told of it waits until the answer is written."""
         began_s = time.perf_counter()
         told = WebhookAnswered(slug, method=request.method, began_s=began_s)
         try:
@@ -132,7 +133,7 @@ class Receiver:
             told.trace = trace_headers(request.headers.items())
         told.status = answer.status
         told.latency_ms = round((time.perf_counter() - began_s) * 1000, 3)
-        self._tell(told)
+        answer.then = partial(self._tell, told)
         return answer
 
     def _note(

@@ -24,19 +24,19 @@ _Row = tuple[Any, ...]
 def count_attempts(
     sql: Mapping[str, str],
     attempts: Sequence[_Row],
-    settled: Iterable[Mapping[str, Any]],
+    settled: Iterable[_Row],
     connection: sqlite3.Connection,
 ) -> None:
     """Count attempts, but for those that are counted with their event.
 
-    `settled` is what each of the attempts makes of its delivery. For in the transaction that
-    keeps them.
+    `settled` has what each of the attempts makes of its delivery, as its second. For in the
+    transaction that keeps them.
     """
     later = _uncounted(sql, {attempt[0] for attempt in attempts}, connection)
     counted: dict[_Row, int] = {}
     for attempt, settle in zip(attempts, settled, strict=True):
         if attempt[0] not in later:
-            key = (attempt[3] // 60_000, attempt[1], settle["status"], within_ms(attempt[4]))
+            key = (attempt[3] // 60_000, attempt[1], settle[1], within_ms(attempt[4]))
             counted[key] = counted.get(key, 0) + 1
     if counted:
         connection.executemany(sql["count_destination"], spread(counted))

@@ -22,12 +22,12 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- that failed for a fault of our own is counted with those that do not matter any more.
 -- name: settle
 UPDATE deliveries SET
-    status = iif(replays = :replays, :status, status),
-    due_ms = iif(replays = :replays, :due_ms, due_ms),
-    attempts_before = iif(replays = :replays, attempts_before + :uncounted, :attempts),
-    attempts = :attempts,
-    rule = iif(replays = :replays, :rule, rule)
-WHERE event_id = :event_id AND destination = :destination;
+    status = iif(replays = ?1, ?2, status),
+    due_ms = iif(replays = ?1, ?3, due_ms),
+    attempts_before = iif(replays = ?1, attempts_before + ?5, ?4),
+    attempts = ?4,
+    rule = iif(replays = ?1, ?6, rule)
+WHERE event_id = ?7 AND destination = ?8;
 
 -- name: claim
 SELECT d.event_id, d.destination, d.status, d.attempts, d.attempts_before, d.replays, d.due_ms,

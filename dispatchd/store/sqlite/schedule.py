@@ -135,16 +135,16 @@ class Schedule(Writes):
         status, due_ms, uncounted = _settled(verdict, delivery.due_ms)
         write = Write(
             attempt=attempt_to_row(attempt, key),
-            settle={
-                "replays": delivery.replays,
-                "status": str(status),
-                "due_ms": due_ms + self._ahead_ms,
-                "attempts": attempt.number,
-                "uncounted": uncounted,
-                "rule": attempt.rule,
-                "event_id": key,
-                "destination": delivery.destination,
-            },
+            settle=(
+                delivery.replays,
+                str(status),
+                due_ms + self._ahead_ms,
+                attempt.number,
+                uncounted,
+                attempt.rule,
+                key,
+                delivery.destination,
+            ),
             event_id=delivery.event_id,
             claims=(delivery.destination,),
         )

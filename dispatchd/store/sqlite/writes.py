@@ -34,7 +34,7 @@ class Write:
     event: tuple[Any, ...] | None = None
     deliveries: tuple[tuple[Any, ...], ...] = ()
     attempt: tuple[Any, ...] | None = None
-    settle: dict[str, Any] | None = None
+    settle: tuple[Any, ...] | None = None  # its status second
     sent: tuple[bytes, str, bytes, str | None] | None = None
     not_sent: tuple[bytes, str] | None = None  # whose earlier `sent` does not count any more
     succeeded: tuple[int, str] | None = None  # when, and which lane
