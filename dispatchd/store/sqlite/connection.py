@@ -82,7 +82,7 @@ class Connection:
             result: Any = None
             error: BaseException | None = None
             try:
-                with faults():
+                with _FAULTS:
                     if work is None:
                         closed = True
                         if connection is not None:
@@ -94,7 +94,7 @@ class Connection:
             except BaseException as raised:  # noqa: BLE001 - whoever asked must hear of it
                 error = raised
                 _clear_frames(error)
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with _NOBODY_WAITS:
                 loop.call_soon_threadsafe(ended, result, error)
             del work, ended, loop, result, error  # while waiting, hold nothing
 
@@ -147,11 +147,12 @@ def snapshot(connection: sqlite3.Connection, question: Callable[[sqlite3.Connect
 def run_steps(steps: Sequence[Step], connection: sqlite3.Connection) -> int:
     """Run statements, each over its rows; return the rows changed by the last."""
     changed = 0
+    cursor = connection.cursor()  # one for all
     for statement, rows in steps:
         if len(rows) == 1:  # nearly always, unless there is load: the cheaper call
-            changed = connection.execute(statement, rows[0]).rowcount
+            changed = cursor.execute(statement, rows[0]).rowcount
         elif rows:
-            changed = connection.executemany(statement, rows).rowcount
+            changed = cursor.executemany(statement, rows).rowcount
     return changed
 
 
@@ -248,3 +249,7 @@ class faults:  # noqa: N801 - reads as a statement: `with faults():`
             # The low byte is the primary code: https://www.sqlite.org/rescode.html
             reason = _REASONS.get(code & 0xFF, "io")
             raise StoreUnavailable(reason, f"the database is {_WORDS[reason]}: {error}") from error
+
+
+_FAULTS: Final = faults()
+_NOBODY_WAITS: Final = suppress(RuntimeError)  # the loop is closed
