@@ -5,13 +5,30 @@ from typing import Final
 
 from aiohttp import HttpVersion11, web
 
-from dispatchd.receive.room import Pace, Rates, Share
+from dispatchd.receive.room import NoRoom, Pace, Rates, Share
 
 RATES: Final = Rates()
 
 
 class TooLarge(Exception):  # noqa: N818 - a verdict on the request
     """The body is over the limit."""
+
+
+def body_at_hand(request: web.BaseRequest, max_bytes: int, share: Share) -> bytes | None:
+    """Return the body where it is here already, as a small one is; None where it must be read."""
+    declared, content = request.content_length, request.content
+    if (
+        declared is None
+        or declared > max_bytes
+        or not content.is_eof()
+        or content.total_bytes != declared
+    ):
+        return None
+    try:
+        share.whole(declared)
+    except NoRoom:  # who reads it finds that out too, and says so
+        return None
+    return content.read_nowait()
 
 
 async def read_body(
@@ -28,9 +45,6 @@ async def read_body(
     if declared == 0:
         return b""
     content = request.content
-    if declared is not None and content.is_eof() and content.total_bytes == declared:
-        share.whole(declared)
-        return content.read_nowait()  # all here already, as a small body is
     if (
         request.headers.get("Expect", "").lower() == "100-continue"
         and request.version >= HttpVersion11

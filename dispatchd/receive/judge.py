@@ -55,6 +55,13 @@ class Judge:
         self._evaluator = evaluator
         self._reader = reader
 
+    def prove_at_once(self, route: Route, sender: Inbound) -> Genuine | None:
+        """Prove the sender, if nothing has to be waited for; None where it has. Raises Refusal."""
+        verifier = route.verifier
+        if verifier.reads_first or len(sender.body) > HASH_HERE_MAX_BYTES:
+            return None
+        return None if verifier.pinned(sender) is not None else _genuine(verifier.verify(sender))
+
     async def prove(
         self, route: Route, sender: Inbound, stranger: str = ""
     ) -> tuple[Genuine, Content | None]:
@@ -86,11 +93,10 @@ class Judge:
             proof = verifier.verify(sender)
         else:
             proof = await asyncio.to_thread(verifier.verify, sender)
-        if isinstance(proof, Rejected):
-            raise Refusal(401, proof.code, proof.message)
+        proven = _genuine(proof)
         if unreadable is not None:
             raise unreadable
-        return proof, content
+        return proven, content
 
     async def greet(
         self, route: Route, sender: Inbound, refusal: Refusal, stranger: str = ""
@@ -114,22 +120,31 @@ class Judge:
 
         Raises Refusal: 400 where the endpoint does not take such a body, or 503.
         """
-        body = sender.body
-        content_type = sender.headers.getall("Content-Type", [""])[0]
+        content = self.read_at_once(route, sender)
+        if content is not None:
+            return content
         try:
-            if is_soon_read(body, content_type, route.asked.bodies):
-                return read_here(body, content_type, route.asked)
-            owner = route.slug if proven else stranger
             return await self._reader.read(
-                body, content_type, route.asked, proven=proven, owner=owner
+                sender.body,
+                _content_type(sender),
+                route.asked,
+                proven=proven,
+                owner=route.slug if proven else stranger,
             )
         except NotJson as error:
-            why = str(error)
-            if sender.headers.getall("Content-Encoding", []):
-                why = "it is compressed, which an endpoint takes only with body: any"
-            raise Refusal(400, "invalid_json", f"the body is not JSON: {why}") from None
+            raise _not_json(error, sender) from None
         except CannotRead as error:
             raise unavailable("overloaded", str(error)) from None
+
+    def read_at_once(self, route: Route, sender: Inbound) -> Content | None:
+        """Read the body where that is soon done; None where it is not. Raises Refusal: 400."""
+        body, content_type = sender.body, _content_type(sender)
+        if not is_soon_read(body, content_type, route.asked.bodies):
+            return None
+        try:
+            return read_here(body, content_type, route.asked)
+        except NotJson as error:
+            raise _not_json(error, sender) from None
 
     async def judge(
         self,
@@ -166,3 +181,20 @@ class Judge:
             decision,
             notes=[EVENT_TYPE_CUT, *decision.notes] if cut else decision.notes,
         )
+
+
+def _genuine(proof: Genuine | Rejected) -> Genuine:
+    if isinstance(proof, Rejected):
+        raise Refusal(401, proof.code, proof.message)
+    return proof
+
+
+def _content_type(sender: Inbound) -> str:
+    return sender.headers.getall("Content-Type", [""])[0]
+
+
+def _not_json(error: NotJson, sender: Inbound) -> Refusal:
+    why = str(error)
+    if sender.headers.getall("Content-Encoding", []):
+        why = "it is compressed, which an endpoint takes only with body: any"
+    return Refusal(400, "invalid_json", f"the body is not JSON: {why}")

@@ -5,13 +5,14 @@ import random
 import time
 from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
 from dispatchd.clock import Clock, new_id
 from dispatchd.errors import StoreUnavailable, WriteRejected
 from dispatchd.facts import InternalError, Tell, WebhookAnswered
+from dispatchd.match import Subject
 from dispatchd.model import Delivery, Event, EventStatus, event_bytes
 from dispatchd.receive.answers import (
     HttpAnswer,
@@ -20,7 +21,7 @@ from dispatchd.receive.answers import (
     refused,
     unavailable,
 )
-from dispatchd.receive.body import TooLarge, read_body
+from dispatchd.receive.body import TooLarge, body_at_hand, read_body
 from dispatchd.receive.client_ip import ClientIp, client_key
 from dispatchd.receive.decision import Decision
 from dispatchd.receive.judge import Judge
@@ -154,7 +155,9 @@ class Receiver:
             body=body,
         )
 
-    async def _take(self, request: web.BaseRequest, slug: str, told: WebhookAnswered) -> HttpAnswer:
+    async def _take(  # noqa: C901 - each webhook comes through here, and waits only where it must
+        self, request: web.BaseRequest, slug: str, told: WebhookAnswered
+    ) -> HttpAnswer:
         """Take one webhook to disk, noting in `told` what is known; else raise its Refusal."""
         routes = self.routes
         source_ip = told.source_ip = _source_ip(request, routes.client_ip)
@@ -167,7 +170,9 @@ class Receiver:
             raise unavailable("disk_low", "the disk is nearly full")
         stranger = client_key(source_ip or "")
         with Share(self._room, stranger if source_ip else None) as share:
-            body = await self._read(request, routes.max_body_bytes, share)
+            body = body_at_hand(request, routes.max_body_bytes, share)
+            if body is None:
+                body = await self._read(request, routes.max_body_bytes, share)
             told.body_bytes = len(body)
             told.read_s = time.perf_counter()
             if route.refused.body:
@@ -175,13 +180,17 @@ class Receiver:
             now_ms = self._clock.now_ms()
             sender = _sender(request, body, now_ms)
             try:
-                proof, content = await self._judge.prove(route, sender, stranger)
+                proof, content = self._judge.prove_at_once(route, sender), None
+                if proof is None:
+                    proof, content = await self._judge.prove(route, sender, stranger)
             except Refusal as refusal:
                 greeting = await self._judge.greet(route, sender, refusal, stranger)
                 if greeting is None:
                     raise
                 return self._answered(greeting, told)
             told.auth = proof.by
+            if content is None:
+                content = self._judge.read_at_once(route, sender)
             if content is None:
                 proven = not route.verifier.open_to_all
                 content = await self._judge.read(route, sender, stranger, proven=proven)
@@ -190,24 +199,8 @@ class Receiver:
             told.judged_s = time.perf_counter()
             if decision is None:
                 return await self._shaken(judgement.handshake, told)
-            event = Event(
-                id=new_id(),
-                endpoint=route.slug,
-                endpoint_id=route.endpoint_id,
-                received_ms=now_ms,
-                event_type=judgement.subject.event_type,
-                source_ip=source_ip,
-                status=_RECEIVED if decision.filtered_by is None else _FILTERED,
-                filtered_by=decision.filtered_by,
-                content_type=content.content_type,
-                headers=storable_headers(request.headers, route.verifier.secret_headers),
-                body=body,
-                auth=proof.by,
-                forward_headers=(
-                    route.proofs_to_keep(decision.destinations, request.headers)
-                    if route.proofs
-                    else ()
-                ),
+            event = _event(
+                sender, route, judgement.subject, decision, content.content_type, proof.by, now_ms
             )
             told.event, told.notes = event, judgement.notes
             told.destinations = decision.destinations
@@ -312,6 +305,35 @@ class Receiver:
             told.shown = answer.shown
         headers = {**NOSNIFF, **dict(answer.headers)}
         return HttpAnswer(answer.status, answer.body, answer.content_type, headers)
+
+
+def _event(  # noqa: PLR0917 - all that is known of it, once for each webhook
+    sender: Inbound,
+    route: Route,
+    subject: Subject,
+    decision: Decision,
+    content_type: str,
+    auth: str,
+    now_ms: int,
+) -> Event:
+    headers: Any = sender.headers
+    return Event(
+        id=new_id(),
+        endpoint=route.slug,
+        endpoint_id=route.endpoint_id,
+        received_ms=now_ms,
+        event_type=subject.event_type,
+        source_ip=subject.source_ip,
+        status=_RECEIVED if decision.filtered_by is None else _FILTERED,
+        filtered_by=decision.filtered_by,
+        content_type=content_type,
+        headers=storable_headers(headers, route.verifier.secret_headers),
+        body=sender.body,
+        auth=auth,
+        forward_headers=(
+            route.proofs_to_keep(decision.destinations, headers) if route.proofs else ()
+        ),
+    )
 
 
 def _source_ip(request: web.BaseRequest, client_ip: ClientIp) -> str | None:
