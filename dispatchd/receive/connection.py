@@ -19,6 +19,7 @@ SLICE_BYTES: Final = 8 * 1024
 LINES_AT_ONCE: Final = 1024
 AGAIN_S: Final = 0.02
 FIRST_S: Final = 1.0  # at the end, a connection that just came may take so long for its first byte
+UNREAD_S: Final = 30.0  # how long a client may leave its answers unread, once there are many
 LINGER_S: Final = 2.0  # for a body that is not read, e.g. after a 413
 WRITE_AT_ONCE_MAX_BYTES: Final = 64 * 1024  # more waits until the client has read of it
 
@@ -218,7 +219,8 @@ class Connection(RequestHandler):
             except (ConnectionError, web.RequestPayloadError):  # the client went away
                 break
             except Exception as error:  # noqa: BLE001 - a fault of ours ends this connection alone
-                self._server.log.error("internal_error", error=repr(error))
+                # Its words may hold what was to be written.
+                self._server.log.error("internal_error", error=type(error).__name__)
                 self.force_close()
             except BaseException:
                 self.force_close()
@@ -267,6 +269,8 @@ class Connection(RequestHandler):
         self._keepalive = bool(answer.keep_alive)
         if not body.is_eof():
             await self._linger(body)
+        if self._messages:  # what needs no waiting would keep everybody else waiting
+            await asyncio.sleep(0)
         return self._keepalive and not (self._close or self._force_close)
 
     async def _linger(self, body: StreamReader) -> None:
@@ -318,7 +322,18 @@ class Connection(RequestHandler):
         self._answered += 1
         if self._head_bytes:
             self._bound_head()  # of the next, which has begun meanwhile
+        if self._paused:
+            await self._drained()
         return resp, is_lost
+
+    async def _drained(self) -> None:
+        """Wait until the client has read of its answers; one that does not is cut off."""
+        try:
+            async with asyncio.timeout(UNREAD_S):
+                await self._drain_helper()
+        except TimeoutError:
+            if self.transport is not None:
+                self.transport.abort()  # to close would wait for it to read
 
     def handle_error(
         self,

@@ -12,6 +12,7 @@ from patience import HANG_S
 from rig import RecordingLog
 from rig_socket import answer, request
 
+from dispatchd.receive import connection
 from dispatchd.receive.answers import HttpAnswer
 from dispatchd.receive.connection import WRITE_AT_ONCE_MAX_BYTES
 from dispatchd.receive.connections import Connections
@@ -120,3 +121,53 @@ async def test_a_fault_of_one_request_is_a_500_and_the_next_connection_works() -
             assert got == status
             writer.close()
         assert [line["event"] for line in log.lines] == ["internal_error"]
+
+
+async def test_who_sends_many_at_once_keeps_nobody_else_waiting() -> None:
+    """A connection that was answered without waiting had all its answers in one turn."""
+    turns = 0
+
+    async def handle(_: web.BaseRequest) -> HttpAnswer:
+        return HttpAnswer(404, b"")
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with serving(handle) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request(b"") * 30)  # of one read, and one queue
+        running = asyncio.create_task(others())
+        for _ in range(30):
+            await reader.readuntil(b"\r\n\r\n")
+        running.cancel()
+        writer.close()
+    assert turns >= 30
+
+
+async def test_answers_that_nobody_reads_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One client sent requests for four seconds and read nothing: 84 MB were its answers."""
+    monkeypatch.setattr(connection, "UNREAD_S", 0.05)
+    answered = 0
+
+    async def handle(_: web.BaseRequest) -> HttpAnswer:
+        nonlocal answered
+        answered += 1
+        return HttpAnswer(200, b"x" * 1000)
+
+    async with serving(handle) as (port, _):
+        client = socket.create_connection(("127.0.0.1", port))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(0)
+
+        async def send_for_ever() -> None:
+            while True:
+                await asyncio.get_running_loop().sock_sendall(client, request(b"") * 100)
+
+        async with asyncio.timeout(HANG_S):
+            with pytest.raises(ConnectionError):  # it is cut off
+                await send_for_ever()
+        client.close()
+    assert answered * 1000 < 20_000_000
